@@ -1,0 +1,1 @@
+"""Hot updates of a Flask application in a running Compose container."""

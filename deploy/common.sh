@@ -1,0 +1,37 @@
+# What every script on the host shares. Sourced after its variables; changes nothing by itself.
+# Expects: path (the clone).
+
+# Newer Bash gives & a meaning in ${x//y/z}; we mean it literally.
+shopt -u patsub_replacement 2>/dev/null || true
+# Fixed messages, but the bytes of file names as they are.
+export LC_ALL=C
+
+# record FIELD...: one line for the other side; shell.py says how it is escaped.
+record() {
+  local field line=
+  for field; do
+    field=${field//\\/\\\\}
+    field=${field//$'\t'/\\t}
+    field=${field//$'\n'/\\n}
+    field=${field//$'\r'/\\r}
+    line+=$field$'\t'
+  done
+  printf '%s\n' "${line%$'\t'}"
+}
+
+# git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
+# It never asks for anything, reading takes no lock, and with git_timeout set it is ended after that many seconds.
+git_() {
+  local command=(${git_timeout:+timeout -k 5 "$git_timeout"} git -C "$path" "$@")
+  local ssh=${GIT_SSH_COMMAND:-$(git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
+  local owner; owner=$(stat -c %U "$path")
+  local environment=(GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes")
+  if [ "$(id -u)" = 0 ] && [ "$owner" != root ]; then
+    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "${environment[@]}" "${command[@]}"
+  else
+    env "${environment[@]}" "${command[@]}"
+  fi
+}
+
+# state_folder: where lock, runs and saved files lie: below .git, so that neither reset, clean nor a copy ever touches it.
+state_folder() { printf '%s/hot-update' "$(git_ rev-parse --absolute-git-dir)"; }

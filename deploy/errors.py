@@ -1,0 +1,31 @@
+"""What a user meets when something is wrong: the fact, the evidence, the next move, the exit code."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes, documented in the README and stable."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    LOCKED = 4
+    INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """Anything a verb ends with that is not success.
+
+    `fact` says in one sentence what is wrong, `evidence` shows it (one line each, without secrets),
+    `remedy` is what to do next.
+    """
+
+    def __init__(
+        self, fact: str, *, evidence: tuple[str, ...] = (), remedy: str = "", code: Exit = Exit.FAILED
+    ) -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.evidence = evidence
+        self.remedy = remedy
+        self.code = code

@@ -1,0 +1,150 @@
+"""Ask the app's health checks, and wait until all are healthy."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import requests
+import urllib3.exceptions
+
+# Seconds between two rounds of questions: the first pause, its growth, the longest.
+_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.25, 1.5, 3.0
+
+_LONGEST_VALUE = 80
+
+
+class Wanted(Protocol):
+    """A check as the settings describe it: a base URL, alternative paths, values of the JSON by dotted path."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def paths(self) -> Sequence[str]: ...
+    @property
+    def expect(self) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check answered: url is the alternative that counted, problem is empty when it is healthy."""
+
+    name: str
+    url: str
+    healthy: bool
+    status: int | None
+    latency_ms: float | None
+    problem: str
+
+
+def check(session: requests.Session, checks: Sequence[Wanted], timeout: float) -> tuple[Check, ...]:
+    """Ask every check once; timeout is in seconds, for connecting and for each wait for an answer."""
+    return tuple(_ask(session, wanted, timeout) for wanted in checks)
+
+
+def wait(
+    session: requests.Session,
+    checks: Sequence[Wanted],
+    *,
+    timeout: float,
+    deadline: float,
+    told: Callable[[tuple[Check, ...]], None] = lambda answers: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Check, ...]:
+    """Ask until all checks are healthy or deadline seconds have passed; return the last answers.
+
+    `told` is given the answers of every round.
+    """
+    end = clock() + deadline
+    pause = _PAUSE
+    while True:
+        answers = check(session, checks, timeout)
+        told(answers)
+        left = end - clock()
+        if left <= 0 or all(answer.healthy for answer in answers):
+            return answers
+        sleep(min(pause, left))
+        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+
+def _ask(session: requests.Session, wanted: Wanted, timeout: float) -> Check:
+    """Ask the alternatives in order: the first that does not answer 404 counts, since releases move their routes."""
+    for path in wanted.paths:
+        answer = _ask_url(session, wanted, wanted.url.rstrip("/") + path, timeout)
+        if answer.status != 404:
+            return answer
+    problem = f"answered 404 at {', '.join(wanted.paths)}: wrong setting health.checks[{wanted.name}].paths"
+    return Check(wanted.name, answer.url, False, 404, answer.latency_ms, problem)
+
+
+def _ask_url(session: requests.Session, wanted: Wanted, url: str, timeout: float) -> Check:
+    started = time.perf_counter()
+    try:
+        response = session.get(url, timeout=(timeout, timeout), allow_redirects=False)
+    except requests.RequestException as error:
+        return Check(wanted.name, url, False, None, None, _no_answer(error, timeout))
+    latency_ms = (time.perf_counter() - started) * 1000
+    problem = _problem(response, wanted.expect)
+    return Check(wanted.name, url, not problem, response.status_code, latency_ms, problem)
+
+
+def _problem(response: requests.Response, expect: Mapping[str, object]) -> str:
+    if response.is_redirect:
+        return f"redirects to {_shown(response.headers['location'])}"
+    if not 200 <= response.status_code < 300:
+        return f"answered {response.status_code}"
+    if not expect:
+        return ""
+    try:
+        answer = json.loads(response.content)
+    except ValueError:
+        return "not JSON"
+    return "; ".join(filter(None, (_difference(answer, path, value) for path, value in expect.items())))
+
+
+def _difference(answer: object, path: str, expected: object) -> str:
+    found = answer
+    for key in path.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return f"{path} is missing, expected {expected!r}"
+        found = found[key]
+    # In Python True equals 1; in JSON and YAML it does not.
+    if found == expected and isinstance(found, bool) == isinstance(expected, bool):
+        return ""
+    return f"{path} is {_shown(found)}, expected {expected!r}"
+
+
+def _shown(value: object) -> str:
+    """Show a value of an answer, and no more of the answer than that."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+def _no_answer(error: requests.RequestException, timeout: float) -> str:
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+        return f"took longer than {timeout:g} s"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "no answer: connection refused"
+    if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
+        return "no answer: the name is not resolved"
+    if any(isinstance(cause, ConnectionError | urllib3.exceptions.ProtocolError) for cause in causes):
+        return "no answer: the connection was closed"
+    if isinstance(error, ValueError):
+        return "the URL is not valid"
+    return f"no answer: {type(error).__name__}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk what stands behind an error of requests, which keeps the reason in attributes as well as in its causes."""
+    yield error
+    inner = [argument for argument in (*error.args, getattr(error, "reason", None)) if isinstance(argument, Exception)]
+    for cause in (error.__cause__, *inner):
+        if cause is not None:
+            yield from _causes(cause)

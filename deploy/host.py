@@ -1,0 +1,454 @@
+"""The host of a target, by SSH or this machine itself. The only place that imports Fabric and Paramiko."""
+
+import logging
+import re
+import shlex
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any, Protocol
+
+import fabric  # type: ignore[import-untyped]
+import paramiko
+import requests
+
+from deploy import known_hosts, loopback
+from deploy.dialogue import BLOCK, Answer, Deadline, Disconnected, Process, Shell
+from deploy.errors import Exit, Failure
+from deploy.known_hosts import Entry, Key, Verdict
+from deploy.local import LocalHost
+from deploy.shell import sh
+
+__all__ = ["Answer", "Disconnected", "Host", "LocalHost", "SshHost", "connect"]
+
+# Without a handler Python prints Paramiko's tracebacks on stderr; what matters is raised as a Failure.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+# Seconds for the answer to an authentication request: an agent may ask its user first.
+_AUTH_TIMEOUT = 60
+
+# A dead link shows within this many seconds, with and without data on the way.
+_DEAD_AFTER = 25
+_SOCKET_OPTIONS = (
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 10),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
+)
+
+_USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+_GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+_USUAL_KEYS = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
+
+# RFC 4254: why a channel was not opened.
+_PROHIBITED, _NOBODY_LISTENS = 1, 2
+
+_VERIFY = "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
+_NEEDS_PASSPHRASE = "needs a passphrase, not tried"
+
+_LOST = (paramiko.SSHException, EOFError, OSError)
+
+
+class Target(Protocol):
+    """Where to go, as the settings say."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def sudo(self) -> bool: ...
+    @property
+    def local(self) -> bool: ...
+
+
+class Ssh(Protocol):
+    """How to get there, as the settings say; the timeout in seconds, files empty when left to ssh_config."""
+
+    @property
+    def connect_timeout(self) -> int: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def known_hosts(self) -> str: ...
+
+
+class Host(Protocol):
+    """A host that runs Bash scripts and lets its own services be asked."""
+
+    label: str
+
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None) -> Answer:
+        """Run a script to its end; timeout in seconds."""
+
+    def stream(self, script: str, *, stdin: bytes = b"") -> AbstractContextManager[Iterator[str]]:
+        """Give a script's stdout line by line as it comes; leaving early does not end the script."""
+
+    def http(self) -> requests.Session:
+        """Make a session whose requests reach the host's own loopback services."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+def connect(target: Target, ssh: Ssh, *, ask: Callable[[str], str] | None) -> Host:
+    """Connect to a target; ask, when there is somebody to ask, is given a prompt and returns a password."""
+    host = LocalHost() if target.local else SshHost(target.host, ssh)
+    if target.sudo:
+        try:
+            host.escalate(ask)
+        except BaseException:
+            host.close()
+            raise
+    return host
+
+
+class SshHost(Shell):
+    """A host reached by SSH, over one connection."""
+
+    def __init__(self, host: str, ssh: Ssh) -> None:
+        self._connection = _Connection(host, ssh, ssh.identity)
+        super().__init__(self._connection.label)
+        self._connection.open()
+
+    def http(self) -> requests.Session:
+        return loopback.through(self._open_tcp)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process:
+        timeout = deadline.left()
+        try:
+            channel = self._transport.open_session(timeout=timeout)
+        except _LOST as error:
+            raise self._unopened(error) from error
+        return _RemoteProcess(channel, self.label, "exec " + sh(*command), stdin, deadline)
+
+    def _open_tcp(self, host: str, port: int, timeout: float | None) -> loopback.Channel:
+        try:
+            return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout)
+        except paramiko.ChannelException as error:
+            raise self._no_tcp(error.code, f"{host}:{port}") from error
+        except _LOST as error:
+            if self._transport.is_active():
+                raise TimeoutError(str(error)) from error
+            raise self._unopened(error) from error
+
+    def _no_tcp(self, code: int, where: str) -> Exception:
+        if code == _NOBODY_LISTENS:
+            return ConnectionRefusedError("connection refused")
+        if code != _PROHIBITED:
+            return ConnectionError("no channel")
+        remedy = "allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used"
+        return Failure(f"sshd on {self.label} forbids connections to its {where}", remedy=remedy)
+
+    def _unopened(self, error: Exception) -> Failure:
+        if not self._transport.is_active():
+            return Disconnected(f"the connection to {self.label} was lost")
+        remedy = "see MaxSessions in the host's sshd_config: commands that were left there may fill it"
+        return Failure(f"{self.label} opened no further session", evidence=(str(error),), remedy=remedy)
+
+    @property
+    def _transport(self) -> paramiko.Transport:
+        transport: paramiko.Transport = self._connection.transport
+        return transport
+
+
+class _RemoteProcess:
+    """A command at the other end of a channel. Its stdin and stderr have a thread each, so that neither ever blocks."""
+
+    def __init__(self, channel: paramiko.Channel, label: str, command: str, stdin: bytes, deadline: Deadline) -> None:
+        self._channel = channel
+        self._label = label
+        self._deadline = deadline
+        self._complaints: list[bytes] = []
+        self._threads = (
+            Thread(target=self._send, args=(stdin,), daemon=True),
+            Thread(target=self._listen, daemon=True),
+        )
+        try:
+            channel.exec_command(command)
+        except _LOST as error:
+            raise self._lost() from error
+        for thread in self._threads:
+            thread.start()
+
+    def read(self) -> bytes:
+        self._channel.settimeout(self._deadline.left())
+        try:
+            return self._channel.recv(BLOCK)
+        except TimeoutError:
+            raise
+        except _LOST as error:
+            raise self._lost() from error
+
+    def finish(self) -> tuple[int, bytes]:
+        _, listener = self._threads
+        listener.join(self._deadline.left())
+        if not self._channel.status_event.wait(self._deadline.left()):
+            raise TimeoutError
+        # -1: no status came. Without an end of its output, some of that may be missing.
+        if self._channel.exit_status < 0 or not self._channel.eof_received:
+            raise self._lost()
+        return self._channel.exit_status, b"".join(self._complaints)
+
+    def close(self) -> None:
+        with suppress(*_LOST):
+            self._channel.close()
+        for thread in self._threads:
+            if thread.ident:
+                thread.join(timeout=2)
+
+    def _send(self, stdin: bytes) -> None:
+        # A command may end without having read everything; how it ended is told by its status.
+        with suppress(*_LOST):
+            for start in range(0, len(stdin), BLOCK):
+                self._channel.sendall(stdin[start : start + BLOCK])
+            self._channel.shutdown_write()
+
+    def _listen(self) -> None:
+        with suppress(*_LOST):
+            while block := self._channel.recv_stderr(BLOCK):
+                self._complaints.append(block)
+
+    def _lost(self) -> Disconnected:
+        return Disconnected(f"the connection to {self._label} was lost, or the command there was killed")
+
+
+class _StrictPolicy(paramiko.MissingHostKeyPolicy):
+    """Let known_hosts judge every key. Paramiko asks its policy each time, as its own list of keys stays empty."""
+
+    def __init__(self, judge: Callable[[Key], None]) -> None:
+        self._judge = judge
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        self._judge(Key(key.get_name(), key.asbytes()))
+
+
+class _Connection(fabric.Connection):  # type: ignore[misc]
+    """A Fabric connection that checks host keys, its gateways' too, and that says what is wrong when it fails."""
+
+    def __init__(self, host: str, ssh: Ssh, identity: str = "", gateway: "_Connection | None" = None) -> None:
+        # Fabric makes plain attributes into settings; _set is its way around that.
+        self._set(_ssh=ssh, _identity_file=identity, _verified=False)
+        # Lazy: no fabric.yaml of whoever runs this; ssh_config is read all the same.
+        config = fabric.Config(lazy=True)
+        try:
+            config.load_ssh_config()
+            timeout = ssh.connect_timeout
+            super().__init__(host, config=config, gateway=gateway, connect_timeout=timeout, forward_agent=False)
+        except (paramiko.SSHException, OSError) as error:
+            raise Failure("ssh_config cannot be read", evidence=(str(error),), code=Exit.USAGE) from error
+        self.client.set_missing_host_key_policy(_StrictPolicy(self._judge))
+        # A dict of its own: Fabric hands one around between connections.
+        self._set(
+            connect_kwargs={
+                "key_filename": self._key_files(self.ssh_config.get("identityfile", [])),
+                "look_for_keys": not identity,
+                "banner_timeout": ssh.connect_timeout,
+                "auth_timeout": _AUTH_TIMEOUT,
+                "channel_timeout": ssh.connect_timeout,
+                "transport_factory": self._transport,
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}:{self.port}"
+
+    def derive_shorthand(self, host_string: str) -> dict[str, Any]:
+        """Read user@host:port, with an IPv6 address bare or, before a port, in brackets."""
+        address = host_string.removeprefix("ssh://")
+        found = re.fullmatch(r"(?:(.+)@)?(?:\[([^\]]+)\]|([^:@]+)|([^@]*:[^@]*:[^@]*))(?::(\d+))?", address)
+        if not found or not 0 < int(found[5] or 22) < 65536:
+            fact = f"{host_string!r} is not user@host:port nor an alias from ssh_config"
+            raise Failure(fact, remedy="set the target's host in invoke.yaml", code=Exit.USAGE)
+        return {"user": found[1], "host": found[2] or found[3] or found[4], "port": int(found[5]) if found[5] else None}
+
+    def get_gateway(self) -> "_Connection | str | None":
+        """Follow ProxyJump in its order: the first host is the one that is reached from here."""
+        jumps = self.ssh_config.get("proxyjump", "none")
+        if jumps.lower() == "none":
+            command: str | None = self.ssh_config.get("proxycommand")
+            return command
+        gateway = None
+        for jump in (jump.strip() for jump in jumps.split(",")):
+            # ProxyJump under "Host *" would send a gateway through itself.
+            if self.derive_shorthand(jump)["host"] in (self.host, self.original_host):
+                return None
+            gateway = _Connection(jump, self._ssh, gateway=gateway)
+        return gateway
+
+    def open(self) -> None:
+        if self.is_connected:
+            return
+        try:
+            super().open()
+        except _LOST as error:
+            raise self._failure(error) from error
+        finally:
+            if not self.is_connected:
+                self.close()
+
+    def close(self) -> None:
+        """End this connection, then the gateways that it went through."""
+        super().close()
+        self.client.close()
+        if isinstance(self.gateway, _Connection):
+            self.gateway.close()
+
+    def _key_files(self, configured: list[str]) -> list[str]:
+        """List the private keys to try. ssh passes over a configured file that does not exist; Paramiko would fail."""
+        files = [file for file in configured if Path(file).expanduser().is_file()]
+        if not self._identity_file:
+            return files
+        identity = Path(self._identity_file).expanduser()
+        if not identity.is_file():
+            raise Failure(f"ssh.identity: there is no file {identity}", remedy="set it in invoke.yaml", code=Exit.USAGE)
+        return [str(identity), *files]
+
+    def _transport(self, sock: Any, **kwargs: Any) -> paramiko.Transport:
+        if isinstance(sock, socket.socket):
+            for level, option, value in _SOCKET_OPTIONS:
+                if hasattr(socket, option):
+                    sock.setsockopt(level, getattr(socket, option), value)
+        transport = paramiko.Transport(sock, **kwargs)
+        # Ask for a kind of key that is known, or a host with several would show an unknown one.
+        known = {entry.key.kind for entry in self._entries() if not entry.marker}
+        options = transport.get_security_options()
+        options.key_types = sorted(options.key_types, key=lambda kind: _kind(kind) not in known)
+        return transport
+
+    def _known_hosts_files(self) -> list[Path]:
+        if self._ssh.known_hosts:
+            return [Path(self._ssh.known_hosts).expanduser()]
+        users = self.ssh_config.get("userknownhostsfile", _USER_KNOWN_HOSTS)
+        everybodys = self.ssh_config.get("globalknownhostsfile", _GLOBAL_KNOWN_HOSTS)
+        return [Path(file).expanduser() for file in shlex.split(f"{users} {everybodys}") if file != "none"]
+
+    def _entries(self) -> tuple[Entry, ...]:
+        """Read what the known_hosts files say about this host."""
+        found: list[Entry] = []
+        for file in self._known_hosts_files():
+            with suppress(FileNotFoundError):
+                found += known_hosts.parse(file.read_text(encoding="utf-8", errors="replace"), str(file))
+        return known_hosts.about(found, self._known_name)
+
+    @property
+    def _known_name(self) -> str:
+        name: str = self.ssh_config.get("hostkeyalias", self.host)
+        return name if self.port == 22 or "hostkeyalias" in self.ssh_config else f"[{name}]:{self.port}"
+
+    def _judge(self, key: Key) -> None:
+        """Let a known key pass, before anything is sent to the host that it did not prove to be."""
+        entries = self._entries()
+        match known_hosts.judge(entries, key):
+            case Verdict.KNOWN:
+                self._set(_verified=True)
+            case Verdict.UNKNOWN:
+                raise self._unknown(key, entries)
+            case Verdict.CHANGED:
+                raise self._changed(key, entries)
+            case Verdict.REVOKED:
+                fact = f"the host key of {self._known_name} is revoked in known_hosts: it must not be used any more"
+                raise Failure(fact, evidence=(f"shown: {key.fingerprint}",), remedy=_VERIFY, code=Exit.REFUSED)
+
+    def _unknown(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
+        looked = ", ".join(map(str, self._known_hosts_files()))
+        evidence = [f"shown: {key.fingerprint}", f"looked in: {looked}"]
+        if any(entry.marker == "@cert-authority" for entry in entries):
+            evidence.append(
+                "a certificate authority is known for it; host certificates are not supported, the key itself must be"
+            )
+        remedy = f"{_VERIFY}; if it is the same, run once and say yes: {self._ssh_command()}"
+        fact = f"the host key of {self._known_name} is not known"
+        return Failure(fact, evidence=tuple(evidence), remedy=remedy, code=Exit.REFUSED)
+
+    def _changed(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
+        known = [entry for entry in entries if not entry.marker]
+        evidence = (
+            f"shown: {key.fingerprint}",
+            *(f"known: {entry.key.fingerprint} ({entry.place})" for entry in known),
+        )
+        remedy = (
+            f"somebody may be listening in, so do not just remove the known key. {_VERIFY}; "
+            f"only if it shows the new one, remove the lines named above and run once: {self._ssh_command()}"
+        )
+        fact = f"the host key of {self._known_name} has changed"
+        return Failure(fact, evidence=evidence, remedy=remedy, code=Exit.REFUSED)
+
+    def _ssh_command(self) -> str:
+        files = ("-o", f"UserKnownHostsFile={self._known_hosts_files()[0]}") if self._ssh.known_hosts else ()
+        return sh("ssh", *files, "-p", str(self.port), f"{self.user}@{self.original_host}", "true")
+
+    def _failure(self, error: Exception) -> Failure:
+        if self._verified:
+            return self._not_let_in(error)
+        if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+            # One error for each address of the name; the first is the one that ssh would tell.
+            error = next(iter(error.errors.values()))
+        evidence = (str(error),) if str(error) else ()
+        match error:
+            case paramiko.ChannelException():
+                return Failure(f"the gateway {self.gateway.label} does not reach {self.label}", evidence=evidence)
+            case socket.gaierror():
+                remedy = "check the target's host in invoke.yaml, or the alias in ssh_config"
+                return Failure(f"the name {self.host} is not resolved", evidence=evidence, remedy=remedy)
+            case TimeoutError():
+                remedy = "check the network, the VPN and the port; ssh.connect_timeout is the time allowed"
+                return Failure(
+                    f"{self.label} did not answer within {self.connect_timeout} s", evidence=evidence, remedy=remedy
+                )
+            case ConnectionRefusedError():
+                remedy = "check that sshd runs there, and the port"
+                return Failure(f"{self.label} refused the connection", evidence=evidence, remedy=remedy)
+            case paramiko.SSHException() | EOFError():
+                fact = f"no SSH connection to {self.label} came about within {self.connect_timeout} s"
+                remedy = "check that it is sshd that listens on this port, and what its log says"
+                return Failure(fact, evidence=evidence, remedy=remedy)
+            case _:
+                return Failure(f"{self.label} cannot be reached", evidence=evidence)
+
+    def _not_let_in(self, error: Exception) -> Failure:
+        files = [
+            *self.connect_kwargs.get("key_filename", []),
+            *(_USUAL_KEYS if self.connect_kwargs["look_for_keys"] else ()),
+        ]
+        paths = dict.fromkeys(Path(file).expanduser() for file in files)
+        tried = [_tried(path) for path in paths if path.is_file()]
+        remedy = f"add the public key to {self.user}'s authorized_keys there, or set ssh.identity"
+        if any(_NEEDS_PASSPHRASE in line for line in tried):
+            remedy = f"a key needs its passphrase: add it to your agent with ssh-add; else {remedy}"
+        evidence = (*tried, _agent(), str(error) or type(error).__name__)
+        return Failure(f"{self.label} did not let {self.user} in", evidence=evidence, remedy=remedy)
+
+
+def _kind(algorithm: str) -> str:
+    """Tell the kind of key behind a signature algorithm: RSA keys have several."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _tried(key: Path) -> str:
+    try:
+        paramiko.PKey.from_path(key)
+    except (TypeError, paramiko.PasswordRequiredException):
+        return f"key {key}: {_NEEDS_PASSPHRASE}"
+    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, OSError, ValueError) as error:
+        return f"key {key}: not readable, {error}"
+    return f"key {key}: not accepted"
+
+
+def _agent() -> str:
+    try:
+        agent = paramiko.Agent()
+        count = len(agent.get_keys())
+        agent.close()
+    except _LOST:
+        return "agent: does not answer"
+    return f"agent: {count} keys" if count else "agent: none, or it has no keys"

@@ -1,0 +1,56 @@
+"""What to do about the database: which revision to stamp, what is pending, what makes it impossible."""
+
+from deploy.settings import Settings
+from deploy.state import Chain, Database, Revision
+
+
+def unstamped(database: Database) -> bool:
+    """A database with tables and no revision: created from SQL files and never stamped."""
+    return bool(database.tables) and not database.revisions
+
+
+def stamp(settings: Settings, database: Database) -> str:
+    """The revision that an unstamped database's schema shows: that of the first rule that matches, else nothing."""
+    if not unstamped(database):
+        return ""
+    for rule in settings.migrate.stamp:
+        if all(_shows(database, column, wanted) for column, wanted in rule.columns.items()):
+            return rule.revision
+    return ""
+
+
+def pending(settings: Settings, database: Database, chain: Chain) -> tuple[Revision, ...]:
+    """The revisions that an upgrade would run, after the stamp that it begins with."""
+    stamped = stamp(settings, database)
+    return chain.pending((stamped,) if stamped else database.revisions)
+
+
+def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, str] | None:
+    """What makes an upgrade to the chain's head impossible (evidence, remedy), or None."""
+    directory = settings.migrate.directory
+    if chain.error:
+        return f"Alembic cannot read {directory}: {chain.error}", "mend the release"
+    if len(chain.heads) != 1:
+        return f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}", "merge them: flask db merge heads"
+    if unstamped(database) and not stamp(settings, database):
+        evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
+        return evidence, "find its revision, then inv migrate --stamp REVISION"
+    unknown = [revision for revision in database.revisions if not chain.knows([revision])]
+    if unknown:
+        evidence = f"the database is at {', '.join(unknown)}, which this code does not know"
+        return evidence, "deploy the release that has it, or restore the backup that goes with this one"
+    rule = stamp(settings, database)
+    if rule and not chain.knows([rule]):
+        return f"the schema shows {rule}, which {directory} does not have", "change migrate.stamp in invoke.yaml"
+    return None
+
+
+def _shows(database: Database, column: str, wanted: str) -> bool:
+    found = database.columns.get(column)
+    match wanted:
+        case "present":
+            return found is not None
+        case "absent":
+            return found is None
+        case _:
+            return found == wanted

@@ -1,0 +1,61 @@
+"""Step and Plan: what a run will do, decided before anything is touched."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.errors import Exit, Failure
+
+Level = Literal["ok", "warning", "refusal"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator allowed on the command line."""
+
+    discard: bool = False
+    allow_unsuitable: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: how it stands, what shows it, what to do about it."""
+
+    level: Level
+    check: str
+    evidence: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a run. `script` is complete Bash for the host, `summary` says in a few lines what it will do.
+
+    `timeout` is in seconds; the host ends the step after that.
+    """
+
+    name: str
+    reason: str
+    script: str
+    timeout: int
+    summary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps towards a revision, in order; none where there is nothing to do."""
+
+    verb: str
+    revision: str
+    steps: tuple[Step, ...]
+
+
+def refuse(findings: Iterable[Finding], needs: Iterable[str]) -> None:
+    """Raise one failure that tells every refusal among the checks that a verb needs."""
+    wanted = set(needs)
+    refusals = [finding for finding in findings if finding.level == "refusal" and finding.check in wanted]
+    if not refusals:
+        return
+    first, *others = refusals
+    evidence = tuple(f"{finding.check}: {finding.evidence} · {finding.remedy}" for finding in others)
+    raise Failure(f"{first.check}: {first.evidence}", evidence=evidence, remedy=first.remedy, code=Exit.REFUSED)

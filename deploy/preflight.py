@@ -1,0 +1,367 @@
+"""Judge the state: every finding, ok, warning or refusal, each with its evidence and what to do."""
+
+from collections.abc import Iterator
+
+from deploy import migrations
+from deploy.plan import Finding, Level, Options
+from deploy.settings import Settings
+from deploy.state import State
+
+FIRST_NAMES = 5
+
+# What the checks are called; a step names those it cannot do without.
+TOOLS = ("tools", "engine", "compose")
+REPOSITORY = ("repository", "remote")
+WORK = ("work tree", "commits", "protected paths", "filters")
+SERVICES = ("app container",)
+DATABASE = ("postgres", "database", "migrations")
+
+
+def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, ...]:
+    """Look at everything and report every finding, good ones too."""
+    return tuple(
+        finding
+        for check in (
+            _tools,
+            _engine,
+            _repository,
+            _remote,
+            _work_tree,
+            _commits,
+            _target_tree,
+            _env,
+            _disk,
+            _containers,
+            _app,
+            _database,
+            _migrations,
+            _health,
+            _suitable,
+            _release,
+            _lock,
+        )
+        for finding in check(settings, state, options)
+    )
+
+
+def names(items: tuple[str, ...]) -> str:
+    """Name the first few and count the rest."""
+    shown = ", ".join(items[:FIRST_NAMES])
+    rest = len(items) - FIRST_NAMES
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def last_error(state: State) -> str:
+    """The newest line in the app's logs that tells of an error, else nothing."""
+    newest = state.logs[0][0] if state.logs else ""
+    lines = [line for log, line in state.logs if log == newest or "error" in log]
+    telling = [line for line in lines if "Error" in line or "CRIT" in line or "Exception" in line]
+    return telling[-1].strip() if telling else ""
+
+
+def _tools(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    missing = tuple(name for name, where in state.tools.items() if not where)
+    if missing:
+        yield Finding(
+            "refusal", "tools", f"not installed on the host: {', '.join(missing)}", "install them on the host"
+        )
+    else:
+        yield Finding("ok", "tools", ", ".join(state.tools))
+
+
+def _engine(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if not state.tools.get("docker"):
+        return
+    if not state.engine:
+        remedy = f"start Docker, or let {state.user} use it (group docker, or sudo: true under the target)"
+        yield Finding("refusal", "engine", f"Docker does not answer: {state.engine_problem}", remedy)
+    else:
+        yield Finding("ok", "engine", f"Docker Engine {state.engine}")
+    if not state.compose:
+        yield Finding(
+            "refusal",
+            "compose",
+            "docker compose is missing (docker-compose v1 is not enough)",
+            "install the Compose v2 plugin",
+        )
+    elif not state.compose_file:
+        yield Finding(
+            "refusal",
+            "compose",
+            f"no {settings.compose.file} in {settings.target.path}",
+            "set compose.file in invoke.yaml",
+        )
+    else:
+        yield Finding("ok", "compose", f"Compose {state.compose}, {settings.compose.file}")
+
+
+def _repository(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    repository = state.repository
+    path = settings.target.path
+    if repository.problem:
+        if "dubious ownership" in repository.problem:
+            evidence, remedy = f"{path} belongs to somebody else than {state.user}", "set sudo: true under the target"
+        else:
+            evidence, remedy = f"{path} is no git clone: {repository.problem}", "set path under the target to the clone"
+        yield Finding("refusal", "repository", evidence, remedy)
+    elif repository.index_lock:
+        remedy = f"if no git runs on the host, remove {repository.index_lock}"
+        yield Finding("refusal", "repository", "another git is at work in the clone, or one was killed there", remedy)
+    else:
+        yield Finding("ok", "repository", f"{path}, on {repository.branch or 'no branch'} at {repository.head[:7]}")
+
+
+def _remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    repository, git = state.repository, settings.git
+    if repository.problem:
+        return
+    remotes = tuple(name for name, _ in repository.remotes)
+    if git.remote not in remotes:
+        evidence = f"no remote {git.remote}; there is {', '.join(remotes) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.remote in invoke.yaml, or git remote add on the host")
+    elif repository.fetch_problem and "find remote ref" in repository.fetch_problem:
+        evidence = f"{git.remote} has no branch {git.branch}; known are {', '.join(repository.branches) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+    elif repository.fetch_problem:
+        yield Finding(
+            "refusal",
+            "remote",
+            f"git fetch {git.remote} failed: {repository.fetch_problem}",
+            f"see git -C {settings.target.path} fetch {git.remote} on the host",
+        )
+    elif not repository.target:
+        evidence = f"no {git.remote}/{git.branch}; known are {', '.join(repository.branches) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+    else:
+        count = len(repository.incoming)
+        new = f"{count}{'+' if count == 20 else ''} new commit{'' if count == 1 else 's'}" if count else "nothing new"
+        yield Finding("ok", "remote", f"{git.remote}/{git.branch} at {repository.target[:7]}, {new}")
+
+
+def _work_tree(_: Settings, state: State, options: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.problem:
+        return
+    if not (lost := repository.uncommitted + tuple(f"?? {name}" for name in repository.endangered)):
+        yield Finding("ok", "work tree", "no uncommitted changes")
+        return
+    count = f"{len(lost)} uncommitted change{'' if len(lost) == 1 else 's'}: {names(lost)}"
+    yield _discardable("work tree", count, options)
+
+
+def _commits(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.problem:
+        return
+    where = f"on {repository.branch}" if repository.branch else "on a detached HEAD"
+    if repository.unpushed:
+        count = len(repository.unpushed)
+        evidence = f"{count} commit{'' if count == 1 else 's'} {where} that {settings.git.remote} does not have: {names(repository.unpushed)}"
+        yield _discardable("commits", evidence, options)
+    elif repository.branch != settings.git.branch:
+        yield Finding("warning", "commits", f"the clone is {where}", f"sync moves it to {settings.git.branch}")
+    else:
+        yield Finding("ok", "commits", f"{settings.git.remote} has them all")
+
+
+def _discardable(check: str, evidence: str, options: Options) -> Finding:
+    if options.discard:
+        return Finding("warning", check, evidence, "--discard: saved under a ref first")
+    return Finding(
+        "refusal", check, evidence, "commit and push it, or give --discard: it is then saved under a ref first"
+    )
+
+
+def _target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.tracks_protected:
+        evidence = (
+            f"{repository.target[:7]} tracks what must never be overwritten: {names(repository.tracks_protected)}"
+        )
+        yield Finding("refusal", "protected paths", evidence, "git rm --cached it, or change copy.protected")
+    if repository.filters:
+        evidence = f"{names(repository.filters)} names git filters (Git LFS?): their files are not what git stores"
+        yield Finding("refusal", "filters", evidence, "use the standard deployment")
+
+
+def _env(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    place = f"{settings.target.path}/{settings.env.file}"
+    match state.env:
+        case "missing" | "":
+            yield Finding("refusal", "env", f"{place} is missing", "put the production secrets back there")
+        case "unreadable":
+            yield Finding("refusal", "env", f"{state.user} cannot read {place}", "set sudo: true under the target")
+        case _ if state.env_empty:
+            evidence = f"{place} has no value for {', '.join(state.env_empty)}"
+            yield Finding("refusal", "env", evidence, "set it there (or change env.required)")
+        case _:
+            yield Finding("ok", "env", f"{place}: every required key has a value")
+
+
+def _disk(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    floor = settings.preflight.min_free_mib
+    places = (
+        (f"{settings.target.path} on the host", state.free_mib),
+        (f"{settings.app.path} in the container", state.app.free_mib if state.app else None),
+    )
+    for place, free in places:
+        if free is None:
+            continue
+        if free < floor:
+            yield Finding(
+                "refusal",
+                "disk",
+                f"{free} MiB free for {place}, {floor} needed",
+                "free some space (or change preflight.min_free_mib)",
+            )
+        else:
+            yield Finding("ok", "disk", f"{free} MiB free for {place}")
+
+
+def _containers(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if not state.engine:
+        return
+    wanted = (("app", settings.app), ("postgres", settings.postgres), ("redis", settings.redis))
+    for role, service in wanted:
+        check = f"{role} container" if role == "app" else role
+        found = state.containers.get(role)
+        up = f"docker compose -f {settings.compose.file} up -d {service.service}"
+        if found is None:
+            yield Finding(
+                "refusal", check, f"no container {service.container}", f"{up} on the host, or set {role}.container"
+            )
+        elif found.service != service.service:
+            evidence = (
+                f"{service.container} is not of the compose service {service.service} but of {found.service or 'none'}"
+            )
+            yield Finding("refusal", check, evidence, f"set {role}.container and {role}.service")
+        elif not found.running:
+            yield Finding("refusal", check, f"{service.container} is {found.status}", f"{up} on the host")
+        else:
+            yield Finding("ok", check, f"{service.container} is running")
+
+
+def _app(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if state.app_problem:
+        yield Finding(
+            "refusal",
+            "app container",
+            f"cannot look into {settings.app.container}: {state.app_problem}",
+            "set app.python and app.path",
+        )
+    if state.app is None:
+        return
+    for problem in state.app.problems:
+        yield Finding("warning", "app container", problem)
+
+
+def _database(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    postgres = state.containers.get("postgres")
+    if postgres is None or not postgres.running:
+        return
+    if state.database.problem:
+        evidence = f"{settings.postgres.database} does not answer: {state.database.problem}"
+        yield Finding("refusal", "database", evidence, f"see docker logs {settings.postgres.container}")
+        return
+    at = ", ".join(state.database.revisions) or ("never stamped" if state.database.tables else "empty")
+    yield Finding("ok", "database", f"{settings.postgres.database} answers, at {at}")
+
+
+def _migrations(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if state.chain is None or state.database.problem:
+        return
+    if problem := migrations.problem(settings, state.database, state.chain):
+        yield Finding("refusal", "migrations", *problem)
+        return
+    stamp = migrations.stamp(settings, state.database)
+    pending = migrations.pending(settings, state.database, state.chain)
+    stamped = f"to be stamped {stamp}; " if stamp else ""
+    waiting = names(tuple(f"{revision.id} {revision.message}".strip() for revision in pending))
+    yield Finding("ok", "migrations", stamped + (f"{len(pending)} pending: {waiting}" if pending else "none pending"))
+
+
+def _health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    app = state.containers.get("app")
+    if app is None or not app.running:
+        return
+    for check in settings.health.checks:
+        probes = state.probes.get(check.name, ())
+        if not probes:
+            continue
+        last = probes[-1]
+        if last.status == 404:
+            evidence = f"404 at {', '.join(probe.url for probe in probes)}"
+            yield Finding("refusal", "health", evidence, f"set the paths of the check {check.name} under health.checks")
+        elif 200 <= last.status < 300:
+            yield Finding("ok", "health", f"{last.url} answers {last.status}")
+        else:
+            answer = f"answers {last.status}" if last.status else "does not answer"
+            why = last_error(state)
+            evidence = f"{last.url} {answer}" + (f": {why}" if why else "")
+            yield Finding("warning", "health", evidence, "the app is ill; the update may be the cure")
+
+
+def unsuitable(state: State) -> tuple[str, ...]:
+    """Files baked into the image that the target changes against what runs.
+
+    Where the running revision is unknown their bytes in the container tell; a file that is not there (.dockerignore)
+    counts when it changed since the clone's HEAD.
+    """
+    if state.running and state.app and state.app.record and state.app.record.complete:
+        return state.image_changes
+    if state.app is None:
+        return ()
+    absent = state.app.absent & set(state.image_changes_since_head)
+    changed = (state.app.differs - state.app.absent) | absent
+    return tuple(name for name in state.image_files if name in changed)
+
+
+def overridden(state: State) -> tuple[str, ...]:
+    """Such changes that an earlier run was allowed to ignore: the image still lacks them."""
+    return state.app.record.overridden if state.app and state.app.record else ()
+
+
+def _suitable(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    if state.app is None or not state.repository.target:
+        return
+    deployment = f"use the standard deployment: rebuild {settings.app.image}, recreate {settings.app.service}"
+    changed = unsuitable(state)
+    if changed:
+        level: Level = "warning" if options.allow_unsuitable else "refusal"
+        allowed = "; --allow-unsuitable is given" if options.allow_unsuitable else ", or give --allow-unsuitable"
+        yield Finding(
+            level, "suitable", f"not suitable for a hot update: {names(changed)} changed", deployment + allowed
+        )
+    if earlier := tuple(name for name in overridden(state) if name not in changed):
+        yield Finding("warning", "suitable", f"the image still lacks earlier changes of {names(earlier)}", deployment)
+    if not changed and not earlier:
+        yield Finding("ok", "suitable", "no change to dependencies, image, Compose, Nginx or Supervisor")
+
+
+def release(state: State) -> Finding:
+    """What runs in the container, against what the last copy recorded there."""
+    app = state.app
+    if app is None or app.record is None:
+        evidence = "unknown: never hot-updated, or the container was recreated since"
+        return Finding("warning", "release", evidence, "the update copies every file")
+    revision = app.record.revision[:7]
+    if not app.record.complete:
+        evidence = f"a copy of {revision} was not finished (run {app.record.run})"
+        return Finding("warning", "release", evidence, "the update copies every file")
+    if app.drift:
+        evidence = f"{revision}, but changed by hand: {names(app.drift)}"
+        return Finding("warning", "release", evidence, "the update puts them right; what git does not know is saved")
+    return Finding("ok", "release", f"{revision} runs")
+
+
+def _release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    if state.app is not None:
+        yield release(state)
+
+
+def _lock(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    if state.holder:
+        holder = f"{state.holder.get('verb', '?')} by {state.holder.get('operator', '?')}, run {state.holder.get('run', '?')}"
+        yield Finding(
+            "warning", "lock", f"held by {holder}, or left by it", "inv attach follows it; a dead one is taken over"
+        )

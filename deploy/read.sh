@@ -1,0 +1,176 @@
+# Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
+# Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
+# running: nothing, only what runs is looked at), want_logs.
+
+# problem COMMAND...: run it quietly; its last error line is the answer, nothing when it succeeded.
+problem() {
+  local output
+  output=$("$@" 2>&1 >/dev/null) && return
+  output=$(printf '%s' "$output" | grep -v '^$' | tail -n 1)
+  printf '%s' "${output:-failed}"
+}
+
+read_host() {
+  local name
+  record host "$(id -un)" "$(uname -n)" "$(cat /proc/sys/kernel/random/boot_id)"
+  for name in git curl docker awk tar flock setsid timeout; do
+    record tool "$name" "$(command -v "$name")"
+  done
+  if command -v docker >/dev/null; then
+    record engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)" \
+      "$(problem docker version --format '{{.Server.Version}}')"
+    record compose "$(docker compose version --short 2>/dev/null)"
+  fi
+  [ ! -d "$path" ] || record disk "$(($(df -Pk "$path" | awk 'NR == 2 {print $4}') / 1024))"
+  [ ! -f "$path/$compose_file" ] || record compose_file "$compose_file"
+}
+
+read_env() {
+  local key
+  [ -e "$env_file" ] || { record env missing; return; }
+  [ -r "$env_file" ] || { record env unreadable; return; }
+  record env there
+  for key in "${required[@]}"; do
+    grep -qE "^[[:space:]]*(export[[:space:]]+)?$key[[:space:]]*=[[:space:]]*[\"']?[^\"'#[:space:]]" "$env_file" ||
+      record env_empty "$key"
+  done
+}
+
+read_repository() {
+  local answer line
+  target=
+  [ -d "$path" ] || { record repository 'no such folder'; return; }
+  answer=$(git_ rev-parse --show-toplevel 2>&1) || { record repository "$(printf '%s' "$answer" | head -n 1)"; return; }
+  [ "$answer" -ef "$path" ] || { record repository "it lies inside the repository $answer"; return; }
+  record repository '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
+  git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | sed -E 's#://[^/@]*@#://***@#' | sort -u |
+    while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
+  git_ for-each-ref --format='%(refname:short)' --count=20 refs/heads "refs/remotes/$remote" |
+    while read -r line; do record known_branch "$line"; done
+  head=$(git_ rev-parse -q --verify HEAD)
+  case $target_is in
+    remote)
+      record fetched "$(git_timeout=$fetch_timeout problem git_ fetch -q "$remote" "$branch")"
+      target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
+      ;;
+    head) target=$head ;;
+  esac
+  record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
+  [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
+  [ -n "$target" ] || return 0
+  git_ log --format='%h %s' -n 20 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "$line"; done
+  read_losses
+  git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
+    while read -r line; do record filters "${line#*:}"; done
+}
+
+read_losses() {
+  local name
+  make_work_folder
+  find_losses "$target"
+  for name in "${unpushed[@]}"; do record unpushed "$name"; done
+  for name in "${changes[@]}"; do record uncommitted "$name"; done
+  for name in "${endangered[@]}"; do record endangered "$name"; done
+  for name in "${tracks_protected[@]}"; do record tracks_protected "$name"; done
+  rm -rf "$work"
+}
+
+# container ROLE NAME: what the engine says of it.
+read_container() {
+  local tab='{{"\t"}}' format
+  format="{{.Id}}$tab{{.State.Status}}$tab{{.RestartCount}}$tab{{.State.StartedAt}}"
+  format+="$tab{{index .Config.Labels \"com.docker.compose.service\"}}"
+  format+="$tab{{index .Config.Labels \"com.docker.compose.project.working_dir\"}}"
+  local answer
+  answer=$(docker inspect --type container --format "$format" "$2" 2>/dev/null) || return 0
+  printf 'container\t%s\t%s\n' "$1" "$answer"
+}
+
+read_app() {
+  local answer line
+  [ "$(docker inspect --format '{{.State.Status}}' "$container" 2>/dev/null)" = running ] || return 0
+  if ! answer=$({
+    entries "$target"
+    [ -z "$target" ] || git_ ls-tree -r "$target" -- "$migrations" | awk '$2 == "blob" {print $3}' | git_ cat-file --batch
+  } | inside_timeout=60 inside inspect "$inside_settings" 2>&1); then
+    record app_problem "$(printf '%s' "$answer" | tail -n 1)"
+    return
+  fi
+  record app "$answer"
+  # The record is the one flat object in the answer that has this name.
+  running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
+  [ -n "$target" ] || return 0
+  git_ diff-tree -r --name-only --no-renames "$(git_ hash-object -t tree --stdin </dev/null)" "$target" -- "${unsuitable[@]}" |
+    while read -r line; do record image_file "$line"; done
+  differing head "$head" "${unsuitable[@]}"
+  if [ -n "$running" ] && git_ cat-file -e "$running^{commit}" 2>/dev/null; then
+    record running_known "$running"
+    differing running "$running" "${unsuitable[@]}"
+    differing change "$running" "${copied[@]}"
+  fi
+}
+
+# differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision.
+differing() {
+  local kind=$1 status name
+  git_ diff --name-status --no-renames "$2" "$target" -- "${@:3}" 2>/dev/null |
+    while IFS=$'\t' read -r status name; do record "differs_$kind" "$status" "$name"; done
+}
+
+read_database() {
+  local answer
+  [ "$(docker inspect --format '{{.State.Status}}' "$postgres_container" 2>/dev/null)" = running ] || return 0
+  answer=$({
+    cat <<'SQL'
+select 'db_tables', count(*) from information_schema.tables
+  where table_schema = any(current_schemas(false)) and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
+select 'db_column', table_name || '.' || column_name, data_type from information_schema.columns
+  where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:'columns'::text[]);
+SQL
+    printf '%s\n' "$version_query"
+  } | psql_ -v columns="$stamp_columns" 2>&1) || { record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"; return; }
+  record database ''
+  printf '%s\n' "$answer"
+}
+
+# The first path of each check that does not answer 404; status 000: no answer.
+read_health() {
+  local check_url status i
+  for ((i = 0; i < ${#probes[@]}; i += 2)); do
+    status=$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" "${probes[i + 1]}")
+    record probe "${probes[i]}" "${probes[i + 1]}" "${status:-000}"
+  done
+}
+
+# The newest lines of the app's error logs, newest log first: why an app that is ill is ill.
+read_logs() {
+  docker exec "$container" sh -c 'ls -t "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r name; do
+    docker exec "$container" tail -n 40 "$name" 2>/dev/null | while IFS= read -r line; do record log "$name" "$line"; done
+  done
+}
+
+# Who holds the lock, as far as can be told without touching it.
+read_lock() {
+  local folder
+  folder=$(state_folder) && [ -r "$folder/holder" ] && sed 's/^/holder\t/' "$folder/holder"
+}
+
+read_state() {
+  read_host
+  read_env
+  read_repository
+  if command -v docker >/dev/null; then
+    read_container app "$container"
+    read_container postgres "$postgres_container"
+    read_container redis "$redis_container"
+    read_app
+    read_database
+  fi
+  command -v curl >/dev/null && read_health
+  [ -z "$want_logs" ] || read_logs
+  read_lock
+  guard | sed 's/^/guard\t/'
+  record end
+}
+
+read_state 2>/dev/null | redact

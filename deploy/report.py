@@ -1,0 +1,149 @@
+"""What people and machines read: findings, plans, progress, health, failures."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploy import preflight
+from deploy.errors import Failure
+from deploy.plan import Finding, Plan
+from deploy.state import State
+
+if TYPE_CHECKING:
+    from deploy.health import Check
+    from deploy.runs import Event
+
+HEALTH_SCHEMA = 1
+_STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
+_MARK = {"ok": "✓", "warning": "!", "refusal": "✗"}
+
+
+class Report:
+    """Prints for people, on standard output; failures go to standard error."""
+
+    def __init__(self) -> None:
+        # Text comes from hosts and logs: nothing in it is markup, and no terminal is assumed where there is none.
+        self._out = Console(highlight=False, markup=False, soft_wrap=not Console().is_terminal)
+        self._began: dict[str, float] = {}
+        self.times: dict[str, float] = {}
+
+    def line(self, text: str, style: str = "") -> None:
+        self._out.print(Text(text, style=style))
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Print every finding, what to do about it below it."""
+        table = Table(box=None, show_header=False, pad_edge=False, expand=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for finding in findings:
+            told = Text(finding.evidence)
+            if finding.remedy and finding.level != "ok":
+                told.append(f"\n→ {finding.remedy}", style="dim")
+            style = _STYLE[finding.level]
+            table.add_row(Text(_MARK[finding.level], style), Text(finding.check, style), told)
+        self._out.print(table)
+        counts = [
+            f"{sum(f.level == level for f in findings)} {word}"
+            for level, word in (("refusal", "refused"), ("warning", "warnings"))
+        ]
+        self.line(f"{len(findings)} findings: {', '.join(counts)}", "bold")
+
+    def plan(self, plan: Plan) -> None:
+        """Print each step, why it is needed and what it will do."""
+        self.line(f"Plan: {plan.verb} to {plan.revision[:7]}" if plan.revision else f"Plan: {plan.verb}", "bold")
+        for number, step in enumerate(plan.steps, 1):
+            self.line(f"{number}. {step.name} ({step.reason})")
+            for line in step.summary:
+                self.line(f"     {line}", "dim")
+
+    def nothing_to_do(self, verb: str, state: State) -> None:
+        self.line(f"{verb}: nothing to do · {self.describe(state)}", "green")
+
+    def event(self, event: "Event") -> None:
+        """Print what the journal tells, as it comes."""
+        match event.kind, event.fields:
+            case "run", (run, *_):
+                self.line(f"run {run}", "dim")
+            case "took-over", fields:
+                self.line(f"took over the lock of run {fields[0]}: {fields[-1]}", "yellow")
+            case "begin", (step, *_):
+                self._began[step] = event.at
+                self.line(f"▸ {step}", "bold")
+            case "line", (_, text):
+                self.line(f"    {text}", "dim")
+            case "end", (step, status, *_):
+                self.times[step] = event.at - self._began.get(step, event.at)
+                good = status == "0"
+                mark, style = ("✓", "green") if good else ("✗", "red")
+                self.line(f"{mark} {step} {self.times[step]:.1f} s", style)
+
+    def done(self, target: str, revision: str) -> None:
+        times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in self.times.items())
+        self.line(f"{target} runs {revision[:7]} and is healthy ({times})", "bold green")
+
+    def health(self, checks: Sequence["Check"]) -> None:
+        for check in checks:
+            latency = "" if check.latency_ms is None else f" in {check.latency_ms:.0f} ms"
+            if check.healthy:
+                self.line(f"✓ {check.name}: {check.url} healthy{latency}", "green")
+            else:
+                self.line(f"✗ {check.name}: {check.url} {check.problem}", "red")
+
+    def health_json(self, target: str, checks: Sequence["Check"], state: State) -> None:
+        """Print one JSON object; `schema` changes when a key changes its meaning."""
+        answer = {
+            "schema": HEALTH_SCHEMA,
+            "target": target,
+            "healthy": all(check.healthy for check in checks),
+            "revision": self.revision(state) or None,
+            "drift": self.drift(state) or None,
+            "checks": [
+                {
+                    "name": check.name,
+                    "url": check.url,
+                    "healthy": check.healthy,
+                    "status": check.status,
+                    "latency_ms": check.latency_ms,
+                    "problem": check.problem or None,
+                }
+                for check in checks
+            ],
+        }
+        print(json.dumps(answer, ensure_ascii=False, indent=2))  # noqa: T201 - for machines, so nothing may wrap it
+
+    def revision(self, state: State) -> str:
+        """The revision that runs, as far as the container can tell; else nothing."""
+        record = state.app.record if state.app else None
+        return record.revision if record and record.complete else ""
+
+    def drift(self, state: State) -> str:
+        """How what runs differs from what was deployed; nothing where it does not."""
+        if state.app is None:
+            return "unknown: the container cannot be looked into"
+        findings = preflight.release(state)
+        return findings.evidence if findings.level != "ok" else ""
+
+    def describe(self, state: State) -> str:
+        """Say in one line what state production is in."""
+        repository, database = state.repository, state.database
+        at = ", ".join(database.revisions) or ("no revision" if not database.problem else "unknown")
+        statuses = [f"{name} {probes[-1].status or 'no answer'}" for name, probes in state.probes.items() if probes]
+        running = self.revision(state)[:7] or self.drift(state)
+        where = repository.head[:7] or "unknown"
+        return (
+            f"clone at {where}, container at {running}, database at {at}, health: {', '.join(statuses) or 'not asked'}"
+        )
+
+    def failure(self, failure: Failure) -> None:
+        """Print one block: the fact, what shows it, what to do next."""
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=not Console(stderr=True).is_terminal)
+        console.print(Text(f"✗ {failure.fact}", style="bold red"))
+        for line in failure.evidence:
+            console.print(Text(f"  {line}"))
+        if failure.remedy:
+            console.print(Text(f"→ {failure.remedy}", style="bold"))

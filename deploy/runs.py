@@ -1,0 +1,124 @@
+"""The laptop's half of a run: lay it out, start it on the host, follow its journal.
+
+The host carries a run out by itself (runner.sh); whoever follows may leave at any time and come back.
+"""
+
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Protocol
+
+from deploy import shell
+
+Variables = Mapping[str, str | int | Sequence[str]]
+
+# After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
+LAST = ("done", "gone", "none")
+
+
+class Host(Protocol):
+    """What is asked of a host here: its output while it comes, line by line."""
+
+    def stream(self, script: str, *, stdin: bytes) -> AbstractContextManager[Iterator[str]]: ...
+
+
+class Step(Protocol):
+    """A step as the harness needs it: complete Bash, and the seconds it may take."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def script(self) -> str: ...
+    @property
+    def timeout(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """One record of a journal. `at` is in seconds since the epoch, by the host's clock.
+
+    Kinds and fields: run RUN VERB OPERATOR · refused RUN VERB OPERATOR PID START (the holder's; empty: unknown) ·
+    locked · took-over RUN OPERATOR START REASON · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
+    end STEP STATUS [REASON] · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, failed, changed, locked and
+    abandoned. Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
+    """
+
+    at: float
+    kind: str
+    fields: tuple[str, ...]
+
+
+def new_run_id(now: datetime, token: str) -> str:
+    """Name a run so that names sort by age; `now` is aware of its time zone, `token` tells runs of one second apart."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{token}"
+
+
+def files_of(
+    steps: Iterable[Step], about: Mapping[str, str], guard_script: str, guard_expected: str, variables: Variables
+) -> dict[str, str]:
+    """Lay out what a run needs on the host, by path in its folder.
+
+    `about` has at least verb and operator; `guard_script` prints name/value records that must equal `guard_expected`;
+    `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length.
+    """
+    files = {
+        "runner.sh": shell.script("redact.sh", "runner.sh", **variables),
+        "about": "".join(_record(name, value) for name, value in about.items()),
+        "guard.sh": guard_script,
+        "guard.expected": guard_expected,
+    }
+    for number, step in enumerate(steps, start=1):
+        stem = f"steps/{number:02}-{step.name}"
+        files[f"{stem}.sh"] = step.script
+        files[f"{stem}.timeout"] = f"{step.timeout}\n"
+    return files
+
+
+def payload(files: Mapping[str, str]) -> bytes:
+    """Pack files into a tar, the same bytes for the same files."""
+    packed = BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, text in files.items():
+            content = text.encode("utf-8", "surrogateescape")
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o600
+            entry.size = len(content)
+            tar.addfile(entry, BytesIO(content))
+    return packed.getvalue()
+
+
+@contextmanager
+def start(host: Host, variables: Variables, run_id: str, files: Mapping[str, str]) -> Iterator[Iterator[Event]]:
+    """Start a run and give its events as they come. Leaving early does not stop the run."""
+    script = shell.script("redact.sh", "launch.sh", "follow.sh", **{**variables, "run": run_id, "from": 1})
+    with host.stream(script, stdin=payload(files)) as lines:
+        yield _events(lines)
+
+
+@contextmanager
+def follow(host: Host, variables: Variables, run_id: str = "", first_line: int = 1) -> Iterator[Iterator[Event]]:
+    """Give a run's events from a line of its journal on; without an id, those of the run in progress or the last one."""
+    script = shell.script("redact.sh", "follow.sh", **{**variables, "run": run_id, "from": first_line})
+    with host.stream(script, stdin=b"") as lines:
+        yield _events(lines)
+
+
+def _events(lines: Iterable[str]) -> Iterator[Event]:
+    """Read events until the last; without one in LAST at the end, the connection was lost."""
+    for line in lines:
+        for at, *rest in shell.records(f"{line}\n"):
+            # A full disk or a crash leaves a line cut or empty.
+            if not rest or not at.replace(".", "", 1).isdigit():
+                continue
+            kind, *fields = rest
+            yield Event(float(at), kind, tuple(fields))
+            if kind in LAST:
+                return
+
+
+def _record(*fields: str) -> str:
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    return "\t".join(field.translate(escapes) for field in fields) + "\n"

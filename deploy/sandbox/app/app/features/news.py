@@ -1,0 +1,3 @@
+"""What the page says is new."""
+
+TEXT = "first release"

@@ -1,0 +1,19 @@
+"""Log files under userdata/logs, relative to the working directory."""
+
+import logging
+from pathlib import Path
+
+FOLDER = Path("userdata/logs")
+FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def configure() -> None:
+    """Send everything to whalefall.log and errors to whalefall_error.log too."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    logger = logging.getLogger("whalefall")
+    logger.setLevel(logging.INFO)
+    for name, level in (("whalefall.log", logging.INFO), ("whalefall_error.log", logging.ERROR)):
+        handler = logging.FileHandler(FOLDER / name, delay=True)
+        handler.setLevel(level)
+        handler.setFormatter(FORMAT)
+        logger.addHandler(handler)

@@ -1,0 +1,14 @@
+"""The one page."""
+
+from flask import Blueprint, render_template
+
+from app.features import news
+from app.release import RELEASE
+
+routes = Blueprint("pages", __name__)
+
+
+@routes.get("/")
+def index():
+    """Show the release and its news."""
+    return render_template("index.html", release=RELEASE, news=news.TEXT)

@@ -1,0 +1,170 @@
+"""Make a sandbox ill in a chosen way, and well again."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.errors import Exit, Failure
+from deploy.sandbox.command import run
+from deploy.sandbox.compose import answer, compose, execute, psql, start, wait_until_healthy
+from deploy.sandbox.git import commit, git
+from deploy.sandbox.home import Sandbox
+
+CRASH_SECONDS = 60.0
+# A file that nearly every release changes, so that an update cures the app.
+CRASHING = "/app/app/release.py"
+# Where the file lies meanwhile: outside the app, lost with the container as the damage is.
+CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
+MESSAGE = "production fell ill here"
+
+
+def break_(sandbox: Sandbox, kind: str) -> str:
+    """Make the sandbox ill; return in one line what was done."""
+    cause = _CAUSES.get(kind)
+    if cause is None:
+        raise Failure(f"there is no kind of illness {kind!r}", remedy=f"one of: {', '.join(KINDS)}", code=Exit.USAGE)
+    return cause(sandbox)
+
+
+def restore(sandbox: Sandbox) -> None:
+    """Undo every illness. Code and database stay at the release that they are at."""
+    _ballast(sandbox).unlink(missing_ok=True)
+    if _env_aside(sandbox).exists():
+        _env_aside(sandbox).rename(sandbox.env_file)
+    _restore_clone(sandbox)
+    start(sandbox)
+    psql(sandbox, "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS true", database="postgres")
+    _restore_stamp(sandbox)
+    _restore_code(sandbox)
+    wait_until_healthy(sandbox)
+
+
+def _stop_service(sandbox: Sandbox) -> str:
+    run("docker", "stop", sandbox.redis)
+    return f"stopped the container {sandbox.redis}"
+
+
+def _crash_loop(sandbox: Sandbox) -> str:
+    script = f'test -e "$1" || cp -p {CRASHING} "$1"; echo "raise SystemError(\'$2\')" >{CRASHING}'
+    execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
+    execute(sandbox.app, "supervisorctl", "restart", "whalefall")
+    deadline = time.monotonic() + CRASH_SECONDS
+    while answer(sandbox.app_port, "/")[0] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return f"{CRASHING} in {sandbox.app} raises an error: Gunicorn crashes and is started again, for ever"
+
+
+def _take_env(sandbox: Sandbox) -> str:
+    if sandbox.env_file.exists():
+        sandbox.env_file.rename(_env_aside(sandbox))
+    return f"took away {sandbox.env_file}"
+
+
+def _unstamp(sandbox: Sandbox) -> str:
+    revision = psql(sandbox, "SELECT version_num FROM alembic_version")
+    _revision(sandbox).write_text(revision, encoding="ascii")
+    psql(sandbox, "DROP TABLE alembic_version")
+    return f"dropped the table alembic_version, which said {revision}"
+
+
+def _close_database(sandbox: Sandbox) -> str:
+    psql(
+        sandbox,
+        "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS false;"
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'whalefall_prod'",
+        database="postgres",
+    )
+    return f"the database refuses every connection, while {sandbox.postgres} is up"
+
+
+def _fill_disk(sandbox: Sandbox) -> str:
+    if not sandbox.host.is_mount():
+        raise Failure("disk-full needs a sandbox that root made: only that has a filesystem of its own")
+    free = os.statvfs(sandbox.host)
+    with _ballast(sandbox).open("ab") as ballast:
+        os.posix_fallocate(ballast.fileno(), 0, os.fstat(ballast.fileno()).st_size + free.f_bavail * free.f_frsize)
+    return f"filled the disk of {sandbox.host}"
+
+
+def _recreate(sandbox: Sandbox) -> str:
+    compose(sandbox, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", "whalefall")
+    wait_until_healthy(sandbox)
+    return f"recreated the container {sandbox.app}: /app is the image's again"
+
+
+def _make_dirty(sandbox: Sandbox) -> str:
+    with (sandbox.path / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write("Changed on production.\n")
+    (sandbox.path / "docs/release notes.txt").unlink(missing_ok=True)
+    (sandbox.path / "notes of the night.txt").write_text("to be kept\n", encoding="utf-8")
+    return "changed README.md, deleted docs/release notes.txt, left notes of the night.txt"
+
+
+def _commit_here(sandbox: Sandbox) -> str:
+    (sandbox.path / "hotfix.txt").write_text(f"made on production at {time.time():.3f}\n", encoding="utf-8")
+    made = commit(sandbox.path, "Fix it on production")
+    return f"committed {made[:7]} on main and did not push it"
+
+
+def _detach(sandbox: Sandbox) -> str:
+    git(sandbox.path, "checkout", "--quiet", "--detach")
+    _commit_here(sandbox)
+    return f"HEAD is detached at {git(sandbox.path, 'rev-parse', '--short', 'HEAD')}, which the remote does not have"
+
+
+_CAUSES: dict[str, Callable[[Sandbox], str]] = {
+    "service-stopped": _stop_service,
+    "crash-loop": _crash_loop,
+    "env-missing": _take_env,
+    "unstamped": _unstamp,
+    "database-down": _close_database,
+    "disk-full": _fill_disk,
+    "recreated": _recreate,
+    "dirty": _make_dirty,
+    "unpushed": _commit_here,
+    "detached": _detach,
+}
+KINDS = tuple(_CAUSES)
+
+
+def _restore_clone(sandbox: Sandbox) -> None:
+    """Go to the last commit that the remote has too, on main, and drop what git does not know."""
+    git(sandbox.path, "fetch", "--quiet", "origin", "main")
+    shared = git(sandbox.path, "merge-base", "HEAD", "FETCH_HEAD")
+    git(sandbox.path, "checkout", "--quiet", "--force", "-B", "main", shared)
+    git(sandbox.path, "branch", "--quiet", "--set-upstream-to=origin/main")
+    git(sandbox.path, "clean", "--quiet", "--force", "-d")
+
+
+def _restore_stamp(sandbox: Sandbox) -> None:
+    kept = _revision(sandbox)
+    if not kept.exists():
+        return
+    if not psql(sandbox, "SELECT to_regclass('alembic_version')"):
+        psql(
+            sandbox,
+            "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
+            f"INSERT INTO alembic_version VALUES ('{kept.read_text(encoding='ascii')}')",
+        )
+    kept.unlink()
+
+
+def _restore_code(sandbox: Sandbox) -> None:
+    """Put the file back that crashes the app, unless an update has done so meanwhile."""
+    script = f'test -e "$1" || exit 0; if grep -q "$2" {CRASHING}; then cp -p "$1" {CRASHING}; echo mended; fi; rm "$1"'
+    mended = execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
+    if mended:
+        execute(sandbox.app, "supervisorctl", "restart", "whalefall")
+
+
+def _ballast(sandbox: Sandbox) -> Path:
+    return sandbox.host / "ballast"
+
+
+def _env_aside(sandbox: Sandbox) -> Path:
+    return sandbox.host / "env.taken-away"
+
+
+def _revision(sandbox: Sandbox) -> Path:
+    return sandbox.root / "revision-before-unstamped"

@@ -1,0 +1,111 @@
+"""The sandbox's containers."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+from deploy.errors import Failure
+from deploy.sandbox.command import run, tail, works
+from deploy.sandbox.home import Sandbox
+
+UP_SECONDS = 300.0
+HEALTHY_SECONDS = 120.0
+PROJECT_LABEL = "com.docker.compose.project"
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
+FLASK = "/app/.venv/bin/flask"
+BASIC_HEALTH = "/api/v1/health/basic"
+# Health traffic never goes through a proxy.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def compose(sandbox: Sandbox, *arguments: str) -> str:
+    """Run docker compose on the deployment clone's file."""
+    options = ["--project-name", sandbox.project, "--file", "docker-compose.prod.yml"]
+    return run("docker", "compose", *options, *arguments, cwd=sandbox.path, timeout=UP_SECONDS)
+
+
+def start(sandbox: Sandbox) -> None:
+    """Start what does not run. A container that is there is never recreated: that would lose its code."""
+    compose(sandbox, "up", "--detach", "--no-build", "--no-recreate")
+
+
+def execute(container: str, *command: str, user: str = "", stdin: str = "") -> str:
+    """Run a command in a container and return what it printed."""
+    options = ["--user", user] if user else []
+    return run("docker", "exec", "--interactive", *options, container, *command, stdin=stdin, timeout=UP_SECONDS)
+
+
+def in_app(sandbox: Sandbox, *command: str) -> str:
+    """Run a command in /app as the app's user, away from the scheduler's lock."""
+    return execute(sandbox.app, "env", "-C", "/app", "ENABLE_SCHEDULER=false", *command, user="whalefall")
+
+
+def psql(sandbox: Sandbox, sql: str, database: str = "whalefall_prod") -> str:
+    """Run SQL as the database's owner; rows come unaligned, one a line."""
+    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
+    command = ["psql", "--username=whalefall_user", f"--dbname={database}", *options]
+    return execute(sandbox.postgres, *command, stdin=sql).strip()
+
+
+def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> None:
+    """Wait until the app answers through Nginx and directly; Failure with its last error lines when it does not."""
+    deadline, pause = time.monotonic() + seconds, 0.1
+    while not is_healthy(sandbox):
+        if time.monotonic() > deadline:
+            log = run("docker", "logs", "--tail", "50", sandbox.app)
+            raise Failure(f"the app of sandbox {sandbox.name} does not answer after {seconds:g} s", evidence=tail(log))
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1)
+
+
+def is_healthy(sandbox: Sandbox) -> bool:
+    """Tell whether the app answers through Nginx and directly."""
+    return all(answer(port, BASIC_HEALTH)[0] == 200 for port in (sandbox.http_port, sandbox.app_port))
+
+
+def answer(port: int, path: str) -> tuple[int, str]:
+    """Ask a loopback port over HTTP; status and body, status 0 when nothing answers."""
+    try:
+        with _opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            return response.status, response.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except OSError:
+        return 0, ""
+
+
+def states(sandbox: Sandbox) -> dict[str, str]:
+    """Return the state of each service's container, as Docker names it; "absent" for one that is not there."""
+    containers = {"postgres": sandbox.postgres, "redis": sandbox.redis, "whalefall": sandbox.app}
+    return {service: _state(container) for service, container in containers.items()}
+
+
+def foreign_folder(sandbox: Sandbox) -> str | None:
+    """Return the folder of a project of the same name that is not this sandbox; None when the name is free."""
+    found = run("docker", "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={sandbox.project}").split()
+    if not found:
+        return None
+    folders = run("docker", "inspect", "--format", f'{{{{index .Config.Labels "{FOLDER_LABEL}"}}}}', *found).split("\n")
+    return next((folder for folder in folders if folder and folder != str(sandbox.path)), None)
+
+
+def remove(sandbox: Sandbox) -> None:
+    """Remove the project's containers, volumes and networks, whether or not its folder is still there."""
+    label = f"label={PROJECT_LABEL}={sandbox.project}"
+    containers = run("docker", "ps", "--all", "--quiet", "--filter", label).split()
+    if containers:
+        run("docker", "rm", "--force", "--volumes", *containers, timeout=UP_SECONDS)
+    volumes = run("docker", "volume", "ls", "--quiet", "--filter", label).split()
+    if volumes:
+        run("docker", "volume", "rm", *volumes)
+    networks = run("docker", "network", "ls", "--quiet", "--filter", label).split()
+    if networks:
+        run("docker", "network", "rm", *networks)
+
+
+def _state(container: str) -> str:
+    if not works("docker", "container", "inspect", container):
+        return "absent"
+    state: str = json.loads(run("docker", "container", "inspect", container))[0]["State"]["Status"]
+    return state

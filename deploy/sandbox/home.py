@@ -1,0 +1,200 @@
+"""Where the sandboxes live, and what is known of one."""
+
+import json
+import pwd
+import re
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from os import getuid
+from pathlib import Path
+
+import yaml
+
+from deploy.errors import Exit, Failure
+
+# Below the range that outgoing connections take their ports from.
+PORTS = range(20000, 32000)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One throwaway production. `root` is the folder of everything it has on this machine."""
+
+    name: str
+    root: Path
+    ssh_port: int
+    http_port: int
+    https_port: int
+    app_port: int
+
+    @property
+    def host(self) -> Path:
+        """The filesystem of the production host."""
+        return self.root / "host"
+
+    @property
+    def path(self) -> Path:
+        """The deployment clone; Compose names the project after this folder."""
+        return self.host / self.project
+
+    @property
+    def origin(self) -> Path:
+        """The bare repository that releases are published to."""
+        return self.root / "origin.git"
+
+    @property
+    def developer(self) -> Path:
+        """The clone that releases are made in."""
+        return self.root / "developer"
+
+    @property
+    def env_file(self) -> Path:
+        """The production secrets."""
+        return self.path / ".env"
+
+    @property
+    def ssh(self) -> Path:
+        """The folder of sshd's and the client's keys."""
+        return self.root / "ssh"
+
+    @property
+    def identity(self) -> Path:
+        """The client's private key."""
+        return self.ssh / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The client's known_hosts file."""
+        return self.ssh / "known_hosts"
+
+    @property
+    def project(self) -> str:
+        """The Compose project."""
+        return f"whalefall-{self.name}"
+
+    @property
+    def app(self) -> str:
+        """The app's container."""
+        return f"whalefall_app_{self.name}"
+
+    @property
+    def postgres(self) -> str:
+        """The database's container."""
+        return f"whalefall_postgres_{self.name}"
+
+    @property
+    def redis(self) -> str:
+        """The container of Redis."""
+        return f"whalefall_redis_{self.name}"
+
+    @property
+    def image(self) -> str:
+        """The production image."""
+        return f"whalefall-sandbox-{self.name}:prod"
+
+    @property
+    def user(self) -> str:
+        """Who logs in at the sandbox's sshd: whoever made the sandbox."""
+        return pwd.getpwuid(getuid()).pw_name
+
+    def remember(self) -> None:
+        """Write down what `load` reads."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        ports = {key: value for key, value in asdict(self).items() if key.endswith("_port")}
+        (self.root / "sandbox.json").write_text(json.dumps(ports), encoding="utf-8")
+
+    def register(self) -> None:
+        """Write the settings of the target that has this sandbox's name."""
+        text = yaml.safe_dump({"targets": {self.name: self._target()}}, allow_unicode=True, sort_keys=False)
+        (self.root / "target.yaml").write_text(text, encoding="utf-8")
+
+    def _target(self) -> dict[str, object]:
+        direct = {"data.status": "healthy", "data.database": "connected", "data.redis": "connected"}
+        return {
+            "host": f"{self.user}@127.0.0.1:{self.ssh_port}",
+            "path": str(self.path),
+            "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
+            "app": {"container": self.app, "image": self.image},
+            "postgres": {"container": self.postgres},
+            "redis": {"container": self.redis},
+            "health": {
+                "checks": [
+                    {
+                        "name": "nginx",
+                        "url": f"http://127.0.0.1:{self.http_port}",
+                        "paths": ["/api/v1/health/basic"],
+                        "expect": {"data.status": "healthy"},
+                    },
+                    {
+                        "name": "direct",
+                        "url": f"http://127.0.0.1:{self.app_port}",
+                        "paths": ["/api/v1/health/health", "/api/v1/health"],
+                        "expect": direct,
+                    },
+                ]
+            },
+        }
+
+
+def home() -> Path:
+    """Return the folder of all sandboxes: .sandbox in the repository, or in the working directory without one."""
+    repository = Path(__file__).resolve().parents[2]
+    return (repository if (repository / "invoke.yaml").exists() else Path.cwd()) / ".sandbox"
+
+
+def names() -> list[str]:
+    """Return the names of the sandboxes that are there, half-made ones included."""
+    return sorted(path.name for path in home().glob("*/") if path.is_dir() and valid(path.name))
+
+
+def valid(name: str) -> bool:
+    """Tell whether containers and folders can be named after this."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name) is not None
+
+
+def folder(name: str) -> Path:
+    """Return the folder of the sandbox of this name; Failure when nothing can have that name."""
+    if not valid(name):
+        raise Failure(
+            f"a sandbox cannot be named {name!r}",
+            remedy="use small letters, digits and hyphens, 40 at most, a letter or digit first",
+            code=Exit.USAGE,
+        )
+    return home() / name
+
+
+def load(name: str) -> Sandbox:
+    """Return the sandbox of this name; Failure when there is none."""
+    root = folder(name)
+    try:
+        ports = json.loads((root / "sandbox.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        remedy = f"inv sandbox.up --name {name}"
+        raise Failure(f"there is no sandbox {name}", remedy=remedy, code=Exit.USAGE) from error
+    return Sandbox(name=name, root=root, **ports)
+
+
+def plan(name: str) -> Sandbox:
+    """Think up a new sandbox, with ports that are free now. Makes nothing."""
+    ssh, http, https, app = free_ports(4)
+    return Sandbox(name=name, root=folder(name), ssh_port=ssh, http_port=http, https_port=https, app_port=app)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different TCP ports of 127.0.0.1 on which nothing listens."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(PORTS)
+        if port not in found and _is_free(port):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

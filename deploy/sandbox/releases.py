@@ -1,0 +1,184 @@
+"""Publish a release of a chosen kind to a sandbox's origin."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.errors import Exit, Failure
+from deploy.sandbox import origin
+from deploy.sandbox.git import commit, git
+from deploy.sandbox.home import Sandbox
+
+# What the bad releases bring; every later release takes it out again.
+FAULTS = (
+    f"{origin.FEATURES}/broken_import.py",
+    f"{origin.FEATURES}/unhealthy.py",
+    f"{origin.FEATURES}/slow_boot.py",
+    f"{origin.VERSIONS}/failing_migration.py",
+    f"{origin.VERSIONS}/second_head.py",
+)
+BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD = FAULTS
+# Far above the dates that the first revisions are numbered with.
+FIRST_REVISION = 20260200000000
+
+
+def publish(sandbox: Sandbox, kind: str) -> str:
+    """Make a release of this kind, push it to origin, and return its commit."""
+    change = _CHANGES.get(kind)
+    if change is None:
+        raise Failure(f"there is no kind of release {kind!r}", remedy=f"one of: {', '.join(KINDS)}", code=Exit.USAGE)
+    tree = sandbox.developer
+    git(tree, "fetch", "--quiet", "origin")
+    git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
+    git(tree, "clean", "--quiet", "--force", "-dx")
+    number = int(git(tree, "rev-list", "--count", "HEAD")) + 1
+    for fault in FAULTS:
+        (tree / fault).unlink(missing_ok=True)
+    if kind != "static":
+        origin.stamp(tree, number)
+    change(tree, number)
+    made = commit(tree, f"Release {number}: {kind}")
+    git(tree, "push", "--quiet", "origin", "main")
+    return made
+
+
+def _code(tree: Path, number: int) -> None:
+    text = f'"""What the page says is new."""\n\nTEXT = "news of release {number}"\n'
+    _write(tree, f"{origin.FEATURES}/news.py", text)
+
+
+def _migration(tree: Path, number: int) -> None:
+    column = f"note_{number}"
+    _write_revision(
+        tree,
+        f"{FIRST_REVISION + number}_{column}.py",
+        number,
+        _head(tree),
+        f"ALTER TABLE instances ADD COLUMN IF NOT EXISTS {column} text",
+        f"ALTER TABLE instances DROP COLUMN {column}",
+    )
+
+
+def _deleted_file(tree: Path, _number: int) -> None:
+    _oldest(tree, "app/legacy/report_*.py").unlink()
+    _oldest(tree, "docs/archive/page-*.md").unlink()
+
+
+def _renamed_file(tree: Path, _number: int) -> None:
+    module = _oldest(tree, "app/legacy/report_*.py")
+    module.rename(module.with_name(f"moved_{module.name}"))
+    page = _oldest(tree, "docs/archive/page-*.md")
+    page.rename(page.with_name(f"moved-{page.name}"))
+
+
+def _static(tree: Path, number: int) -> None:
+    _write(tree, "app/static/release.txt", f"release {number}\n")
+    _write(tree, "app/static/style.css", f"body {{ --release: {number}; }}\n")
+
+
+def _broken_import(tree: Path, _number: int) -> None:
+    _write(tree, BROKEN_IMPORT, "import a_module_that_nobody_installed\n")
+
+
+def _failing_migration(tree: Path, number: int) -> None:
+    name = Path(FAILING_MIGRATION).name
+    _write_revision(tree, name, number, _head(tree), "SELECT no_such_column FROM credentials", "SELECT 1")
+
+
+def _two_heads(tree: Path, number: int) -> None:
+    head = _head(tree)
+    _write_revision(tree, Path(SECOND_HEAD).name, number, _revisions(tree)[head] or head, "SELECT 1", "SELECT 1")
+
+
+def _unhealthy(tree: Path, _number: int) -> None:
+    _write(
+        tree,
+        UNHEALTHY,
+        "def ask_the_oracle():\n"
+        '    raise RuntimeError("the oracle is silent")\n\n\n'
+        "def register(application):\n"
+        '    application.extensions.setdefault("probes", {})["oracle"] = ask_the_oracle\n',
+    )
+
+
+def _slow_boot(tree: Path, _number: int) -> None:
+    _write(tree, SLOW_BOOT, "import time\n\n\ndef start():\n    time.sleep(20)\n")
+
+
+def _dependency(tree: Path, number: int) -> None:
+    package = f"whalefall-plugin-{number}"
+    _append(tree, "requirements.txt", f"{package}>=1.0\n")
+    _append(tree, "uv.lock", f'\n[[package]]\nname = "{package}"\nversion = "1.0"\n')
+    _substitute(tree, "pyproject.toml", r"dependencies = \[\n", rf'\g<0>    "{package}>=1.0",\n')
+
+
+def _compose(tree: Path, number: int) -> None:
+    _substitute(tree, "docker-compose.prod.yml", r"x-release: \d+", f"x-release: {number}")
+
+
+def _supervisor(tree: Path, number: int) -> None:
+    _substitute(tree, "nginx/supervisor/whalefall-prod.conf", r"stopwaitsecs=\d+", f"stopwaitsecs={10 + number}")
+
+
+_CHANGES: dict[str, Callable[[Path, int], None]] = {
+    "code": _code,
+    "migration": _migration,
+    "deleted-file": _deleted_file,
+    "renamed-file": _renamed_file,
+    "static": _static,
+    "broken-import": _broken_import,
+    "failing-migration": _failing_migration,
+    "two-heads": _two_heads,
+    "unhealthy": _unhealthy,
+    "slow-boot": _slow_boot,
+    "dependency": _dependency,
+    "compose": _compose,
+    "supervisor": _supervisor,
+}
+KINDS = tuple(_CHANGES)
+
+
+def _write_revision(tree: Path, name: str, number: int, parent: str, upgrade: str, downgrade: str) -> None:
+    text = (
+        f'"""Release {number}."""\n\n'
+        "from alembic import op\n\n"
+        f'revision = "{FIRST_REVISION + number}"\n'
+        f'down_revision = "{parent}"\n\n\n'
+        f'def upgrade():\n    op.execute("{upgrade}")\n\n\n'
+        f'def downgrade():\n    op.execute("{downgrade}")\n'
+    )
+    _write(tree, f"{origin.VERSIONS}/{name}", text)
+
+
+def _revisions(tree: Path) -> dict[str, str | None]:
+    """Return the parent of every revision in the tree, by revision."""
+    found: dict[str, str | None] = {}
+    for path in (tree / origin.VERSIONS).glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        names = dict(re.findall(r'^(revision|down_revision) = "?(\w+)"?$', text, re.MULTILINE))
+        found[names["revision"]] = None if names["down_revision"] == "None" else names["down_revision"]
+    return found
+
+
+def _head(tree: Path) -> str:
+    revisions = _revisions(tree)
+    return max(revisions.keys() - set(revisions.values()))
+
+
+def _oldest(tree: Path, pattern: str) -> Path:
+    found = sorted(tree.glob(pattern))
+    if not found:
+        raise Failure(f"no file {pattern} is left to release", remedy="inv sandbox.down, then inv sandbox.up")
+    return found[0]
+
+
+def _write(tree: Path, name: str, text: str) -> None:
+    (tree / name).write_text(text, encoding="utf-8")
+
+
+def _append(tree: Path, name: str, text: str) -> None:
+    _write(tree, name, (tree / name).read_text(encoding="utf-8") + text)
+
+
+def _substitute(tree: Path, name: str, pattern: str, replacement: str) -> None:
+    _write(tree, name, re.sub(pattern, replacement, (tree / name).read_text(encoding="utf-8"), count=1))

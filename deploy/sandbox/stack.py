@@ -1,0 +1,166 @@
+"""Bring a sandbox up, look at it, take it down."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.errors import Failure
+from deploy.sandbox import breaks, compose, engine, home, host, images, origin, processes, releases, sshd
+from deploy.sandbox.git import git
+from deploy.sandbox.home import Sandbox, load
+
+__all__ = ["BREAK_KINDS", "RELEASE_KINDS", "Sandbox", "Status", "load"]
+
+RELEASE_KINDS = releases.KINDS
+BREAK_KINDS = breaks.KINDS
+DEFAULT = "sandbox"
+SEED = """
+INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, 50) n;
+INSERT INTO instances (name) SELECT '实例 ' || n FROM generate_series(1, 200) n;
+INSERT INTO credentials (name) SELECT 'credential ' || n FROM generate_series(1, 100) n;
+INSERT INTO database_size_aggregations (instance_id, size_mb, calculated_at)
+  SELECT 1 + n % 200, n, timestamptz '2025-12-01' + n * interval '1 hour' FROM generate_series(1, 5000) n;
+"""
+CUSTOMER_FILES = """
+cd /app/userdata
+printf 'name,size\n' >'exports/客户 报表.csv'
+printf 'kept\n' >uploads/upload.txt
+"""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a sandbox is. `services` are the containers' states, as Docker names them."""
+
+    sandbox: Sandbox
+    services: dict[str, str]
+    healthy: bool
+    deployed: str
+    head: str
+    behind: int
+    sshd: bool
+
+
+def up(
+    name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = print
+) -> Sandbox:
+    """Make a sandbox, or bring one back up; a half-made one is made anew.
+
+    `import_seconds` is how long the app takes to import, in a sandbox that is made now.
+    """
+    folder = home.folder(name)
+    engine.ensure(install)
+    if (folder / "target.yaml").exists():
+        return _revive(load(name), say)
+    if folder.exists():
+        down(name, say=say)
+    sandbox = home.plan(name)
+    taken = compose.foreign_folder(sandbox)
+    if taken:
+        raise Failure(f"another sandbox {name} is on this Docker engine, made from {taken}", remedy="choose a --name")
+    _make(sandbox, install, import_seconds, say)
+    say(f"sandbox {name} is up, origin is one release ahead of it")
+    _suggest(name, say)
+    return sandbox
+
+
+def down(name: str = DEFAULT, *, say: Callable[[str], None] = print) -> None:
+    """Remove a sandbox and all that it brought; with the last one goes the engine, if a sandbox started it."""
+    root = home.folder(name)
+    if (root / "sandbox.json").exists():
+        _remove(load(name))
+    if root.exists():
+        shutil.rmtree(root)
+        say(f"sandbox {name} is gone")
+    if not home.names():
+        engine.stop(say)
+    if home.home().exists() and not any(home.home().iterdir()):
+        home.home().rmdir()
+
+
+def status(name: str = DEFAULT) -> Status:
+    """Look at a sandbox."""
+    sandbox = load(name)
+    deployed = git(sandbox.path, "rev-parse", "HEAD")
+    head = git(sandbox.origin, "rev-parse", "main")
+    return Status(
+        sandbox=sandbox,
+        services=compose.states(sandbox),
+        healthy=compose.is_healthy(sandbox),
+        deployed=deployed,
+        head=head,
+        behind=_behind(sandbox, deployed),
+        sshd=sshd.process(sandbox) is not None,
+    )
+
+
+def ssh_command(name: str = DEFAULT) -> list[str]:
+    """Return the command that opens a shell on the sandbox's host, or runs there what is appended to it."""
+    return sshd.command(load(name))
+
+
+def release(name: str, kind: str) -> str:
+    """Publish a release of this kind to the sandbox's origin; return its commit."""
+    return releases.publish(load(name), kind)
+
+
+def break_(name: str, kind: str) -> str:
+    """Make the sandbox ill; return in one line what was done."""
+    return breaks.break_(load(name), kind)
+
+
+def restore(name: str) -> None:
+    """Undo what `break_` did, whatever it was."""
+    breaks.restore(load(name))
+
+
+def _make(sandbox: Sandbox, install: bool, import_seconds: float, say: Callable[[str], None]) -> None:
+    services = images.dependencies(install, say)
+    sandbox.remember()
+    say("making its origin and its deployment clone")
+    origin.create(sandbox)
+    host.make(sandbox)
+    host.write_env(sandbox, services, import_seconds)
+    say("building the production image and starting the stack")
+    images.production(sandbox, services.app)
+    compose.start(sandbox)
+    compose.in_app(sandbox, compose.FLASK, "db", "upgrade")
+    compose.psql(sandbox, SEED)
+    compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES)
+    compose.wait_until_healthy(sandbox)
+    sshd.start(sandbox)
+    releases.publish(sandbox, "code")
+    sandbox.register()
+
+
+def _revive(sandbox: Sandbox, say: Callable[[str], None]) -> Sandbox:
+    host.make(sandbox)
+    compose.start(sandbox)
+    sshd.start(sandbox)
+    say(f"sandbox {sandbox.name} is up" + ("" if compose.is_healthy(sandbox) else "; its app does not answer yet"))
+    return sandbox
+
+
+def _remove(sandbox: Sandbox) -> None:
+    reason = engine.usable()
+    if reason:
+        raise Failure(f"the containers of sandbox {sandbox.name} cannot be removed: {reason}")
+    sshd.stop(sandbox)
+    for process in processes.of_host(sandbox.host, sandbox.ssh_port):
+        process.end()
+    compose.remove(sandbox)
+    images.remove_production(sandbox.root)
+    host.unmount(sandbox.host)
+
+
+def _behind(sandbox: Sandbox, deployed: str) -> int:
+    """Count the releases of origin that the deployment clone does not have."""
+    shared = git(sandbox.path, "merge-base", deployed, "origin/main")
+    return int(git(sandbox.origin, "rev-list", "--count", f"{shared}..main"))
+
+
+def _suggest(name: str, say: Callable[[str], None]) -> None:
+    say(f"try: inv hot-update --target {name}")
+    say(f"     inv sandbox.release migration --name {name}")
+    say(f"     inv sandbox.break dirty --name {name}")
+    say(f"     inv sandbox.down --name {name}")

@@ -1,0 +1,51 @@
+"""The only place that quotes and combines shell words, and that reads what our scripts answer.
+
+Scripts answer in records: one line each, fields separated by tabs; in a field, backslash, tab, newline and
+carriage return stand as \\\\, \\t, \\n and \\r. `record` in common.sh writes them, `records` here reads them.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+
+_ESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+
+
+def sh(*words: str) -> str:
+    """Join words to one command, each quoted where it has to be."""
+    return shlex.join(words)
+
+
+def assign(**variables: str | int | Sequence[str]) -> str:
+    """Set Bash variables: texts and numbers as themselves, a sequence as an array, True as 1, False as nothing."""
+    return "".join(f"{name}={_value(value)}\n" for name, value in variables.items())
+
+
+def script(*sources: str, **variables: str | int | Sequence[str]) -> str:
+    """Build a Bash script: the variables, the shared functions, then the named .sh files of this package in order."""
+    parts = [source(name) for name in ("common.sh", *sources)]
+    return assign(**variables) + "".join(parts)
+
+
+def source(name: str) -> str:
+    """Read a file of this package that runs on the host or in the container."""
+    return files("deploy").joinpath(name).read_text(encoding="utf-8")
+
+
+def records(text: str) -> Iterator[tuple[str, ...]]:
+    """Read records; a last line without its newline was cut off and is left out."""
+    for line in text.split("\n")[:-1]:
+        yield tuple(re.sub(r"\\.", lambda found: _ESCAPES[found[0]], field) for field in line.split("\t"))
+
+
+def _value(value: str | int | Sequence[str]) -> str:
+    match value:
+        case bool():
+            return "1" if value else ""
+        case str():
+            return shlex.quote(value)
+        case int():
+            return str(value)
+        case _:
+            return f"({shlex.join(value)})"

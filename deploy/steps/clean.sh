@@ -1,0 +1,1 @@
+inside clean "$inside_settings" </dev/null

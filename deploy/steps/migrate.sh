@@ -1,0 +1,15 @@
+# Stamp where the plan says so, upgrade, and see that the database is where it should be.
+# Expects besides the shared variables: stamp, upgrade, head.
+
+if [ -n "$stamp" ]; then
+  flask_ stamp "$stamp"
+  echo "stamped with $stamp"
+fi
+[ -n "$upgrade" ] || exit 0
+flask_ upgrade
+reached=$(psql_ <<<"$version_query" | cut -f2 | paste -sd' ')
+if [ "$reached" != "$head" ]; then
+  echo "the upgrade ended without an error, but the database is at ${reached:-no revision} and not at $head" >&2
+  exit 1
+fi
+echo "database at $head"

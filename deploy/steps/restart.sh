@@ -1,0 +1,49 @@
+# Restart the service's container and wait until the app itself answers.
+# Expects besides the shared variables: answers (URLs, the first that is not 404 counts), restart_timeout, server, reload.
+
+# The state of the app server: its masters' pids, that is the pids whose parent is none of its own processes.
+masters() {
+  docker top "$container" -eo pid,ppid,args 2>/dev/null | awk -v server="$server" '
+    NR > 1 && index($0, server) {parent[$1] = $2}
+    END {for (pid in parent) if (!(parent[pid] in parent)) print pid}'
+}
+
+answer() {
+  local url status
+  for url in "${answers[@]}"; do
+    status=$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 5 "$url") || true
+    [ "$status" = 404 ] || break
+  done
+  printf '%s' "$status"
+}
+
+# give_up WHY: the facts and the newest lines of each log, then the end.
+give_up() {
+  echo "$1"
+  docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
+    echo "== $log"
+    docker exec "$container" tail -n 12 "$log" 2>/dev/null || true
+  done
+  echo "$1" >&2
+  exit 1
+}
+
+cd "$path"
+# Compose warns of unset variables on every call, so its words count only when it fails.
+output=$(docker compose -f "$compose_file" restart "$service" 2>&1) || give_up "docker compose restart failed: ${output##*$'\n'}"
+
+# Supervisor restarts a crashed app server for ever, so "Up" proves nothing: a third master in a row is a crash loop.
+declare -A seen=()
+begin=$SECONDS pause=0.2
+while status=$(answer) && [ "$status" = 000 ]; do
+  [ "$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ] || give_up "the container $container stopped"
+  for pid in $(masters); do seen[$pid]=1; done
+  [ "${#seen[@]}" -lt 3 ] || give_up "the app crash-loops: $server was started ${#seen[@]} times and never answered"
+  [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up "the app does not answer, $restart_timeout s after the restart"
+  sleep "$pause"
+  pause=$(awk -v pause="$pause" 'BEGIN {print (pause * 1.5 > 2) ? 2 : pause * 1.5}')
+done
+echo "the app answers ($status)"
+for command in "${reload[@]}"; do
+  docker exec -u 0 "$container" sh -c "$command" || give_up "$command failed in $container"
+done

@@ -1,0 +1,280 @@
+# Bring the clone to the planned commit, on the branch. What would be lost stops it, or is saved first.
+# Expects besides the shared variables: remote, branch, revision, run, discard, protected (array), fetch_timeout.
+tracking=refs/remotes/$remote/$branch
+saved_refs=refs/hot-update/saved/$run
+doing='it could not be found out what would be lost, so nothing was changed · see the lines above'
+work=
+trap 'leave $?' EXIT
+
+# Newline and escape codes in a name or a subject must not reach the reader's terminal.
+printable() { tr '\001-\010\013-\037\177' '?'; }
+
+stop() { # FACT REMEDY
+  doing=
+  printf '%s · %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+leave() { # STATUS
+  [ "$1" = 0 ] || [ -z "$doing" ] || echo "$doing" >&2
+  [ -z "$work" ] || rm -rf "$work"
+}
+
+counted() { # NUMBER NOUN
+  printf '%s %s' "$1" "$2"
+  [ "$1" = 1 ] || printf s
+}
+
+some() { # NAME...: the first three
+  local shown
+  printf -v shown '%s, ' "${@:1:3}"
+  shown=${shown%, }
+  [ $# -le 3 ] || shown+=', …'
+  printf '%s' "${shown//[[:cntrl:]]/?}"
+}
+
+age() { # FILE
+  local seconds=$(($(date +%s) - $(stat -c %Y "$1")))
+  if [ "$seconds" -lt 120 ]; then counted "$seconds" second
+  elif [ "$seconds" -lt 7200 ]; then counted $((seconds / 60)) minute
+  elif [ "$seconds" -lt 172800 ]; then counted $((seconds / 3600)) hour
+  else counted $((seconds / 86400)) day; fi
+}
+
+refuse_locked() {
+  [ -e "$lock" ] || return 0
+  stop "another git is at work in the clone, or one was killed here: ${lock#"$path/"}, $(age "$lock") old" \
+    "if no git runs there, remove it: rm $(quoted "$lock")"
+}
+
+# changing ARGUMENT...: git that takes the index's lock. A git that fails or is interrupted frees it by itself;
+# one that is killed cannot, and then the lock is certainly its own.
+changing() {
+  local status=0
+  refuse_locked
+  plain "$@" || status=$?
+  [ "$status" -le 128 ] || rm -f "$lock"
+  return "$status"
+}
+
+quoted() { # WORD: as a shell reads it back
+  case $1 in
+    '' | *[!A-Za-z0-9_./:@%+=,-]*) printf "'%s'" "${1//\'/\'\\\'\'}" ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
+fetch() {
+  local status=0 words
+  git_timeout=$fetch_timeout plain fetch -q --no-recurse-submodules -- \
+    "$remote" "+refs/heads/$branch:$tracking" >"$work/fetch" 2>&1 || status=$?
+  [ "$status" != 0 ] || return 0
+  words=$(grep -v '^$' "$work/fetch" | tail -n 5 | sed -E 's#://[^/@[:space:]]*@#://***@#g' | printable | paste -sd ' ' || true)
+  case $status in 124 | 137) words="no answer within $fetch_timeout s. $words" ;; esac
+  stop "git fetch $remote $branch failed: ${words:-exit status $status}" \
+    'nothing was changed; see that the host reaches the remote, then try again'
+}
+
+refuse_unreachable() {
+  local tip
+  if plain merge-base --is-ancestor "$revision" "$tracking" 2>/dev/null; then return; fi
+  tip=$(plain rev-parse "$tracking")
+  stop "the planned commit ${revision:0:7} is no longer on $remote/$branch, which is at ${tip:0:7} now" \
+    'nothing was changed; start again to get a new plan'
+}
+
+refuse_protected() {
+  [ ${#tracks_protected[@]} = 0 ] ||
+    stop "${revision:0:7} tracks what must never be overwritten: $(some "${tracks_protected[@]}")" \
+      'nothing was changed; git rm --cached it and push, or change copy.protected'
+}
+
+describe_losses() {
+  losses=
+  local separator=
+  if [ ${#changes[@]} != 0 ]; then
+    losses+="$(counted ${#changes[@]} 'uncommitted change') ($(some "${changes[@]}"))" separator=', '
+  fi
+  if [ ${#endangered[@]} != 0 ]; then
+    losses+="$separator$(counted ${#endangered[@]} 'untracked file') in the way ($(some "${endangered[@]}"))" separator=', '
+  fi
+  if [ ${#unpushed[@]} != 0 ]; then
+    losses+="$separator$(counted ${#unpushed[@]} commit) that $remote does not have ($(some "${unpushed[@]}"))"
+  fi
+}
+
+new_commit() { # TREE PARENT...
+  local parent parents=()
+  for parent in "${@:2}"; do parents+=(-p "$parent"); done
+  plain -c user.name=hot-update -c user.email=hot-update@localhost commit-tree \
+    ${parents[@]+"${parents[@]}"} -m "Saved by hot update $run before $branch went to ${revision:0:7}" "$1"
+}
+
+# Line endings as they are on disk, not as git add would tidy them.
+keep_line_endings() {
+  local entry name in_index on_disk mode blob
+  local -A touched=()
+  for name in ${changes[@]+"${changes[@]}"} ${endangered[@]+"${endangered[@]}"}; do touched[/$name]=1; done
+  copied ls-files --eol -z >"$work/eol"
+  while IFS= read -r -d '' entry; do
+    name=${entry#*$'\t'}
+    [ -n "${touched[/$name]-}" ] || continue
+    read -r in_index on_disk _ <<<"${entry%%$'\t'*}"
+    case $on_disk in w/crlf | w/mixed) ;; *) continue ;; esac
+    [ "${in_index#i/}" != "${on_disk#w/}" ] || continue
+    mode=100644
+    [ ! -x "$path/$name" ] || mode=100755
+    blob=$(plain hash-object -w --stdin <"$path/$name")
+    copied update-index --cacheinfo "$mode,$blob,$name"
+  done <"$work/eol"
+}
+
+# git passes over some files without failing, such as those of another repository.
+refuse_unsaved() {
+  local name missing=()
+  local -A taken=()
+  copied ls-files -z >"$work/taken"
+  while IFS= read -r -d '' name; do taken[/$name]=1; done <"$work/taken"
+  for name in ${endangered[@]+"${endangered[@]}"}; do
+    [ -n "${taken[/$name]-}" ] || missing+=("$name")
+  done
+  [ ${#missing[@]} = 0 ] || stop "git cannot save $(some "${missing[@]}")" 'nothing was discarded; move it out of the clone'
+}
+
+# What is staged as one commit on HEAD, what lies on disk as one on top of that; `saved` is the last of them.
+build_saved() {
+  local tree parents=(${heads[@]+"${heads[@]}"})
+  saved=$old
+  # Secrets don't belong in a commit.
+  [ ! -s "$work/tracked-protected" ] || copied rm -r -q -f --cached --ignore-unmatch -- "${protected_pathspec[@]}"
+  if [ -z "$(copied ls-files -u)" ]; then
+    tree=$(copied write-tree)
+    add_saved
+  fi
+  copied add -u .
+  if ! copied update-index --add --replace -z --stdin <"$work/endangered" >"$work/words" 2>&1; then
+    tail -n 3 "$work/words" | printable >&2
+    exit 1
+  fi
+  refuse_unsaved
+  keep_line_endings
+  tree=$(copied write-tree)
+  add_saved
+}
+
+add_saved() {
+  if [ ${#parents[@]} = 1 ] && [ "$tree" = "$(plain rev-parse "${parents[0]}^{tree}")" ]; then return; fi
+  saved=$(new_commit "$tree" ${parents[@]+"${parents[@]}"})
+  parents=("$saved")
+}
+
+# as_owner: what has to stand before a git command that somebody types in, since git refuses all but the clone's owner.
+as_owner() {
+  local owner
+  owner=$(stat -c %U "$path")
+  case $(id -u)/$owner/${SUDO_USER:-root} in
+    0/root/root) ;;
+    0/root/*) printf 'sudo ' ;;
+    0/*/root) printf 'runuser -u %s -- ' "$owner" ;;
+    0/*) printf 'sudo -u %s ' "$owner" ;;
+  esac
+}
+
+keep() { # NAME COMMIT NEW_BRANCH
+  plain update-ref "$saved_refs/$1" "$2" ''
+  [ "$(plain rev-parse -q --verify "$saved_refs/$1^{commit}")" = "$2" ]
+  bring_back+=("$(as_owner)git -C $(quoted "$path") checkout -b $3 $saved_refs/$1")
+}
+
+save() {
+  doing='what would be lost could not be saved, so nothing was discarded · see the lines above'
+  bring_back=()
+  if [ ${#changes[@]} != 0 ] || [ ${#endangered[@]} != 0 ] || [ "$unpushed_here" != 0 ]; then
+    build_saved
+    keep head "$saved" "recovered-$run"
+  fi
+  [ "$unpushed_on_branch" = 0 ] || keep branch "$local_branch" "recovered-$run-branch"
+  doing=
+  echo "saved $losses"
+  printf 'bring it back: %s\n' "${bring_back[@]}"
+}
+
+# The reset would delete a protected file that the index has and the planned commit has not. And it stops at, or
+# overwrites, what --skip-worktree and --assume-unchanged mark; that is saved by now, or unchanged.
+prepare_index() {
+  local name
+  local -A changed=()
+  [ ! -s "$work/tracked-protected" ] ||
+    changing rm -r -q -f --cached --ignore-unmatch -- "${protected_pathspec[@]}"
+  for name in ${changes[@]+"${changes[@]}"}; do changed[/$name]=1; done
+  while IFS= read -r -d '' name; do
+    [ -z "${changed[/$name]-}" ] || printf '%s\0' "$name"
+  done <"$work/hidden" >"$work/shown"
+  [ -s "$work/shown" ] || return 0
+  changing update-index --no-assume-unchanged -z --stdin <"$work/shown"
+  changing update-index --no-skip-worktree -z --stdin <"$work/shown"
+}
+
+# Otherwise git would believe for ever that it is in the middle of something.
+drop_unfinished() {
+  if [ -e "$git_folder/rebase-apply/applying" ]; then
+    plain am --quit
+  elif [ -d "$git_folder/rebase-merge" ] || [ -d "$git_folder/rebase-apply" ]; then
+    plain rebase --quit
+  fi
+  [ ! -d "$git_folder/sequencer" ] || plain cherry-pick --quit
+}
+
+move() {
+  doing="git could not bring the clone to ${revision:0:7} · see the lines above"
+  prepare_index
+  drop_unfinished
+  if [ "$position" = "refs/heads/$branch" ]; then
+    changing reset -q --hard "$revision"
+  else
+    changing checkout -q -f --no-track -B "$branch" "$revision" --
+  fi
+  plain status --porcelain -z -uno --no-renames --ignore-submodules=all >"$work/left"
+  if [ "$(plain rev-parse HEAD)" != "$revision" ] || [ "$(plain symbolic-ref -q HEAD)" != "refs/heads/$branch" ]; then
+    stop "the clone is not at ${revision:0:7} on $branch after the reset" "another git may be at work in it"
+  fi
+  read_names "$work/left" left
+  [ ${#left[@]} = 0 ] || stop "after the reset to ${revision:0:7} the work tree still differs: $(some "${left[@]#???}")" \
+    'see git diff there; line ending or filter rules in .gitattributes do this'
+  doing=
+}
+
+report() {
+  local ahead behind=0 words
+  if [ "$old" = "$revision" ]; then
+    echo "$branch: at ${revision:0:7}"
+    return
+  fi
+  ahead=$(plain rev-list --count ${old:+"^$old"} "$revision")
+  [ -z "$old" ] || behind=$(plain rev-list --count "$revision..$old")
+  words=$(counted "$ahead" commit)
+  [ "$behind" = 0 ] || words="$words, $behind left behind"
+  echo "$branch: ${old:0:7}${old:+ -> }${revision:0:7} ($words)"
+  [ "$ahead" = 0 ] || plain log --no-show-signature --no-color --abbrev=7 --format='  %h %s' -n 5 ${old:+"^$old"} "$revision" | printable
+}
+
+lock=$git_folder/index.lock
+refuse_locked
+make_work_folder
+fetch
+refuse_unreachable
+find_losses "$revision"
+refuse_protected
+describe_losses
+if [ -n "$losses" ] && [ -z "$discard" ]; then
+  stop "$losses would be lost" "nothing was changed; --discard saves this under $saved_refs and then discards it"
+fi
+if [ "$losses" = '' ] && [ "$old" = "$revision" ] && [ "$position" = "refs/heads/$branch" ] &&
+  [ ${#unfinished[@]} = 0 ] && [ ! -s "$work/tracked-protected" ]; then
+  doing=
+  echo "already at ${revision:0:7}"
+  exit 0
+fi
+[ -z "$losses" ] || save
+move
+report

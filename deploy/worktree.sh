@@ -1,0 +1,159 @@
+# What a move of the clone to another commit would lose; changes nothing.
+# Expects besides the shared variables: remote, branch, protected (array). The functions leave what they find in
+# arrays, and in files in $work, which make_work_folder makes and the script removes.
+path=${path%/}
+git_folder=$(git_ rev-parse --absolute-git-dir)
+
+# plain ARGUMENT...: git without the hooks, watchers and upkeep that the clone may have set up. What it writes is
+# on the disk before it ends, so that a power cut can't take what was just saved.
+plain() {
+  git_ -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.safecrlf=false -c core.fsync=all \
+    -c gc.auto=0 -c maintenance.auto=false -c submodule.recurse=false "$@"
+}
+
+# copied ARGUMENT...: git on the copy of the index, so that the user's own stays as it is.
+copied() { GIT_INDEX_FILE=$work/index plain "$@"; }
+
+# read_names FILE ARRAY: NUL-terminated names.
+read_names() {
+  local -n into=$2
+  local name
+  into=()
+  while IFS= read -r -d '' name; do into+=("$name"); done <"$1"
+}
+
+is_protected() { # FILE: it is protected, lies in what is, or stands where a folder with something protected is
+  local entry
+  for entry in ${protected[@]+"${protected[@]}"}; do
+    entry=${entry%/}/
+    case $1/ in "$entry"*) return ;; esac
+    case $entry in "$1"/*) return ;; esac
+  done
+  return 1
+}
+
+is_link_or_exists() { [ -L "$1" ] || [ -e "$1" ]; }
+
+# A folder of our own, which the clone's owner can use too.
+make_work_folder() {
+  work=$(mktemp -d)
+  [ "$(id -u)" != 0 ] || chown --reference="$path" "$work"
+}
+
+# read_tree COMMIT: its files, and in tracks_protected those that must never be overwritten.
+read_tree() {
+  local entry
+  tracks_protected=()
+  plain ls-tree -r -z "$1" >"$work/tree"
+  while IFS= read -r -d '' entry; do
+    ! is_protected "${entry#*$'\t'}" || tracks_protected+=("${entry#*$'\t'}")
+  done <"$work/tree"
+}
+
+read_position() {
+  old=$(plain rev-parse -q --verify 'HEAD^{commit}' || true)
+  position=$(plain symbolic-ref -q HEAD || true)
+  unfinished=() merging=()
+  local name
+  for name in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply sequencer; do
+    [ ! -e "$git_folder/$name" ] || unfinished+=("$name")
+  done
+  if [ -e "$git_folder/MERGE_HEAD" ]; then
+    while read -r name; do merging+=("$name"); done <"$git_folder/MERGE_HEAD"
+  fi
+}
+
+# The copied index shows what the user's hides: git overwrites an --assume-unchanged file without a word, and stops
+# at a --skip-worktree file that the planned commit changes.
+copy_index() { # COMMIT
+  local entry name
+  local -A differs=()
+  # Its time of change tells git which entries it has to read again, so it is kept.
+  [ ! -e "$git_folder/index" ] || cp -p "$git_folder/index" "$work/index"
+  [ "$(id -u)" != 0 ] || [ ! -e "$work/index" ] || chown --reference="$path" "$work/index"
+  plain diff-index --cached --name-only -z "$1" -- >"$work/differs"
+  while IFS= read -r -d '' name; do differs[/$name]=1; done <"$work/differs"
+  plain ls-files -v -z >"$work/flags"
+  while IFS= read -r -d '' entry; do
+    name=${entry:2}
+    is_link_or_exists "$path/$name" || continue
+    case $entry in
+      S*) [ -z "${differs[/$name]-}" ] || printf '%s\0' "$name" ;;
+      [a-z]*) printf '%s\0' "$name" ;;
+    esac
+  done <"$work/flags" >"$work/hidden"
+  [ -s "$work/hidden" ] || return 0
+  copied update-index --no-assume-unchanged -z --stdin <"$work/hidden"
+  copied update-index --no-skip-worktree -z --stdin <"$work/hidden"
+}
+
+# Tracked files that differ from HEAD, in the index or on disk.
+find_changes() {
+  local entry pathspec=(.)
+  for entry in ${protected[@]+"${protected[@]}"}; do pathspec+=(":(exclude,top,literal)${entry%/}"); done
+  copied status --porcelain -z -uno --no-renames --ignore-submodules=dirty -- "${pathspec[@]}" >"$work/status"
+  changes=()
+  while IFS= read -r -d '' entry; do changes+=("${entry:3}"); done <"$work/status"
+  protected_pathspec=()
+  for entry in ${protected[@]+"${protected[@]}"}; do protected_pathspec+=(":(top,literal)${entry%/}"); done
+  [ ${#protected_pathspec[@]} = 0 ] || plain ls-files -z -- "${protected_pathspec[@]}" >"$work/tracked-protected"
+}
+
+# Files that git does not know, on disk where the planned commit has a file or needs a folder: the reset would replace them.
+find_endangered() {
+  local entry name file folder rest
+  local -A tracked=() blocked=()
+  plain ls-files -z >"$work/tracked"
+  while IFS= read -r -d '' name; do tracked[/$name]=1; done <"$work/tracked"
+  while IFS= read -r -d '' entry; do
+    name=${entry#*$'\t'} rest=${entry#*$'\t'} folder=
+    while [[ $rest == */* ]]; do
+      folder+=${rest%%/*} rest=${rest#*/}
+      if [ -z "${blocked[/$folder]-}" ]; then
+        blocked[/$folder]=no
+        if [ -L "$path/$folder" ] || { [ -e "$path/$folder" ] && [ ! -d "$path/$folder" ]; }; then
+          blocked[/$folder]=yes
+          printf '%s\0' "$folder"
+        fi
+      fi
+      [ "${blocked[/$folder]}" = no ] || continue 2
+      folder+=/
+    done
+    file=$path/$name
+    if [ ! -d "$file" ] || [ -L "$file" ]; then
+      ! is_link_or_exists "$file" || printf '%s\0' "$name"
+    elif [[ $entry != 160000* ]]; then
+      find "$file" ! -type d -print0 >"$work/found"
+      while IFS= read -r -d '' rest; do printf '%s\0' "${rest#"$path/"}"; done <"$work/found"
+    fi
+  done <"$work/tree" >"$work/in-the-way"
+  while IFS= read -r -d '' name; do
+    [ -n "${tracked[/$name]-}" ] || printf '%s\0' "$name"
+  done <"$work/in-the-way" >"$work/endangered"
+  read_names "$work/endangered" endangered
+}
+
+# Commits that only HEAD, an unfinished merge or the local branch holds. Another local branch keeps its own.
+find_unpushed() {
+  local elsewhere=(--not --remotes "--exclude=$branch" --branches) own=()
+  heads=(${old:+"$old"} ${merging[@]+"${merging[@]}"})
+  local_branch=$(plain rev-parse -q --verify "refs/heads/$branch^{commit}" || true)
+  own=(${heads[@]+"${heads[@]}"} ${local_branch:+"$local_branch"})
+  unpushed=() unpushed_here=0 unpushed_on_branch=0
+  [ ${#own[@]} != 0 ] || return 0
+  plain log -z --no-show-signature --no-color --abbrev=7 --format='%h %s' "${own[@]}" "${elsewhere[@]}" -- >"$work/unpushed"
+  read_names "$work/unpushed" unpushed
+  [ ${#heads[@]} = 0 ] || unpushed_here=$(plain rev-list --count "${heads[@]}" "${elsewhere[@]}")
+  [ -z "$local_branch" ] ||
+    unpushed_on_branch=$(plain rev-list --count "$local_branch" "${elsewhere[@]}" ${heads[@]+"${heads[@]}"})
+}
+
+# find_losses COMMIT: everything that being at this commit, on the branch, would lose.
+find_losses() {
+  read_tree "$1"
+  read_position
+  copy_index "$1"
+  find_changes
+  find_endangered
+  find_unpushed
+}

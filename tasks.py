@@ -1,0 +1,299 @@
+"""The verbs: inv --list shows them, inv --help VERB explains one.
+
+Everything else is imported where it is used, so that listing and help are instant.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit as InvokeExit
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from deploy.verbs import Session
+
+PROJECT = Path(__file__).resolve().parent
+TARGET = "the target of invoke.yaml to work on (default: default_target)"
+DISCARD = "discard uncommitted changes and unpushed commits on the host, after saving them under a ref"
+ALLOW = "update although dependencies, image or start-up files changed"
+
+
+def unreadable_settings(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell what is wrong with a settings file that Invoke itself stumbles over, before any task runs."""
+    import traceback
+
+    from deploy import settings
+    from deploy.errors import Failure
+    from deploy.report import Report
+
+    if not any(Path(frame.filename).match("invoke/config.py") for frame in traceback.extract_tb(trace)):
+        sys.__excepthook__(kind, error, trace)
+        return
+    arguments = dict(zip(sys.argv, sys.argv[1:], strict=False))
+    given = arguments.get("-f") or arguments.get("--config")
+    try:
+        settings.load(project=PROJECT, extra=Path(given) if given else None)
+    except Failure as failure:
+        Report().failure(failure)
+        raise SystemExit(failure.code) from None
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = unreadable_settings
+
+
+def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
+    """Make a task of a function: no invented short flags, and every failure is one block and its exit code."""
+
+    def decorate(body: Callable[..., None]) -> Any:
+        @wraps(body)
+        def run(c: Context, *arguments: Any, **options: Any) -> None:
+            from deploy.errors import Exit, Failure
+
+            try:
+                body(c, *arguments, **options)
+            except Failure as failure:
+                from deploy.report import Report
+
+                Report().failure(failure)
+                raise InvokeExit(code=failure.code) from None
+            except KeyboardInterrupt:
+                raise InvokeExit("interrupted", code=Exit.INTERRUPTED) from None
+
+        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts)
+
+    return decorate
+
+
+@contextmanager
+def session(c: Context, target: str) -> "Iterator[Session]":
+    """Connect to the target with its settings."""
+    import getpass
+
+    from deploy import host, settings
+    from deploy.report import Report
+    from deploy.verbs import Session
+
+    chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None)
+    ask = getpass.getpass if sys.stdin.isatty() else None
+    connected = host.connect(chosen.target, chosen.ssh, ask=ask)
+    try:
+        yield Session(chosen, connected, Report())
+    finally:
+        connected.close()
+
+
+def runtime_file(c: Context) -> Path | None:
+    """The file given with inv -f; Invoke itself ignores one that does not exist."""
+    path = c.config._runtime_path
+    return Path(path) if path else None
+
+
+@verb(target=TARGET, discard=DISCARD, allow_unsuitable=ALLOW)
+def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuitable: bool = False) -> None:
+    """Read the host's whole state and report every finding; changes nothing."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        decision = verbs.decide(s, "preflight", (), "remote", Options(discard, allow_unsuitable))
+        s.report.findings(decision.findings)
+        decision.refuse()
+
+
+@verb(target=TARGET, discard=DISCARD)
+def sync(c: Context, target: str = "", discard: bool = False) -> None:
+    """Bring the clone on the host to the remote branch."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        verbs.run_step(s, "sync", Options(discard=discard))
+
+
+@verb(target=TARGET, allow_unsuitable=ALLOW)
+def copy(c: Context, target: str = "", allow_unsuitable: bool = False) -> None:
+    """Make the app's folder in the container equal to the clone's commit."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        verbs.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable))
+
+
+@verb(target=TARGET)
+def clean(c: Context, target: str = "") -> None:
+    """Remove bytecode and caches in the container."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        verbs.run_step(s, "clean", Options())
+
+
+@verb(
+    target=TARGET,
+    current="show the database's revision, the code's heads and what is pending; changes nothing",
+    history="list the code's migrations; changes nothing",
+    sql="print the SQL that an upgrade would run; changes nothing",
+    stamp="write this revision into the database without running anything",
+)
+def migrate(
+    c: Context, target: str = "", current: bool = False, history: bool = False, sql: bool = False, stamp: str = ""
+) -> None:
+    """Upgrade the database to the code in the container, stamping it first where it was never stamped."""
+    from deploy import verbs
+    from deploy.errors import Exit, Failure
+    from deploy.plan import Options
+
+    if sum((current, history, sql, bool(stamp))) > 1:
+        raise Failure("--current, --history, --sql and --stamp exclude each other", code=Exit.USAGE)
+    with session(c, target) as s:
+        if current:
+            verbs.migrate_current(s)
+        elif history:
+            verbs.migrate_history(s)
+        elif sql:
+            verbs.migrate_sql(s)
+        elif stamp:
+            verbs.stamp(s, stamp)
+        else:
+            verbs.run_step(s, "migrate", Options())
+
+
+@verb(target=TARGET)
+def restart(c: Context, target: str = "") -> None:
+    """Restart the service's container and wait until the app answers."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        verbs.run_step(s, "restart", Options())
+
+
+@verb(target=TARGET, watch="ask again every 2 s until interrupted", json="print one JSON object")
+def health(c: Context, target: str = "", watch: bool = False, json: bool = False) -> None:
+    """Ask every health check and the running revision; exit 0 only when all are healthy."""
+    from deploy import verbs
+
+    with session(c, target) as s:
+        verbs.health_verb(s, watch=watch, as_json=json)
+
+
+@verb(
+    target=TARGET,
+    discard=DISCARD,
+    allow_unsuitable=ALLOW,
+    dry_run="print the findings and the exact plan, change nothing",
+    yes="do not ask before acting",
+)
+def hot_update(
+    c: Context,
+    target: str = "",
+    discard: bool = False,
+    allow_unsuitable: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> None:
+    """Bring production to the remote branch: preflight, sync, copy, clean, migrate, restart, health."""
+    from deploy import verbs
+    from deploy.plan import Options
+
+    with session(c, target) as s:
+        verbs.hot_update(s, Options(discard, allow_unsuitable), dry_run=dry_run, yes=yes)
+
+
+@verb(target=TARGET)
+def attach(c: Context, target: str = "") -> None:
+    """Follow the run in progress on the host, or tell how the last one ended."""
+    from deploy import verbs
+
+    with session(c, target) as s:
+        verbs.attach(s)
+
+
+NAME = "the sandbox's name, and its target's"
+INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), and start the engine if nothing runs it"
+
+
+@verb(install=INSTALL, name=NAME, import_seconds="how long the app takes to import")
+def up(c: Context, name: str = "sandbox", install: bool = False, import_seconds: float = 3.5) -> None:
+    """Make a throwaway production on this machine, one release behind its origin."""
+    from deploy.sandbox import stack
+
+    stack.up(name, install=install, import_seconds=import_seconds)
+
+
+@verb(name=NAME)
+def down(c: Context, name: str = "sandbox") -> None:
+    """Remove a sandbox: containers, volumes, networks, processes, folders."""
+    from deploy.sandbox import stack
+
+    stack.down(name)
+
+
+@verb(name=NAME)
+def status(c: Context, name: str = "sandbox") -> None:
+    """Show a sandbox's services, ports, deployed commit and origin."""
+    from deploy.sandbox import stack
+
+    stack.status(name)
+
+
+@verb(name=NAME)
+def ssh(c: Context, name: str = "sandbox") -> None:
+    """Open a shell on a sandbox's host."""
+    import subprocess
+
+    from deploy.sandbox import stack
+
+    raise InvokeExit(code=subprocess.run(stack.ssh_command(name), check=False).returncode)
+
+
+@verb(name=NAME, kind="what the release brings: see sandbox.release --help")
+def release(c: Context, kind: str, name: str = "sandbox") -> None:
+    """Publish a new release to a sandbox's origin."""
+    from deploy.sandbox import stack
+
+    stack.release(name, kind)
+
+
+@verb(name=NAME, kind="what is broken")
+def break_(c: Context, kind: str, name: str = "sandbox") -> None:
+    """Make a sandbox's host ill."""
+    from deploy.sandbox import stack
+
+    stack.break_(name, kind)
+
+
+@verb(install=INSTALL)
+def test(c: Context, install: bool = False) -> None:
+    """Run every test; the part on the real stack needs Docker and sshd."""
+    import os
+    import subprocess
+
+    from deploy.errors import Failure
+    from deploy.sandbox import engine
+
+    missing = ""
+    try:
+        engine.ensure(install=install)
+    except Failure as failure:
+        missing = f"{failure.fact}: {failure.remedy}"
+    selected = ["-m", "not stack"] if missing else []
+    code = subprocess.run([sys.executable, "-m", "pytest", *selected], cwd=PROJECT, check=False).returncode
+    if missing:
+        print(f"skipped: every test on the real stack · {missing}")  # noqa: T201
+        code = code or (1 if os.environ.get("CI") == "true" else 0)
+    raise InvokeExit(code=code)
+
+
+namespace = Collection(preflight, sync, copy, clean, migrate, restart, health, hot_update, attach, test)
+namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -1,0 +1,106 @@
+"""A production host where all is well, as plain values; tests change one thing in it."""
+
+from dataclasses import replace
+from typing import Any
+
+from deploy.plan import Finding, Options
+from deploy.preflight import judge
+from deploy.settings import Settings, Target
+from deploy.state import App, Chain, Container, Database, Probe, Process, Record, Repository, Revision, State
+
+OLD = "1" * 40
+NEW = "2" * 40
+BASE, MIDDLE, HEAD = "20251219161048", "20251224120000", "20251224134000"
+
+SETTINGS = Settings(target=Target(name="prod", host="deploy@prod", path="/opt/whalefall"))
+
+CHAIN = Chain(
+    heads=(HEAD,),
+    revisions=(Revision(BASE, (), "baseline"), Revision(MIDDLE, (BASE,), "drop"), Revision(HEAD, (MIDDLE,), "time zone")),
+)
+
+REPOSITORY = Repository(
+    problem="",
+    owner="root",
+    remotes=(("origin", "git@example.com:whalefall.git"),),
+    branches=("main", "origin/main"),
+    head=OLD,
+    branch="main",
+    target=NEW,
+    incoming=("2222222 fix the page",),
+)
+
+APP = App(
+    owner="1000:1000",
+    free_mib=5000,
+    record=Record(OLD, True, "20260101T000000-abcd", "boot", 1000.0, ()),
+    drift=(),
+    derived_changed=(),
+    differs=frozenset({"app/page.py"}),
+    absent=frozenset(),
+    processes=(Process(10, 1, 1010.0), Process(11, 10, 1011.0)),
+    boot_id="boot",
+    chain=CHAIN,
+    target_chain=CHAIN,
+    problems=(),
+)
+
+STATE = State(
+    user="deploy",
+    boot_id="boot",
+    tools=dict.fromkeys(("git", "curl", "docker", "awk", "tar", "flock", "setsid", "timeout"), "/usr/bin/x"),
+    engine="20.10.24",
+    engine_problem="",
+    compose="2.26.1",
+    compose_file=True,
+    free_mib=9000,
+    env="there",
+    env_empty=(),
+    repository=REPOSITORY,
+    containers={
+        role: Container(f"{role}-id", "running", 0, "2026-01-01T00:00:00Z", service, "/opt/whalefall")
+        for role, service in (("app", "whalefall"), ("postgres", "postgres"), ("redis", "redis"))
+    },
+    app=APP,
+    app_problem="",
+    running=OLD,
+    changes=(("M", "app/page.py"),),
+    image_files=("pyproject.toml", "Dockerfile.prod"),
+    image_changes=(),
+    image_changes_since_head=(),
+    database=Database(problem="", tables=12, revisions=(HEAD,)),
+    probes={
+        "nginx": (Probe("http://localhost/api/v1/health/basic", 200),),
+        "direct": (Probe("http://localhost:5001/api/v1/health/health", 200),),
+    },
+    logs=(),
+    holder={},
+    guard="",
+)
+
+# The same host once it runs the target.
+UPDATED = replace(
+    STATE,
+    repository=replace(REPOSITORY, head=NEW, incoming=()),
+    app=replace(APP, record=replace(APP.record, revision=NEW), differs=frozenset()),
+    running=NEW,
+    changes=(),
+)
+
+
+def repository(**changes: Any) -> State:
+    return replace(STATE, repository=replace(REPOSITORY, **changes))
+
+
+def app(**changes: Any) -> State:
+    return replace(STATE, app=replace(APP, **changes))
+
+
+def database(**changes: Any) -> State:
+    return replace(STATE, database=replace(STATE.database, **changes))
+
+
+def finding(check: str, state: State, options: Options | None = None) -> Finding:
+    """The finding of a check; the worst where it has several."""
+    found = [f for f in judge(SETTINGS, state, options or Options()) if f.check == check]
+    return max(found, key=lambda f: ("ok", "warning", "refusal").index(f.level))

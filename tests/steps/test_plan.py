@@ -1,0 +1,117 @@
+"""Which steps a state calls for, and why."""
+
+from dataclasses import replace
+
+import pytest
+
+from deploy import steps
+from deploy.plan import Options, Plan
+from deploy.state import State
+from tests.build import APP, BASE, HEAD, MIDDLE, NEW, SETTINGS, STATE, UPDATED
+
+RUN = "20260101T000000-abcd"
+
+
+def plan(state: State, verb: str = "hot-update", **options: bool) -> Plan:
+    names = steps.HOT_UPDATE if verb == "hot-update" else (verb,)
+    return steps.plan(verb, names, SETTINGS, state, Options(**options), RUN)
+
+
+def names(state: State) -> list[str]:
+    return [step.name for step in plan(state).steps]
+
+
+def updated_app(**changes: object) -> State:
+    assert UPDATED.app is not None
+    return replace(UPDATED, app=replace(UPDATED.app, **changes))  # type: ignore[arg-type]
+
+
+def test_a_new_commit_is_synced_copied_cleaned_and_restarted_into() -> None:
+    assert [(step.name, step.reason) for step in plan(STATE).steps] == [
+        ("sync", "the clone is at 1111111"),
+        ("copy", "1111111 runs"),
+        ("clean", "the code changes"),
+        ("restart", "the code changes"),
+    ]
+
+
+def test_a_plan_pins_its_commit() -> None:
+    assert plan(STATE).revision == NEW
+
+
+def test_nothing_to_do_is_an_empty_plan() -> None:
+    assert plan(UPDATED).steps == ()
+
+
+def test_pending_migrations_are_run() -> None:
+    state = replace(STATE, database=replace(STATE.database, revisions=(BASE,)))
+    step = next(step for step in plan(state).steps if step.name == "migrate")
+    assert step.reason == "2 pending"
+    assert step.summary == (f"flask db upgrade to {HEAD}", f"{MIDDLE} drop", f"{HEAD} time zone")
+
+
+def test_a_database_that_was_never_stamped_is_stamped_first() -> None:
+    database = replace(STATE.database, revisions=(), columns={"credentials.instance_ids": "ARRAY"})
+    step = next(step for step in plan(replace(STATE, database=database)).steps if step.name == "migrate")
+    assert step.summary[0] == f"flask db stamp {BASE}"
+    assert f"stamp={BASE}\n" in step.script
+
+
+def test_a_container_without_a_record_gets_every_file() -> None:
+    step = next(s for s in plan(updated_app(record=None)).steps if s.name == "copy")
+    assert step.reason == "what runs is unknown"
+    assert "\nrecorded=\n" in step.script
+
+
+def test_a_copy_that_was_not_finished_is_done_again() -> None:
+    assert APP.record is not None
+    state = updated_app(record=replace(APP.record, revision=NEW, complete=False))
+    assert names(state) == ["copy", "clean", "restart"]
+
+
+def test_files_changed_by_hand_are_put_right() -> None:
+    state = updated_app(drift=("app/page.py",))
+    assert plan(state).steps[0].reason == "changed by hand: app/page.py"
+
+
+def test_processes_older_than_the_copy_are_restarted() -> None:
+    assert APP.record is not None
+    state = updated_app(record=replace(APP.record, revision=NEW, uptime=1010.5))
+    assert [(s.name, s.reason) for s in plan(state).steps] == [("restart", "a process of gunicorn is older than the code")]
+
+
+def test_after_a_reboot_every_process_is_younger_than_the_copy() -> None:
+    assert APP.record is not None
+    state = updated_app(record=replace(APP.record, revision=NEW, uptime=99999.0, boot_id="earlier"))
+    assert names(state) == []
+
+
+def test_an_app_that_does_not_answer_is_restarted() -> None:
+    probes = {name: (replace(probe[0], status=0),) for name, probe in STATE.probes.items()}
+    assert names(replace(UPDATED, probes=probes)) == ["restart"]
+
+
+@pytest.mark.parametrize("verb", ["clean", "restart"])
+def test_a_step_asked_for_by_name_runs_without_a_reason(verb: str) -> None:
+    assert [(step.name, step.reason) for step in plan(UPDATED, verb).steps] == [(verb, "asked for")]
+
+
+@pytest.mark.parametrize("verb", ["sync", "copy", "migrate"])
+def test_a_step_asked_for_by_name_with_nothing_to_do_does_not_run(verb: str) -> None:
+    assert plan(UPDATED, verb).steps == ()
+
+
+def test_what_was_allowed_is_recorded_with_the_copy() -> None:
+    state = replace(STATE, image_changes=("uv.lock",))
+    step = next(s for s in plan(state, allow_unsuitable=True).steps if s.name == "copy")
+    assert '"overridden": ["uv.lock"]' in step.script
+
+
+def test_restart_runs_what_the_runbook_says() -> None:
+    step = plan(UPDATED, "restart").steps[0]
+    assert step.summary == (
+        "docker compose -f docker-compose.prod.yml restart whalefall",
+        "wait up to 120 s for http://localhost:5001",
+        "nginx -t",
+        "nginx -s reload",
+    )

@@ -1,0 +1,73 @@
+"""Stamping, pending revisions and what makes an upgrade impossible."""
+
+import pytest
+
+from deploy import migrations
+from deploy.state import Chain, Database, Revision
+from tests.build import BASE, CHAIN, HEAD, MIDDLE, SETTINGS
+
+INSTANCE_IDS = {"credentials.instance_ids": "ARRAY"}
+CALCULATED_AT = "database_size_aggregations.calculated_at"
+
+
+def unstamped(**columns: str) -> Database:
+    return Database(problem="", tables=9, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "revision"),
+    [
+        (INSTANCE_IDS, BASE),
+        (INSTANCE_IDS | {CALCULATED_AT: "timestamp with time zone"}, BASE),
+        ({CALCULATED_AT: "timestamp without time zone"}, MIDDLE),
+        ({CALCULATED_AT: "timestamp with time zone"}, HEAD),
+        ({CALCULATED_AT: "date"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_database_that_was_never_stamped_gets_the_revision_that_its_schema_shows(columns: dict[str, str], revision: str) -> None:
+    assert migrations.stamp(SETTINGS, unstamped(**columns)) == revision
+
+
+def test_a_stamped_database_is_not_stamped_again() -> None:
+    assert migrations.stamp(SETTINGS, Database(problem="", tables=9, revisions=(MIDDLE,), columns=INSTANCE_IDS)) == ""
+
+
+def test_an_empty_database_is_simply_upgraded() -> None:
+    empty = Database(problem="")
+    assert migrations.stamp(SETTINGS, empty) == ""
+    assert migrations.problem(SETTINGS, empty, CHAIN) is None
+    assert [revision.id for revision in migrations.pending(SETTINGS, empty, CHAIN)] == [BASE, MIDDLE, HEAD]
+
+
+def test_what_is_pending_follows_the_stamp() -> None:
+    pending = migrations.pending(SETTINGS, unstamped(**INSTANCE_IDS), CHAIN)
+    assert [revision.id for revision in pending] == [MIDDLE, HEAD]
+
+
+def test_nothing_is_pending_at_the_head() -> None:
+    assert CHAIN.pending((HEAD,)) == ()
+
+
+def test_both_branches_of_a_merge_are_applied_below_it() -> None:
+    merged = Chain(
+        heads=("m",),
+        revisions=(Revision("a", (), ""), Revision("b", ("a",), ""), Revision("c", ("a",), ""), Revision("m", ("b", "c"), "")),
+    )
+    assert [revision.id for revision in merged.pending(("b",))] == ["c", "m"]
+    assert merged.pending(("m",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("database", "chain", "evidence"),
+    [
+        (unstamped(), CHAIN, "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"),
+        (Database(problem="", tables=1, revisions=("beef",)), CHAIN, "the database is at beef, which this code does not know"),
+        (Database(problem=""), Chain(heads=("a", "b")), "migrations has 2 heads: a, b"),
+        (Database(problem=""), Chain(error="SyntaxError"), "Alembic cannot read migrations: SyntaxError"),
+    ],
+)
+def test_an_impossible_upgrade_is_told_with_its_reason(database: Database, chain: Chain, evidence: str) -> None:
+    problem = migrations.problem(SETTINGS, database, chain)
+    assert problem is not None
+    assert problem[0] == evidence
