@@ -242,9 +242,10 @@ def down(c: Context, name: str = "sandbox") -> None:
 @verb(name=NAME)
 def status(c: Context, name: str = "sandbox") -> None:
     """Show a sandbox's services, ports, deployed commit and origin."""
+    from deploy.report import Report
     from deploy.sandbox import stack
 
-    stack.status(name)
+    Report().sandbox(stack.status(name))
 
 
 @verb(name=NAME)
@@ -257,20 +258,28 @@ def ssh(c: Context, name: str = "sandbox") -> None:
     raise InvokeExit(code=subprocess.run(stack.ssh_command(name), check=False).returncode)
 
 
-@verb(name=NAME, kind="what the release brings: see sandbox.release --help")
+@verb(
+    name=NAME,
+    kind="code, migration, deleted-file, renamed-file, static, broken-import, failing-migration, two-heads, unhealthy, "
+    "slow-boot, dependency, compose or supervisor",
+)
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""
     from deploy.sandbox import stack
 
-    stack.release(name, kind)
+    print(f"origin is at {stack.release(name, kind)[:7]} now ({kind})")  # noqa: T201
 
 
-@verb(name=NAME, kind="what is broken")
+@verb(
+    name=NAME,
+    kind="service-stopped, crash-loop, env-missing, unstamped, database-down, disk-full, recreated, dirty, unpushed "
+    "or detached",
+)
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     """Make a sandbox's host ill."""
     from deploy.sandbox import stack
 
-    stack.break_(name, kind)
+    print(stack.break_(name, kind))  # noqa: T201
 
 
 @verb(install=INSTALL)

@@ -16,6 +16,7 @@ from deploy.state import State
 if TYPE_CHECKING:
     from deploy.health import Check
     from deploy.runs import Event
+    from deploy.sandbox.stack import Status
 
 HEALTH_SCHEMA = 1
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -46,6 +47,8 @@ class Report:
                 told.append(f"\n→ {finding.remedy}", style="dim")
             style = _STYLE[finding.level]
             table.add_row(Text(_MARK[finding.level], style), Text(finding.check, style), told)
+        if not findings:
+            return
         self._out.print(table)
         counts = [
             f"{sum(f.level == level for f in findings)} {word}"
@@ -138,6 +141,21 @@ class Report:
         return (
             f"clone at {where}, container at {running}, database at {at}, health: {', '.join(statuses) or 'not asked'}"
         )
+
+    def sandbox(self, status: "Status") -> None:
+        """Print how a sandbox is and where it can be reached."""
+        sandbox = status.sandbox
+        rows = {
+            **status.services,
+            "health": "healthy" if status.healthy else "ill",
+            "deployed": f"{status.deployed[:7]}, {status.behind} behind origin at {status.head[:7]}",
+            "nginx": f"http://127.0.0.1:{sandbox.http_port}",
+            "app": f"http://127.0.0.1:{sandbox.app_port}",
+            "sshd": f"127.0.0.1:{sandbox.ssh_port}" + ("" if status.sshd else ", not running"),
+            "clone": str(sandbox.path),
+        }
+        for name, value in rows.items():
+            self.line(f"{name:<9} {value}")
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""

@@ -1,0 +1,74 @@
+"""One production for every test that does not disturb the others, and the verbs as the operator runs them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.sandbox import engine, stack
+from deploy.sandbox.home import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a verb ended: its exit code and everything that it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+Inv = Callable[..., Ended]
+
+
+def run_inv(target: str, *words: str, environment: dict[str, str] | None = None) -> Ended:
+    """Run a verb as a process of its own, without a terminal."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "invoke", *words, *(("--target", target) if target else ())],
+        cwd=ROOT,
+        env=os.environ | {"NO_COLOR": "1"} | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    """Fail rather than skip: inv test leaves these tests out where Docker is not usable, and says so."""
+    problem = engine.usable()
+    assert problem is None, f"{problem}: run inv test --install"
+
+
+@pytest.fixture(scope="session")
+def shared(docker: None) -> Iterator[Sandbox]:
+    """A production whose app imports quickly; made once."""
+    name = f"test-{os.getpid()}"
+    yield stack.up(name, import_seconds=0.3, say=lambda text: None)
+    stack.down(name, say=lambda text: None)
+
+
+@pytest.fixture
+def sandbox(shared: Sandbox) -> Iterator[Sandbox]:
+    """The shared production; what a test broke is mended after it."""
+    yield shared
+    stack.restore(shared.name)
+
+
+@pytest.fixture
+def inv(sandbox: Sandbox) -> Inv:
+    """Run a verb on the shared production."""
+    return lambda *words, **options: run_inv(sandbox.name, *words, **options)
