@@ -51,6 +51,11 @@ def names(items: tuple[str, ...]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
+def plural(number: int, noun: str) -> str:
+    """Count something in words: 1 commit, 2 commits."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def last_error(state: State) -> str:
     """The newest line in the app's logs that tells of an error, else nothing."""
     newest = state.logs[0][0] if state.logs else ""
@@ -134,7 +139,7 @@ def _remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
     else:
         count = len(repository.incoming)
-        new = f"{count}{'+' if count == 20 else ''} new commit{'' if count == 1 else 's'}" if count else "nothing new"
+        new = plural(count, "new commit") if count else "nothing new"
         yield Finding("ok", "remote", f"{git.remote}/{git.branch} at {repository.target[:7]}, {new}")
 
 
@@ -145,8 +150,7 @@ def _work_tree(_: Settings, state: State, options: Options) -> Iterator[Finding]
     if not (lost := repository.uncommitted + tuple(f"?? {name}" for name in repository.endangered)):
         yield Finding("ok", "work tree", "no uncommitted changes")
         return
-    count = f"{len(lost)} uncommitted change{'' if len(lost) == 1 else 's'}: {names(lost)}"
-    yield _discardable("work tree", count, options)
+    yield _discardable("work tree", f"{plural(len(lost), 'uncommitted change')}: {names(lost)}", options)
 
 
 def _commits(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
@@ -155,8 +159,9 @@ def _commits(settings: Settings, state: State, options: Options) -> Iterator[Fin
         return
     where = f"on {repository.branch}" if repository.branch else "on a detached HEAD"
     if repository.unpushed:
-        count = len(repository.unpushed)
-        evidence = f"{count} commit{'' if count == 1 else 's'} {where} that {settings.git.remote} does not have: {names(repository.unpushed)}"
+        lacking = names(repository.unpushed)
+        count = plural(len(repository.unpushed), "commit")
+        evidence = f"{count} {where} that {settings.git.remote} does not have: {lacking}"
         yield _discardable("commits", evidence, options)
     elif repository.branch != settings.git.branch:
         yield Finding("warning", "commits", f"the clone is {where}", f"sync moves it to {settings.git.branch}")
@@ -361,7 +366,8 @@ def _release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
 
 def _lock(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if state.holder:
-        holder = f"{state.holder.get('verb', '?')} by {state.holder.get('operator', '?')}, run {state.holder.get('run', '?')}"
+        verb, operator, run = (state.holder.get(name, "?") for name in ("verb", "operator", "run"))
+        holder = f"{verb} by {operator}, run {run}"
         yield Finding(
             "warning", "lock", f"held by {holder}, or left by it", "inv attach follows it; a dead one is taken over"
         )

@@ -58,7 +58,7 @@ read_repository() {
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
   [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
   [ -n "$target" ] || return 0
-  git_ log --format='%h %s' -n 20 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "$line"; done
+  git_ log --format='%h %s' -n 1000 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "$line"; done
   read_losses
   git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
     while read -r line; do record filters "${line#*:}"; done

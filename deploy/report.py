@@ -16,7 +16,6 @@ from deploy.state import State
 if TYPE_CHECKING:
     from deploy.health import Check
     from deploy.runs import Event
-    from deploy.sandbox.stack import Status
 
 HEALTH_SCHEMA = 1
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -141,21 +140,6 @@ class Report:
         return (
             f"clone at {where}, container at {running}, database at {at}, health: {', '.join(statuses) or 'not asked'}"
         )
-
-    def sandbox(self, status: "Status") -> None:
-        """Print how a sandbox is and where it can be reached."""
-        sandbox = status.sandbox
-        rows = {
-            **status.services,
-            "health": "healthy" if status.healthy else "ill",
-            "deployed": f"{status.deployed[:7]}, {status.behind} behind origin at {status.head[:7]}",
-            "nginx": f"http://127.0.0.1:{sandbox.http_port}",
-            "app": f"http://127.0.0.1:{sandbox.app_port}",
-            "sshd": f"127.0.0.1:{sandbox.ssh_port}" + ("" if status.sshd else ", not running"),
-            "clone": str(sandbox.path),
-        }
-        for name, value in rows.items():
-            self.line(f"{name:<9} {value}")
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""

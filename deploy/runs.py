@@ -100,7 +100,7 @@ def start(host: Host, variables: Variables, run_id: str, files: Mapping[str, str
 
 @contextmanager
 def follow(host: Host, variables: Variables, run_id: str = "", first_line: int = 1) -> Iterator[Iterator[Event]]:
-    """Give a run's events from a line of its journal on; without an id, those of the run in progress or the last one."""
+    """Give a run's events from a line of its journal on; without an id, those of the current run or the last one."""
     script = shell.script("redact.sh", "follow.sh", **{**variables, "run": run_id, "from": first_line})
     with host.stream(script, stdin=b"") as lines:
         yield _events(lines)

@@ -16,7 +16,11 @@ SETTINGS = Settings(target=Target(name="prod", host="deploy@prod", path="/opt/wh
 
 CHAIN = Chain(
     heads=(HEAD,),
-    revisions=(Revision(BASE, (), "baseline"), Revision(MIDDLE, (BASE,), "drop"), Revision(HEAD, (MIDDLE,), "time zone")),
+    revisions=(
+        Revision(BASE, (), "baseline"),
+        Revision(MIDDLE, (BASE,), "drop"),
+        Revision(HEAD, (MIDDLE,), "time zone"),
+    ),
 )
 
 REPOSITORY = Repository(
@@ -30,10 +34,12 @@ REPOSITORY = Repository(
     incoming=("2222222 fix the page",),
 )
 
+RECORD = Record(OLD, True, "20260101T000000-abcd", "boot", 1000.0, ())
+
 APP = App(
     owner="1000:1000",
     free_mib=5000,
-    record=Record(OLD, True, "20260101T000000-abcd", "boot", 1000.0, ()),
+    record=RECORD,
     drift=(),
     derived_changed=(),
     differs=frozenset({"app/page.py"}),
@@ -82,7 +88,7 @@ STATE = State(
 UPDATED = replace(
     STATE,
     repository=replace(REPOSITORY, head=NEW, incoming=()),
-    app=replace(APP, record=replace(APP.record, revision=NEW), differs=frozenset()),
+    app=replace(APP, record=replace(RECORD, revision=NEW), differs=frozenset()),
     running=NEW,
     changes=(),
 )

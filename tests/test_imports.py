@@ -30,12 +30,20 @@ def test_pure_rooms_import_nothing_that_acts() -> None:
 
 
 def test_pure_rooms_import_only_pure_rooms() -> None:
-    found = {(file.name, name) for room in PURE for file in files(room) for name in imported(file) if name.startswith("deploy.")}
+    found = {
+        (file.name, name)
+        for room in PURE
+        for file in files(room)
+        for name in imported(file)
+        if name.startswith("deploy.")
+    }
     assert [pair for pair in found if pair[1].split(".")[1] not in PURE] == []
 
 
 def test_fabric_and_paramiko_are_imported_in_one_place() -> None:
-    users = {file.name for file in DEPLOY.glob("*.py") if {n.split(".")[0] for n in imported(file)} & {"fabric", "paramiko"}}
+    users = {
+        file.name for file in DEPLOY.glob("*.py") if {n.split(".")[0] for n in imported(file)} & {"fabric", "paramiko"}
+    }
     assert users == {"host.py"}
 
 

@@ -25,7 +25,9 @@ def unstamped(**columns: str) -> Database:
         ({}, ""),
     ],
 )
-def test_a_database_that_was_never_stamped_gets_the_revision_that_its_schema_shows(columns: dict[str, str], revision: str) -> None:
+def test_a_database_that_was_never_stamped_gets_the_revision_that_its_schema_shows(
+    columns: dict[str, str], revision: str
+) -> None:
     assert migrations.stamp(SETTINGS, unstamped(**columns)) == revision
 
 
@@ -52,7 +54,12 @@ def test_nothing_is_pending_at_the_head() -> None:
 def test_both_branches_of_a_merge_are_applied_below_it() -> None:
     merged = Chain(
         heads=("m",),
-        revisions=(Revision("a", (), ""), Revision("b", ("a",), ""), Revision("c", ("a",), ""), Revision("m", ("b", "c"), "")),
+        revisions=(
+            Revision("a", (), ""),
+            Revision("b", ("a",), ""),
+            Revision("c", ("a",), ""),
+            Revision("m", ("b", "c"), ""),
+        ),
     )
     assert [revision.id for revision in merged.pending(("b",))] == ["c", "m"]
     assert merged.pending(("m",)) == ()
@@ -61,8 +68,16 @@ def test_both_branches_of_a_merge_are_applied_below_it() -> None:
 @pytest.mark.parametrize(
     ("database", "chain", "evidence"),
     [
-        (unstamped(), CHAIN, "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"),
-        (Database(problem="", tables=1, revisions=("beef",)), CHAIN, "the database is at beef, which this code does not know"),
+        (
+            unstamped(),
+            CHAIN,
+            "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema",
+        ),
+        (
+            Database(problem="", tables=1, revisions=("beef",)),
+            CHAIN,
+            "the database is at beef, which this code does not know",
+        ),
         (Database(problem=""), Chain(heads=("a", "b")), "migrations has 2 heads: a, b"),
         (Database(problem=""), Chain(error="SyntaxError"), "Alembic cannot read migrations: SyntaxError"),
     ],

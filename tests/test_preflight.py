@@ -8,7 +8,7 @@ from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.state import Chain, Probe, State
-from tests.build import APP, NEW, SETTINGS, STATE, app, database, finding, repository
+from tests.build import APP, NEW, RECORD, SETTINGS, STATE, app, database, finding, repository
 
 
 def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
@@ -19,18 +19,34 @@ def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
     ("check", "state", "evidence"),
     [
         ("tools", replace(STATE, tools={"git": "", "curl": ""}), "not installed on the host: git, curl"),
-        ("engine", replace(STATE, engine="", engine_problem="permission denied"), "Docker does not answer: permission denied"),
+        (
+            "engine",
+            replace(STATE, engine="", engine_problem="permission denied"),
+            "Docker does not answer: permission denied",
+        ),
         ("compose", replace(STATE, compose=""), "docker compose is missing (docker-compose v1 is not enough)"),
         ("compose", replace(STATE, compose_file=False), "no docker-compose.prod.yml in /opt/whalefall"),
-        ("repository", repository(problem="fatal: not a git repository"), "/opt/whalefall is no git clone: fatal: not a git repository"),
-        ("repository", repository(index_lock="/opt/whalefall/.git/index.lock"), "another git is at work in the clone, or one was killed there"),
+        (
+            "repository",
+            repository(problem="fatal: not a git repository"),
+            "/opt/whalefall is no git clone: fatal: not a git repository",
+        ),
+        (
+            "repository",
+            repository(index_lock="/opt/whalefall/.git/index.lock"),
+            "another git is at work in the clone, or one was killed there",
+        ),
         ("remote", repository(remotes=(("upstream", "x"),)), "no remote origin; there is upstream"),
         (
             "remote",
             repository(fetch_problem="fatal: couldn't find remote ref main", branches=("master",)),
             "origin has no branch main; known are master",
         ),
-        ("remote", repository(fetch_problem="fatal: unable to access"), "git fetch origin failed: fatal: unable to access"),
+        (
+            "remote",
+            repository(fetch_problem="fatal: unable to access"),
+            "git fetch origin failed: fatal: unable to access",
+        ),
         ("work tree", repository(uncommitted=(" M app/page.py",)), "1 uncommitted change:  M app/page.py"),
         ("work tree", repository(endangered=("notes.txt",)), "1 uncommitted change: ?? notes.txt"),
         ("commits", repository(unpushed=("abc fix",)), "1 commit on main that origin does not have: abc fix"),
@@ -39,14 +55,26 @@ def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
             repository(branch="", unpushed=("abc fix",)),
             "1 commit on a detached HEAD that origin does not have: abc fix",
         ),
-        ("protected paths", repository(tracks_protected=(".env",)), "2222222 tracks what must never be overwritten: .env"),
-        ("filters", repository(filters=(".gitattributes",)), ".gitattributes names git filters (Git LFS?): their files are not what git stores"),
+        (
+            "protected paths",
+            repository(tracks_protected=(".env",)),
+            "2222222 tracks what must never be overwritten: .env",
+        ),
+        (
+            "filters",
+            repository(filters=(".gitattributes",)),
+            ".gitattributes names git filters (Git LFS?): their files are not what git stores",
+        ),
         ("env", replace(STATE, env="missing"), "/opt/whalefall/.env is missing"),
         ("env", replace(STATE, env_empty=("SECRET_KEY",)), "/opt/whalefall/.env has no value for SECRET_KEY"),
         ("disk", replace(STATE, free_mib=3), "3 MiB free for /opt/whalefall on the host, 256 needed"),
         ("disk", app(free_mib=3), "3 MiB free for /app in the container, 256 needed"),
         ("redis", replace(STATE, containers={}), "no container whalefall_redis_prod"),
-        ("database", database(problem="FATAL: no such database"), "whalefall_prod does not answer: FATAL: no such database"),
+        (
+            "database",
+            database(problem="FATAL: no such database"),
+            "whalefall_prod does not answer: FATAL: no such database",
+        ),
         ("migrations", app(target_chain=Chain(heads=("a", "b"))), "migrations has 2 heads: a, b"),
         ("migrations", database(revisions=("beef",)), "the database is at beef, which this code does not know"),
     ],
@@ -58,21 +86,21 @@ def test_it_refuses_with_evidence(check: str, state: State, evidence: str) -> No
 
 
 def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
-    containers = STATE.containers | {"redis": replace(STATE.containers["redis"], status="exited")}
+    containers = dict(STATE.containers) | {"redis": replace(STATE.containers["redis"], status="exited")}
     found = finding("redis", replace(STATE, containers=containers))
     assert found.evidence == "whalefall_redis_prod is exited"
     assert found.remedy == "docker compose -f docker-compose.prod.yml up -d redis on the host"
 
 
 def test_a_container_of_another_service_is_not_touched() -> None:
-    containers = STATE.containers | {"app": replace(STATE.containers["app"], service="blog")}
+    containers = dict(STATE.containers) | {"app": replace(STATE.containers["app"], service="blog")}
     assert finding("app container", replace(STATE, containers=containers)).level == "refusal"
 
 
 def test_an_app_that_is_ill_is_a_warning_with_its_last_error_line() -> None:
     ill = replace(
         STATE,
-        probes=STATE.probes | {"direct": (Probe("http://localhost:5001/x", 0),)},
+        probes=dict(STATE.probes) | {"direct": (Probe("http://localhost:5001/x", 0),)},
         logs=(("/app/userdata/logs/gunicorn_error.log", "ModuleNotFoundError: No module named 'x'"),),
     )
     found = finding("health", ill)
@@ -81,7 +109,9 @@ def test_an_app_that_is_ill_is_a_warning_with_its_last_error_line() -> None:
 
 
 def test_a_check_that_is_404_everywhere_is_a_wrong_setting() -> None:
-    state = replace(STATE, probes={"direct": (Probe("http://localhost:5001/a", 404), Probe("http://localhost:5001/b", 404))})
+    state = replace(
+        STATE, probes={"direct": (Probe("http://localhost:5001/a", 404), Probe("http://localhost:5001/b", 404))}
+    )
     found = finding("health", state)
     assert found.evidence == "404 at http://localhost:5001/a, http://localhost:5001/b"
     assert found.remedy == "set the paths of the check direct under health.checks"
@@ -106,13 +136,14 @@ def test_allowed_changes_are_a_warning() -> None:
 
 
 def test_changes_allowed_earlier_stay_a_warning() -> None:
-    assert APP.record is not None
-    found = finding("suitable", app(record=replace(APP.record, overridden=("uv.lock",))))
+    found = finding("suitable", app(record=replace(RECORD, overridden=("uv.lock",))))
     assert (found.level, found.evidence) == ("warning", "the image still lacks earlier changes of uv.lock")
 
 
 def test_where_the_running_revision_is_unknown_the_bytes_in_the_container_tell() -> None:
-    state = replace(STATE, running="", app=replace(APP, record=None, differs=frozenset({"pyproject.toml", "app/page.py"})))
+    state = replace(
+        STATE, running="", app=replace(APP, record=None, differs=frozenset({"pyproject.toml", "app/page.py"}))
+    )
     assert unsuitable(state) == ("pyproject.toml",)
 
 

@@ -40,6 +40,19 @@ class Status:
     behind: int
     sshd: bool
 
+    def __str__(self) -> str:
+        sandbox = self.sandbox
+        rows = {
+            **self.services,
+            "health": "healthy" if self.healthy else "ill",
+            "deployed": f"{self.deployed[:7]}, {self.behind} behind origin at {self.head[:7]}",
+            "nginx": f"http://127.0.0.1:{sandbox.http_port}",
+            "app": f"http://127.0.0.1:{sandbox.app_port}",
+            "sshd": f"127.0.0.1:{sandbox.ssh_port}" + ("" if self.sshd else ", not running"),
+            "clone": str(sandbox.path),
+        }
+        return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+
 
 def up(
     name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = print

@@ -7,7 +7,17 @@ from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "repository", "protected paths", "filters", "disk", "app container", "env", "suitable")
+NEEDS: tuple[str, ...] = (
+    "tools",
+    "engine",
+    "repository",
+    "protected paths",
+    "filters",
+    "disk",
+    "app container",
+    "env",
+    "suitable",
+)
 TARGET: TargetIs = "head"
 TIMEOUT = 600
 

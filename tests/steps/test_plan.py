@@ -7,7 +7,7 @@ import pytest
 from deploy import steps
 from deploy.plan import Options, Plan
 from deploy.state import State
-from tests.build import APP, BASE, HEAD, MIDDLE, NEW, SETTINGS, STATE, UPDATED
+from tests.build import BASE, HEAD, MIDDLE, NEW, RECORD, SETTINGS, STATE, UPDATED
 
 RUN = "20260101T000000-abcd"
 
@@ -64,8 +64,7 @@ def test_a_container_without_a_record_gets_every_file() -> None:
 
 
 def test_a_copy_that_was_not_finished_is_done_again() -> None:
-    assert APP.record is not None
-    state = updated_app(record=replace(APP.record, revision=NEW, complete=False))
+    state = updated_app(record=replace(RECORD, revision=NEW, complete=False))
     assert names(state) == ["copy", "clean", "restart"]
 
 
@@ -75,14 +74,14 @@ def test_files_changed_by_hand_are_put_right() -> None:
 
 
 def test_processes_older_than_the_copy_are_restarted() -> None:
-    assert APP.record is not None
-    state = updated_app(record=replace(APP.record, revision=NEW, uptime=1010.5))
-    assert [(s.name, s.reason) for s in plan(state).steps] == [("restart", "a process of gunicorn is older than the code")]
+    state = updated_app(record=replace(RECORD, revision=NEW, uptime=1010.5))
+    assert [(s.name, s.reason) for s in plan(state).steps] == [
+        ("restart", "a process of gunicorn is older than the code")
+    ]
 
 
 def test_after_a_reboot_every_process_is_younger_than_the_copy() -> None:
-    assert APP.record is not None
-    state = updated_app(record=replace(APP.record, revision=NEW, uptime=99999.0, boot_id="earlier"))
+    state = updated_app(record=replace(RECORD, revision=NEW, uptime=99999.0, boot_id="earlier"))
     assert names(state) == []
 
 
