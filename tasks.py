@@ -105,7 +105,7 @@ def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuita
     with session(c, target) as s:
         decision = verbs.decide(s, "preflight", (), "remote", Options(discard, allow_unsuitable))
         s.report.findings(decision.findings)
-        decision.refuse()
+        decision.refuse(shown=True)
 
 
 @verb(target=TARGET, discard=DISCARD)
@@ -303,5 +303,13 @@ def test(c: Context, install: bool = False) -> None:
     raise InvokeExit(code=code)
 
 
-namespace = Collection(preflight, sync, copy, clean, migrate, restart, health, hot_update, attach, test)
+@verb(name="a sandbox that is there (default: one of its own, gone afterwards)", rounds="samples per case and side")
+def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
+    """Measure hot-update beside a plain shell script on a sandbox; --json FILE keeps every sample."""
+    from tests.bench import bench
+
+    bench.bench(name, rounds, Path(json) if json else None)
+
+
+namespace = Collection(preflight, sync, copy, clean, migrate, restart, health, hot_update, attach, test, bench)
 namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -22,14 +22,18 @@ record() {
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
 # It never asks for anything, reading takes no lock, and with git_timeout set it is ended after that many seconds.
 git_() {
-  local command=(${git_timeout:+timeout -k 5 "$git_timeout"} git -C "$path" "$@")
-  local ssh=${GIT_SSH_COMMAND:-$(git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
-  local owner; owner=$(stat -c %U "$path")
-  local environment=(GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes")
-  if [ "$(id -u)" = 0 ] && [ "$owner" != root ]; then
-    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "${environment[@]}" "${command[@]}"
+  local ssh=${GIT_SSH_COMMAND:-$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
+  by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
+    ${git_timeout:+timeout -k 5 "$git_timeout"} git -C "$path" "$@"
+}
+
+by_owner() {
+  local owner
+  owner=$(stat -c %U "$path" 2>/dev/null)
+  if [ "$(id -u)" = 0 ] && [ "${owner:-root}" != root ]; then
+    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "$@"
   else
-    env "${environment[@]}" "${command[@]}"
+    "$@"
   fi
 }
 

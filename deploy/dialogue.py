@@ -22,11 +22,14 @@ _READER = (
     'LC_ALL=C IFS= read -rN "$count" script || exit; eval "$script"'
 )
 
+# Behind sshd Bash reads ~/.bashrc even for a script: the login shell may have done so, once more is too much.
+_BASH = ("bash", "--norc", "-c")
+
 # -k: what counts is what sudo allows without a password, not what its cache allows until it runs out.
 _ASK_SUDO = """
 if [ "$(id -u)" = 0 ]; then echo root
 elif ! command -v sudo >/dev/null; then echo missing
-elif sudo -k -n bash -c : </dev/null >/dev/null 2>&1; then echo free
+elif sudo -k -n bash --norc -c : </dev/null >/dev/null 2>&1; then echo free
 else echo password
 fi
 """
@@ -131,9 +134,7 @@ class Shell(ABC):
         except EOFError:
             raise refusal from None
         # Tried on its own first: sudo takes what follows a wrong password for the next attempt.
-        with closing(
-            self._start((*_SUDO_PASSWORD, "bash", "-c", ":"), f"{password}\n".encode(), Deadline(None))
-        ) as trial:
+        with closing(self._start((*_SUDO_PASSWORD, *_BASH, ":"), f"{password}\n".encode(), Deadline(None))) as trial:
             while trial.read():
                 pass
             status, stderr = trial.finish()
@@ -149,7 +150,7 @@ class Shell(ABC):
         password = f"{self._password}\n".encode() if self._sudo == _SUDO_PASSWORD else b""
         body = script.encode()
         fed = b"%s%s %d\n%s%s" % (password, _MARK.encode(), len(body), body, stdin)
-        return self._start((*self._sudo, *limit, "bash", "-c", _READER), fed, Deadline(timeout))
+        return self._start((*self._sudo, *limit, *_BASH, _READER), fed, Deadline(timeout))
 
     def _lines(self, process: Process) -> Iterator[str]:
         yield from lines(iter(process.read, b""))
@@ -172,7 +173,7 @@ def lines(blocks: Iterable[bytes]) -> Iterator[str]:
 
 def tail(stderr: bytes, count: int = 10) -> tuple[str, ...]:
     """Keep the last lines of what a command complained."""
-    return tuple(_text(stderr).strip().split("\n")[-count:]) if stderr.strip() else ()
+    return tuple(line for line in _text(stderr).splitlines() if line.strip())[-count:]
 
 
 def _text(written: bytes) -> str:

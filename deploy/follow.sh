@@ -26,6 +26,8 @@ follow() {
   grep -qE $'^[0-9.]+\tdone\t' "$folder/journal" || record "$(date +%s.%3N)" gone "$(tail -n 5 "$folder/errors" | redact)"
 }
 
+# Where git finds no clone there is no state folder either.
+git_ rev-parse --git-dir >/dev/null
 state=$(state_folder)
 run=${run:-$(latest_run)}
 follow

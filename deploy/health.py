@@ -128,17 +128,24 @@ def _shown(value: object) -> str:
 
 def _no_answer(error: requests.RequestException, timeout: float) -> str:
     causes = tuple(_causes(error))
-    if any(isinstance(cause, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
-        return f"took longer than {timeout:g} s"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return "no answer: connection refused"
     if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
         return "no answer: the name is not resolved"
+    if any(_is_timeout(cause) for cause in causes):
+        return f"took longer than {timeout:g} s"
     if any(isinstance(cause, ConnectionError | urllib3.exceptions.ProtocolError) for cause in causes):
         return "no answer: the connection was closed"
     if isinstance(error, ValueError):
         return "the URL is not valid"
     return f"no answer: {type(error).__name__}"
+
+
+def _is_timeout(cause: BaseException) -> bool:
+    # In urllib3 a connection that was refused is a timeout too.
+    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        return False
+    return isinstance(cause, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

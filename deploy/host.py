@@ -44,6 +44,9 @@ _USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 _GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 _USUAL_KEYS = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 
+# user@, then [IPv6], a name or a bare IPv6, then :port
+_ADDRESS = re.compile(r"(?:(.+)@)?(?:\[([^\]]+)\]|([^:@\[\]]+)|((?=.*:.*:)[0-9A-Fa-f:.]+(?:%\w+)?))(?::(\d+))?")
+
 # RFC 4254: why a channel was not opened.
 _PROHIBITED, _NOBODY_LISTENS = 1, 2
 
@@ -265,7 +268,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
     def derive_shorthand(self, host_string: str) -> dict[str, Any]:
         """Read user@host:port, with an IPv6 address bare or, before a port, in brackets."""
         address = host_string.removeprefix("ssh://")
-        found = re.fullmatch(r"(?:(.+)@)?(?:\[([^\]]+)\]|([^:@]+)|([^@]*:[^@]*:[^@]*))(?::(\d+))?", address)
+        found = _ADDRESS.fullmatch(address)
         if not found or not 0 < int(found[5] or 22) < 65536:
             fact = f"{host_string!r} is not user@host:port nor an alias from ssh_config"
             raise Failure(fact, remedy="set the target's host in invoke.yaml", code=Exit.USAGE)
@@ -290,7 +293,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             return
         try:
             super().open()
-        except _LOST as error:
+        except (*_LOST, UnicodeError) as error:
             raise self._failure(error) from error
         finally:
             if not self.is_connected:
@@ -397,7 +400,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         match error:
             case paramiko.ChannelException():
                 return Failure(f"the gateway {self.gateway.label} does not reach {self.label}", evidence=evidence)
-            case socket.gaierror():
+            case socket.gaierror() | UnicodeError():
                 remedy = "check the target's host in invoke.yaml, or the alias in ssh_config"
                 return Failure(f"the name {self.host} is not resolved", evidence=evidence, remedy=remedy)
             case TimeoutError():

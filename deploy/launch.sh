@@ -2,6 +2,8 @@
 # Expects: path, run (the new run's id).
 set -euo pipefail
 
+# Where git finds no clone there is no state folder either.
+git_ rev-parse --git-dir >/dev/null
 state=$(state_folder)
 folder=$state/runs/$run
 mkdir -p -m 700 "$state" "$state/runs"

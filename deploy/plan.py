@@ -50,12 +50,15 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def refuse(findings: Iterable[Finding], needs: Iterable[str]) -> None:
-    """Raise one failure that tells every refusal among the checks that a verb needs."""
+def refuse(findings: Iterable[Finding], needs: Iterable[str], *, shown: bool = False) -> None:
+    """Raise one failure that tells every refusal among the checks that a verb needs; short where they were `shown`."""
     wanted = set(needs)
     refusals = [finding for finding in findings if finding.level == "refusal" and finding.check in wanted]
     if not refusals:
         return
+    if shown:
+        checks = ", ".join(dict.fromkeys(finding.check for finding in refusals))
+        raise Failure(f"refused, nothing was changed: {checks}", remedy=refusals[0].remedy, code=Exit.REFUSED)
     first, *others = refusals
-    evidence = tuple(f"{finding.check}: {finding.evidence} · {finding.remedy}" for finding in others)
+    evidence = tuple(f"{finding.check}: {finding.evidence} → {finding.remedy}" for finding in others)
     raise Failure(f"{first.check}: {first.evidence}", evidence=evidence, remedy=first.remedy, code=Exit.REFUSED)

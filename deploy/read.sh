@@ -50,7 +50,7 @@ read_repository() {
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
-      record fetched "$(git_timeout=$fetch_timeout problem git_ fetch -q "$remote" "$branch")"
+      record fetched "$(git_timeout=$fetch_timeout problem git_ fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch")"
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
     head) target=$head ;;

@@ -49,11 +49,10 @@ class Report:
         if not findings:
             return
         self._out.print(table)
-        counts = [
-            f"{sum(f.level == level for f in findings)} {word}"
-            for level, word in (("refusal", "refused"), ("warning", "warnings"))
-        ]
-        self.line(f"{len(findings)} findings: {', '.join(counts)}", "bold")
+        refused = sum(finding.level == "refusal" for finding in findings)
+        warned = sum(finding.level == "warning" for finding in findings)
+        counts = (preflight.plural(refused, "refusal"), preflight.plural(warned, "warning"))
+        self.line(f"{preflight.plural(len(findings), 'finding')}: {', '.join(counts)}", "bold")
 
     def plan(self, plan: Plan) -> None:
         """Print each step, why it is needed and what it will do."""

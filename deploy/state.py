@@ -261,6 +261,7 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "user": settings.app.user,
         "server": settings.app.server,
         "protected": list(settings.copy.protected),
+        "exclude": list(settings.copy.exclude),
         "derived": dict(settings.copy.derived),
         "installed": dict(settings.preflight.installed),
         "migrations": settings.migrate.directory,

@@ -49,8 +49,8 @@ class Decision:
     plan: Plan
     run: str
 
-    def refuse(self) -> None:
-        refuse(self.findings, self.needs)
+    def refuse(self, *, shown: bool = False) -> None:
+        refuse(self.findings, self.needs, shown=shown)
 
 
 def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs, options: Options) -> Decision:
@@ -246,7 +246,7 @@ def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool) 
     settings, report = session.settings, session.report
     decision = decide(session, "hot-update", steps.HOT_UPDATE, "remote", options)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
-    decision.refuse()
+    decision.refuse(shown=True)
     plan = decision.plan
     if not plan.steps:
         report.nothing_to_do(f"hot-update of {settings.target.name}", decision.state)

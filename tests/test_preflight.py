@@ -169,7 +169,7 @@ def test_a_refused_plan_tells_every_refusal_that_its_verb_needs() -> None:
         refuse(findings, ("env", "disk", "health"))
     assert caught.value.code is Exit.REFUSED
     assert caught.value.fact == "env: no .env"
-    assert caught.value.evidence == ("disk: full · free some",)
+    assert caught.value.evidence == ("disk: full → free some",)
     assert caught.value.remedy == "put it back"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -86,7 +87,7 @@ class Clone:
         return subprocess.run(["flock", "-n", str(self.state / "lock"), "true"], check=False).returncode != 0
 
     def holder(self) -> dict[str, str]:
-        return {name: value for name, value in shell.records((self.state / "holder").read_text())}
+        return dict((name, value) for name, value in shell.records((self.state / "holder").read_text()))  # noqa: C402 - pairs
 
     def kill_harness(self) -> None:
         os.kill(int(self.holder()["pid"]), signal.SIGKILL)
@@ -440,12 +441,23 @@ def test_any_clone_path_and_operator_work(tmp_path: Path) -> None:
     assert told(events)[3:] == [("line", "sync", "[DB_PASSWORD]"), ("end", "sync", "0"), ("done", "done")]
 
 
+def test_without_a_clone_nothing_is_made(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+    with runs.start(ThisMachine(), clone.variables, "r1", clone.files(Step("sync", "true"))) as events:
+        assert list(events) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can work on somebody else's clone")
-def test_what_root_leaves_in_somebodys_clone_belongs_to_them(clone: Clone, tmp_path: Path) -> None:
-    subprocess.run(["chown", "-R", "nobody", str(clone.path)], check=True)
-    go = tmp_path / "go"
-    clone.start_and_leave("r1", Step("sync", waiting_for(go)), seen=("begin", "sync"))
-    owners = {path.owner() for path in (clone.state, clone.state / "lock", clone.state / "holder", clone.folder("r1"))}
-    go.touch()
-    assert clone.follow()[-1].fields == ("done",)
-    assert owners == {"nobody"}
+def test_what_root_leaves_in_somebodys_clone_belongs_to_them(tmp_path: Path) -> None:
+    with TemporaryDirectory() as reachable:
+        Path(reachable).chmod(0o755)
+        clone = make_clone(Path(reachable) / "clone")
+        subprocess.run(["chown", "-R", "nobody", str(clone.path)], check=True)
+        go = tmp_path / "go"
+        clone.start_and_leave("r1", Step("sync", waiting_for(go)), seen=("begin", "sync"))
+        made = (clone.state, clone.state / "lock", clone.state / "holder", clone.folder("r1"))
+        owners = {path.owner() for path in made}
+        go.touch()
+        assert clone.follow()[-1].fields == ("done",)
+        assert owners == {"nobody"}

@@ -8,6 +8,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.images import Dependencies
+from deploy.sandbox.origin import DEPLOYED
 
 # Room for the clone, for backups and for what preflight wants free, and small enough to fill.
 SIZE_MIB = 640
@@ -20,6 +21,7 @@ def make(sandbox: Sandbox) -> None:
         run("mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=755", sandbox.project, sandbox.host)
     if not (sandbox.path / ".git").exists():
         git(sandbox.root, "clone", "--quiet", "--branch", "main", sandbox.origin, sandbox.path)
+        git(sandbox.path, "reset", "--quiet", "--hard", git(sandbox.origin, "rev-parse", DEPLOYED))
     kept = _kept_env(sandbox)
     if kept.exists() and not sandbox.env_file.exists():
         write_private(sandbox.env_file, kept.read_text(encoding="utf-8"))

@@ -18,6 +18,8 @@ HEALTH = "app/health.py"
 ROUTE, OLD_ROUTE = '"/api/v1/health"', '"/api/v1/health/health"'
 # 1,150 files of 17 KB: with the app about as many files and bytes as the real repository has.
 ASSETS, ASSET_BYTES = 960, 17_000
+# Marks the release that production starts with; a fetch of branches and tags leaves it out.
+DEPLOYED = "refs/sandbox/deployed"
 PAGES, LEGACY_MODULES = 150, 40
 
 
@@ -40,6 +42,7 @@ def create(sandbox: Sandbox) -> None:
         stamp(sandbox.developer, number)
         commit(sandbox.developer, release.subject, date=f"{release.date}T10:00:00+0800")
     git(sandbox.developer, "push", "--quiet", "--set-upstream", "origin", "main")
+    git(sandbox.origin, "update-ref", DEPLOYED, "main")
 
 
 def stamp(tree: Path, number: int) -> None:

@@ -199,20 +199,22 @@ save() {
   printf 'bring it back: %s\n' "${bring_back[@]}"
 }
 
-# The reset would delete a protected file that the index has and the planned commit has not. And it stops at, or
-# overwrites, what --skip-worktree and --assume-unchanged mark; that is saved by now, or unchanged.
+# The reset would delete a protected file that the index has and the planned commit has not. And where
+# --skip-worktree or --assume-unchanged marks a file, it stops as soon as the file was so much as touched: what is
+# changed there is saved by now, so those that the reset has to write lose the mark.
 prepare_index() {
   local name
-  local -A changed=()
+  local -A written=()
   [ ! -s "$work/tracked-protected" ] ||
     changing rm -r -q -f --cached --ignore-unmatch -- "${protected_pathspec[@]}"
-  for name in ${changes[@]+"${changes[@]}"}; do changed[/$name]=1; done
+  for name in ${changes[@]+"${changes[@]}"}; do written[/$name]=1; done
+  while IFS= read -r -d '' name; do written[/$name]=1; done <"$work/differs"
   while IFS= read -r -d '' name; do
-    [ -z "${changed[/$name]-}" ] || printf '%s\0' "$name"
-  done <"$work/hidden" >"$work/shown"
-  [ -s "$work/shown" ] || return 0
-  changing update-index --no-assume-unchanged -z --stdin <"$work/shown"
-  changing update-index --no-skip-worktree -z --stdin <"$work/shown"
+    [ -z "${written[/$name]-}" ] || printf '%s\0' "$name"
+  done <"$work/hidden" >"$work/marked"
+  [ -s "$work/marked" ] || return 0
+  changing update-index --no-assume-unchanged -z --stdin <"$work/marked"
+  changing update-index --no-skip-worktree -z --stdin <"$work/marked"
 }
 
 # Otherwise git would believe for ever that it is in the middle of something.

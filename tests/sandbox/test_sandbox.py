@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.errors import Exit, Failure
-from deploy.sandbox import compose, engine, home, origin, releases, stack
+from deploy.sandbox import compose, engine, home, origin, releases, sshd, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.compose import FLASK, answer, execute, psql
 from deploy.sandbox.git import git
@@ -312,6 +312,20 @@ def test_up_brings_back_what_has_ended(mended: Sandbox) -> None:
     compose.wait_until_healthy(mended)
     assert on_host(mended, "echo here") == "here"
     assert run("docker", "inspect", "--format", "{{.Id}}", mended.app) == before
+
+
+def test_up_after_a_reboot_makes_the_host_again_at_the_first_release(mended: Sandbox) -> None:
+    if not mended.host.is_mount():
+        pytest.skip("only a sandbox that root made loses its host with the machine's memory")
+    secrets = mended.env_file.read_text(encoding="utf-8")
+    run("docker", "stop", mended.app, mended.postgres, mended.redis)
+    sshd.stop(mended)
+    run("umount", mended.host)
+    stack.up(NAME)
+    compose.wait_until_healthy(mended)
+    assert mended.env_file.read_text(encoding="utf-8") == secrets
+    assert git(mended.path, "log", "-1", "--format=%s") == origin.HISTORY[-1].subject
+    assert on_host(mended, "echo here") == "here"
 
 
 def test_two_live_side_by_side_and_down_leaves_nothing_of_one(sandbox: Sandbox, foreign_container: str) -> None:

@@ -1,0 +1,68 @@
+"""A small web server of a test's own on a loopback port."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+
+
+@dataclass
+class Page:
+    """What a path answers; a page that waits does so until the server ends."""
+
+    status: int = 200
+    body: bytes = b""
+    location: str = ""
+    waits: bool = False
+
+
+def json_page(answer: object, status: int = 200) -> Page:
+    return Page(status, json.dumps(answer).encode())
+
+
+@dataclass
+class Web:
+    """A running server; pages may be changed while it runs, asked lists the paths in order."""
+
+    url: str
+    port: int
+    pages: dict[str, Page]
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serve(pages: dict[str, Page] | None = None) -> Iterator[Web]:
+    """Serve pages by path; every other path answers 404."""
+    ended = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            web.asked.append(self.path)
+            page = web.pages.get(self.path, Page(404))
+            if page.waits:
+                ended.wait()
+            self.send_response(page.status)
+            self.send_header("Content-Length", str(len(page.body)))
+            if page.location:
+                self.send_header("Location", page.location)
+            self.end_headers()
+            self.wfile.write(page.body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say nothing: a client that gave up waiting is what some tests are about."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        web = Web(f"http://127.0.0.1:{server.server_port}", server.server_port, pages or {})
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield web
+        finally:
+            ended.set()
+            server.shutdown()
