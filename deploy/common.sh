@@ -38,4 +38,7 @@ by_owner() {
 }
 
 # state_folder: where lock, runs and saved files lie: below .git, so that neither reset, clean nor a copy ever touches it.
-state_folder() { printf '%s/hot-update' "$(git_ rev-parse --absolute-git-dir)"; }
+state_folder() {
+  local folder
+  folder=$(git_ rev-parse --absolute-git-dir) && printf '%s/hot-update' "$folder"
+}

@@ -19,6 +19,9 @@ DATABASE = ("postgres", "database", "migrations")
 
 def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, ...]:
     """Look at everything and report every finding, good ones too."""
+    if state.env == "unreadable":
+        # Secrets can't be told from the rest then, so the host has withheld everything else.
+        return tuple(_env(settings, state, options))
     return tuple(
         finding
         for check in (
@@ -59,9 +62,12 @@ def plural(number: int, noun: str) -> str:
 def last_error(state: State) -> str:
     """The newest line in the app's logs that tells of an error, else nothing."""
     newest = state.logs[0][0] if state.logs else ""
-    lines = [line for log, line in state.logs if log == newest or "error" in log]
-    telling = [line for line in lines if "Error" in line or "CRIT" in line or "Exception" in line]
-    return telling[-1].strip() if telling else ""
+    # The newest log comes first, and in it the oldest line: what an older log ends with may be long over.
+    last: dict[str, str] = {}
+    for log, line in state.logs:
+        if (log == newest or "error" in log) and any(word in line for word in ("Error", "CRIT", "Exception")):
+            last[log] = line.strip()
+    return next(iter(last.values()), "")
 
 
 def _tools(_: Settings, state: State, __: Options) -> Iterator[Finding]:

@@ -4,7 +4,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote

@@ -17,17 +17,21 @@ answer() {
   printf '%s' "$status"
 }
 
-# give_up WHY: the facts and the newest lines of each log, then the end.
+# give_up WHY: the facts and the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
-  echo "$1"
+  local log
   docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
+    # What was asked and answered says nothing of why the app is ill.
+    case $log in *access*) continue ;; esac
+    [ "$(docker exec "$container" stat -c %Y "$log")" -ge "$began" ] || continue
     echo "== $log"
-    docker exec "$container" tail -n 12 "$log" 2>/dev/null || true
+    docker exec "$container" tail -n 12 "$log" || true
   done
   echo "$1" >&2
   exit 1
 }
 
+began=$(date +%s)
 cd "$path"
 # Compose warns of unset variables on every call, so its words count only when it fails.
 output=$(docker compose -f "$compose_file" restart "$service" 2>&1) || give_up "docker compose restart failed: ${output##*$'\n'}"

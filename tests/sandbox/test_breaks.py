@@ -1,0 +1,246 @@
+"""A host that is ill in every way: what the verbs say, what they leave alone, and what cures it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.sandbox import breaks, stack
+from deploy.sandbox.command import run
+from deploy.sandbox.compose import answer, execute, psql
+from deploy.sandbox.git import git
+from deploy.sandbox.home import Sandbox
+from tests.sandbox.conftest import Ended, Inv, run_inv
+from tests.sandbox.facts import WIDE, facts
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def inv(sandbox: Sandbox) -> Inv:
+    """Run a verb on the shared production, its text unwrapped."""
+    return lambda *words: run_inv(sandbox.name, *words, environment=WIDE)
+
+
+def assert_refused(inv: Inv, sandbox: Sandbox, *phrases: str, settings: Path | None = None) -> tuple[Ended, Ended]:
+    """Preflight and hot-update both end with 3 and say each phrase; nothing is changed."""
+    file = ("-f", str(settings)) if settings else ()
+    before = facts(sandbox)
+    ended = inv(*file, "preflight"), inv(*file, "hot-update", "--yes")
+    assert facts(sandbox) == before
+    for one in ended:
+        assert (one.code, [phrase for phrase in phrases if phrase not in one.text]) == (3, []), one.text
+        assert "✗ refused, nothing was changed: " in one.err
+        assert "Traceback" not in one.text
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("kind", "phrases"),
+    [
+        ("service-stopped", ("redis_{name} is exited", "→ docker compose -f docker-compose.prod.yml up -d redis")),
+        ("env-missing", ("{path}/.env is missing", "→ put the production secrets back there")),
+        (
+            "database-down",
+            ("does not answer: ", "is not currently accepting connections", "→ see docker logs whalefall_postgres_"),
+        ),
+        ("disk-full", ("0 MiB free for {path} on the host, 256 needed", "→ free some space")),
+    ],
+)
+def test_an_illness_that_an_update_cannot_cure_is_refused_with_its_remedy(
+    sandbox: Sandbox, inv: Inv, kind: str, phrases: tuple[str, ...]
+) -> None:
+    if kind == "disk-full" and not sandbox.host.is_mount():
+        pytest.skip("only a sandbox that root made has a disk of its own")
+    stack.release(sandbox.name, "code")
+    stack.break_(sandbox.name, kind)
+    told = [phrase.format(name=sandbox.name, path=sandbox.path) for phrase in phrases]
+    assert_refused(inv, sandbox, *told)
+
+
+def test_a_database_that_cannot_be_asked_is_never_taken_for_an_empty_one(sandbox: Sandbox, inv: Inv) -> None:
+    at = psql(sandbox, "SELECT version_num FROM alembic_version")
+    stack.break_(sandbox.name, "database-down")
+    for words in (("migrate",), ("migrate", "--current"), ("migrate", "--sql"), ("migrate", "--stamp", at)):
+        ended = inv(*words)
+        assert ended.code == 3, ended.text
+        assert "whalefall_prod does not answer" in ended.err
+        assert not re.search("empty|never stamped|pending", ended.text)
+    stack.restore(sandbox.name)
+    assert psql(sandbox, "SELECT version_num FROM alembic_version") == at
+
+
+def test_a_crash_loop_is_a_warning_with_its_last_error_and_the_next_release_cures_it(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    # An older error in another log must not be taken for the cause.
+    stack.break_(sandbox.name, "service-stopped")
+    answer(sandbox.app_port, "/api/v1/health")
+    stack.restore(sandbox.name)
+    stack.break_(sandbox.name, "crash-loop")
+    preflight = inv("preflight")
+    assert preflight.code == 0, preflight.text
+    ill = [line for line in preflight.out.splitlines() if line.startswith("!  health")]
+    assert [line.rstrip().endswith(f"SystemError: {breaks.MESSAGE}") for line in ill] == [True, True]
+    assert inv("health").code == 1
+
+    commit = stack.release(sandbox.name, "code")
+    cure = inv("hot-update", "--yes")
+    assert cure.code == 0, cure.text
+    assert f"{sandbox.name} runs {commit[:7]} and is healthy" in cure.out
+    assert answer(sandbox.app_port, "/api/v1/health")[0] == 200
+
+
+def test_an_unstamped_database_is_stamped_by_its_schema_and_upgraded(sandbox: Sandbox, inv: Inv) -> None:
+    stack.release(sandbox.name, "migration")
+    stack.break_(sandbox.name, "unstamped")
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert "to be stamped 20251224134000" in inv_plan(updated)
+    assert "stamped with 20251224134000" in updated.out
+    assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
+
+
+def test_an_unstamped_database_is_stamped_even_when_there_is_nothing_else_to_do(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    stack.break_(sandbox.name, "unstamped")
+    assert "to be stamped 20251224134000" in inv("preflight").out
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert "migrate (the database was never stamped)" in updated.out
+    assert "copy (" not in updated.out
+    assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
+    again = inv("hot-update", "--yes")
+    assert (again.code, "nothing to do" in again.out) == (0, True)
+
+
+def test_a_schema_that_no_rule_matches_is_refused_with_the_way_to_stamp_by_hand(sandbox: Sandbox, inv: Inv) -> None:
+    stack.break_(sandbox.name, "unstamped")
+    rename = "ALTER TABLE database_size_aggregations RENAME COLUMN {} TO {}"
+    psql(sandbox, rename.format("calculated_at", "calculated_when"))
+    try:
+        assert_refused(inv, sandbox, "no rule under migrate.stamp matches", "inv migrate --stamp REVISION")
+        assert psql(sandbox, "SELECT to_regclass('alembic_version')") == ""
+    finally:
+        psql(sandbox, rename.format("calculated_when", "calculated_at"))
+
+
+def test_a_recreated_container_is_told_and_then_gets_every_file(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    stack.break_(sandbox.name, "recreated")
+    told = "unknown: never hot-updated, or the container was recreated since"
+    health = inv("health")
+    assert health.code == 0, health.text
+    assert "runs an unknown revision" in health.out
+    assert told in health.out
+    assert told in inv("preflight").out
+
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert "copy (what runs is unknown)" in updated.out
+    assert "sync (" not in updated.out
+    release = execute(sandbox.app, "cat", "/app/app/static/release.txt")
+    assert release.strip() == git(sandbox.path, "show", "HEAD:app/static/release.txt")
+    after = inv("health")
+    assert f"runs {git(sandbox.path, 'rev-parse', 'HEAD')[:7]}; drift: none" in after.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "recovered"),
+    [
+        ("dirty", ("2 uncommitted changes: README.md, docs/release notes.txt",), ("README.md",)),
+        ("unpushed", ("1 commit on main that origin does not have", "Fix it on production"), ("hotfix.txt",)),
+        ("detached", ("1 commit on a detached HEAD that origin does not have", "Fix it on"), ("hotfix.txt",)),
+    ],
+)
+def test_work_on_production_is_refused_by_name_and_saved_before_it_is_discarded(
+    sandbox: Sandbox, inv: Inv, kind: str, names: tuple[str, ...], recovered: tuple[str, ...]
+) -> None:
+    commit = stack.release(sandbox.name, "code")
+    stack.break_(sandbox.name, kind)
+    kept = {name: (sandbox.path / name).read_bytes() for name in recovered}
+    assert_refused(inv, sandbox, *names, "give --discard")
+
+    updated = inv("hot-update", "--yes", "--discard")
+    assert updated.code == 0, updated.text
+    assert "saved" in updated.out
+    assert facts(sandbox).head == commit
+    assert facts(sandbox).branch == "main"
+    command = re.search(r"bring it back: (git .* refs/hot-update/saved/\S+)", updated.out)
+    assert command, updated.out
+    assert {name: (sandbox.path / name).exists() and (sandbox.path / name).read_bytes() for name in kept} != kept
+
+    run(*stack.ssh_command(sandbox.name), command[1])
+    assert {name: (sandbox.path / name).read_bytes() for name in kept} == kept
+    if kind == "dirty":
+        assert not (sandbox.path / "docs/release notes.txt").exists()
+        assert (sandbox.path / "notes of the night.txt").read_text(encoding="utf-8") == "to be kept\n"
+
+
+def test_a_clone_without_the_remote_is_told_which_remotes_there_are(sandbox: Sandbox, inv: Inv) -> None:
+    git(sandbox.path, "remote", "rename", "origin", "upstream")
+    try:
+        assert_refused(inv, sandbox, "no remote origin; there is upstream", "set git.remote in invoke.yaml")
+    finally:
+        git(sandbox.path, "remote", "rename", "upstream", "origin")
+
+
+def test_a_remote_without_the_branch_is_told_which_branches_there_are(sandbox: Sandbox, inv: Inv) -> None:
+    git(sandbox.origin, "branch", "--move", "main", "trunk")
+    try:
+        assert_refused(inv, sandbox, "origin has no branch main; there is trunk", "set git.branch in invoke.yaml")
+    finally:
+        git(sandbox.origin, "branch", "--move", "trunk", "main")
+
+
+def test_a_required_key_without_a_value_is_named_and_no_value_is_shown(sandbox: Sandbox, inv: Inv) -> None:
+    before = sandbox.env_file.read_text(encoding="utf-8")
+    secrets = re.findall(r"^\w*(?:PASSWORD|SECRET|KEY|URL)\w*=(.{8,})$", before, re.MULTILINE)
+    sandbox.env_file.write_text(re.sub("^SECRET_KEY=.*$", "SECRET_KEY=''", before, flags=re.MULTILINE), "utf-8")
+    try:
+        ended = assert_refused(inv, sandbox, ".env has no value for SECRET_KEY", "set it there")
+    finally:
+        sandbox.env_file.write_text(before, encoding="utf-8")
+    assert len(secrets) >= 5
+    assert [secret for one in ended for secret in secrets if secret in one.text] == []
+
+
+def test_a_check_that_is_404_everywhere_is_refused_as_a_wrong_setting(
+    sandbox: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    check = {"name": "direct", "url": f"http://127.0.0.1:{sandbox.app_port}", "paths": ["/gone", "/gone/too"]}
+    with overridden(sandbox, tmp_path, health={"checks": [check]}) as settings:
+        url = check["url"]
+        assert_refused(inv, sandbox, f"404 at {url}/gone, {url}/gone/too", "health.checks", settings=settings)
+
+
+def test_a_container_of_another_service_is_never_updated(sandbox: Sandbox, inv: Inv, tmp_path: Path) -> None:
+    with overridden(sandbox, tmp_path, app={"container": sandbox.redis}) as settings:
+        told = f"{sandbox.redis} is not of the compose service whalefall but of redis"
+        assert_refused(inv, sandbox, told, "set app.container", settings=settings)
+        for verb in ("copy", "clean", "restart"):
+            assert inv("-f", str(settings), verb).code == 3
+
+
+@contextmanager
+def overridden(sandbox: Sandbox, folder: Path, **sections: object) -> Iterator[Path]:
+    """Write a settings file that overrides sections of the sandbox's target."""
+    file = folder / "override.yaml"
+    file.write_text(yaml.safe_dump({"targets": {sandbox.name: sections}}), encoding="utf-8")
+    yield file
+
+
+def inv_plan(ended: Ended) -> str:
+    return ended.out.partition("Plan: ")[0] + ended.out.partition("Plan: ")[2].partition("\nrun ")[0]
+
+
+def newest_revision(sandbox: Sandbox) -> str:
+    """Return the head of the migrations in the clone."""
+    texts = [path.read_text(encoding="utf-8") for path in (sandbox.path / "migrations/versions").glob("*.py")]
+    revisions = {match[1] for text in texts if (match := re.search(r'^revision = "(\w+)"', text, re.MULTILINE))}
+    parents = {match[1] for text in texts if (match := re.search(r'^down_revision = "(\w+)"', text, re.MULTILINE))}
+    (head,) = revisions - parents
+    return head
