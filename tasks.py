@@ -303,9 +303,13 @@ def test(c: Context, install: bool = False) -> None:
     raise InvokeExit(code=code)
 
 
-@verb(name="a sandbox that is there (default: one of its own, gone afterwards)", rounds="samples per case and side")
+@verb(
+    name="a sandbox that is there (default: one of its own, gone afterwards)",
+    rounds="samples per case and side",
+    json="also write every sample to this file",
+)
 def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
-    """Measure hot-update beside a plain shell script on a sandbox; --json FILE keeps every sample."""
+    """Measure hot-update beside a plain shell script of the runbook's steps, on a sandbox."""
     from tests.bench import bench
 
     bench.bench(name, rounds, Path(json) if json else None)

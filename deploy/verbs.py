@@ -58,7 +58,9 @@ def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs
     settings = session.settings
     state = session.read(target)
     findings = preflight.judge(settings, state, options)
-    needs = ("env", *steps.needs(names)) if verb in names else tuple(finding.check for finding in findings)
+    needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
+    if state.env == "unreadable":
+        needs = (*needs, "env")
     run = runs.new_run_id(datetime.now(UTC), secrets.token_hex(2))
     refused = any(finding.level == "refusal" and finding.check in needs for finding in findings)
     plan = (
