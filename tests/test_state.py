@@ -1,0 +1,74 @@
+"""What the reading script answers, as values."""
+
+import json
+
+import pytest
+
+from deploy import state
+from deploy.errors import Failure
+from tests.build import SETTINGS
+
+
+def answer(*rows: tuple[str, ...]) -> str:
+    return "".join("\t".join(row) + "\n" for row in (*rows, ("end",)))
+
+
+INSIDE = {
+    "record": None,
+    "owner": "0:0",
+    "free_mib": 9,
+    "drift": [],
+    "derived_changed": [],
+    "differs": {"a": ["1", "2"], "b": [None, "3"]},
+    "processes": [{"pid": 7, "ppid": 1, "started": 1.5}],
+    "boot_id": "boot",
+    "uptime": 2.0,
+    "chain": {"error": "SyntaxError in x.py"},
+    "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "doc": None}]},
+    "problems": [],
+}
+
+
+def test_an_answer_without_its_end_is_a_failure() -> None:
+    with pytest.raises(Failure, match="did not tell its whole state"):
+        state.parse("host\troot\tprod\tboot\nenv\tthere\n")
+
+
+def test_a_host_without_anything_is_still_a_state() -> None:
+    found = state.parse(answer(("host", "root", "prod", "boot")))
+    assert (found.user, found.app, found.repository.problem, found.database.problem) == (
+        "root",
+        None,
+        "not read",
+        "not asked",
+    )
+
+
+def test_files_that_the_container_lacks_are_told_from_those_that_differ() -> None:
+    found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(INSIDE))))
+    assert found.app is not None
+    assert (found.app.differs, found.app.absent) == ({"a", "b"}, {"b"})
+
+
+def test_the_targets_migrations_count_before_those_in_the_container() -> None:
+    found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(INSIDE))))
+    assert found.chain is not None
+    assert found.chain.heads == ("r",)
+
+
+def test_of_a_check_only_the_paths_up_to_the_first_that_is_not_404_count() -> None:
+    rows = [
+        ("probe", "direct", f"http://x/{path}", status) for path, status in (("a", "404"), ("b", "200"), ("c", "500"))
+    ]
+    found = state.parse(answer(("host", "root", "prod", "boot"), *rows))
+    assert [probe.status for probe in found.probes["direct"]] == [404, 200]
+
+
+def test_the_guard_is_kept_as_the_host_wrote_it() -> None:
+    found = state.parse(answer(("guard", "container", "abc"), ("guard", "work tree", "a\\tb")))
+    assert found.guard == "container\tabc\nwork tree\ta\\tb\n"
+
+
+def test_patterns_become_pathspecs_of_git() -> None:
+    assert state.image_pathspecs(SETTINGS)[-2:] == (":(exclude,glob)nginx/gunicorn/**", ":(exclude,glob)nginx/local/**")
+    assert state.image_pathspecs(SETTINGS)[0] == ":(glob)pyproject.toml"
