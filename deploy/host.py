@@ -388,7 +388,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
 
     def _ssh_command(self) -> str:
         files = ("-o", f"UserKnownHostsFile={self._known_hosts_files()[0]}") if self._ssh.known_hosts else ()
-        return sh("ssh", *files, "-p", str(self.port), f"{self.user}@{self.original_host}", "true")
+        key = ("-i", self._identity_file) if self._identity_file else ()
+        return sh("ssh", *files, *key, "-p", str(self.port), f"{self.user}@{self.original_host}", "true")
 
     def _failure(self, error: Exception) -> Failure:
         if self._verified:

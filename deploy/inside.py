@@ -456,7 +456,9 @@ def drift(tree: Tree, record: Record | None) -> list[str]:
         return []
     recorded = record.manifest.items()
     watched = {path: entry for path, entry in recorded if not tree.spares(path) and path not in tree.derived}
-    return [text(path) for path in sorted(watched) if tree.entry(path) != watched[path]]
+    # A derived file may differ, but the app does not start without it.
+    missing = {path for path in record.derived if not os.path.lexists(tree.at(path))}
+    return [text(path) for path in sorted(missing | {path for path in watched if tree.entry(path) != watched[path]})]
 
 
 def derived_changed(tree: Tree, record: Record | None) -> list[str]:

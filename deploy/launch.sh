@@ -9,7 +9,7 @@ folder=$state/runs/$run
 mkdir -p -m 700 "$state" "$state/runs"
 mkdir -m 700 "$folder"
 tar -x -m --no-same-owner -C "$folder"
-touch "$state/lock" "$folder/journal" "$folder/alive" "$folder/errors"
+touch "$state/lock" "$folder/journal" "$folder/alive" "$folder/errors" "$folder/guard.found"
 # What root makes in somebody's clone must still be theirs at their own next run.
 if [ "$(id -u)" = 0 ]; then
   chown --reference="$path" "$state" "$state/lock" "$state/runs"

@@ -31,7 +31,10 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     if chain.error:
         return f"Alembic cannot read {directory}: {chain.error}", "mend the release"
     if len(chain.heads) != 1:
-        return f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}", "merge them: flask db merge heads"
+        return (
+            f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}",
+            "release a merge of them: flask db merge heads",
+        )
     if unstamped(database) and not stamp(settings, database):
         evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
         return evidence, "find its revision, then inv migrate --stamp REVISION"

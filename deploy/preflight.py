@@ -9,6 +9,9 @@ from deploy.state import State
 
 FIRST_NAMES = 5
 
+# Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
+ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
+
 # What the checks are called; a step names those it cannot do without.
 TOOLS = ("tools", "engine", "compose")
 REPOSITORY = ("repository", "remote")
@@ -59,13 +62,16 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def last_error(state: State) -> str:
+def last_error(settings: Settings, state: State) -> str:
     """The newest line in the app's logs that tells of an error, else nothing."""
     newest = state.logs[0][0] if state.logs else ""
     # The newest log comes first, and in it the oldest line: what an older log ends with may be long over.
     last: dict[str, str] = {}
     for log, line in state.logs:
-        if (log == newest or "error" in log) and any(word in line for word in ("Error", "CRIT", "Exception")):
+        if f"Starting {settings.app.server}" in line:
+            # What an earlier start complained of is over.
+            last.pop(log, None)
+        elif (log == newest or "error" in log) and any(word in line for word in ERRORS):
             last[log] = line.strip()
     return next(iter(last.values()), "")
 
@@ -307,7 +313,7 @@ def _health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             yield Finding("ok", "health", f"{last.url} answers {last.status}")
         else:
             answer = f"answers {last.status}" if last.status else "does not answer"
-            why = last_error(state)
+            why = last_error(settings, state)
             evidence = f"{last.url} {answer}" + (f": {why}" if why else "")
             yield Finding("warning", "health", evidence, "the app is ill; the update may be the cure")
 
@@ -362,6 +368,9 @@ def release(state: State) -> Finding:
     if app.drift:
         evidence = f"{revision}, but changed by hand: {names(app.drift)}"
         return Finding("warning", "release", evidence, "the update puts them right; what git does not know is saved")
+    if app.processes and not state.fresh:
+        evidence = f"{revision} lies in the container, but the app server is older and runs what was there before"
+        return Finding("warning", "release", evidence, "the update restarts it")
     return Finding("ok", "release", f"{revision} runs")
 
 

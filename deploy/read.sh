@@ -37,7 +37,7 @@ read_env() {
 }
 
 read_repository() {
-  local answer line
+  local answer line fetch_problem=
   target=
   [ -d "$path" ] || { record repository 'no such folder'; return; }
   answer=$(git_ rev-parse --show-toplevel 2>&1) || { record repository "$(printf '%s' "$answer" | head -n 1)"; return; }
@@ -45,16 +45,16 @@ read_repository() {
   record repository '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
   git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | sed -E 's#://[^/@]*@#://***@#' | sort -u |
     while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
-  git_ for-each-ref --format='%(refname:short)' --count=20 refs/heads "refs/remotes/$remote" |
-    while read -r line; do record known_branch "$line"; done
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
-      record fetched "$(git_timeout=$fetch_timeout problem git_ -c gc.auto=0 -c maintenance.auto=false fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch")"
+      fetch_problem=$(git_timeout=$fetch_timeout problem git_ -c gc.auto=0 -c maintenance.auto=false fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch")
+      record fetched "$fetch_problem"
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
     head) target=$head ;;
   esac
+  read_branches
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
   [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
   [ -n "$target" ] || return 0
@@ -62,6 +62,15 @@ read_repository() {
   read_losses
   git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
     while read -r line; do record filters "${line#*:}"; done
+}
+
+# A remote that answers and lacks the branch is asked what it has: the refs here may be long out of date.
+read_branches() {
+  local line
+  case $fetch_problem in
+    *'find remote ref'*) git_timeout=$fetch_timeout git_ ls-remote --heads "$remote" | sed 's#^.*\trefs/heads/##' ;;
+    *) git_ for-each-ref --format='%(refname:short)' refs/heads "refs/remotes/$remote" ;;
+  esac | head -n 20 | while read -r line; do record known_branch "$line"; done
 }
 
 read_losses() {

@@ -135,6 +135,8 @@ class Report:
         at = ", ".join(database.revisions) or ("no revision" if not database.problem else "unknown")
         statuses = [f"{name} {probes[-1].status or 'no answer'}" for name, probes in state.probes.items() if probes]
         running = self.revision(state)[:7] or self.drift(state)
+        if self.revision(state) and state.app and state.app.processes and not state.fresh:
+            running += " (the app server runs what was there before)"
         where = repository.head[:7] or "unknown"
         return (
             f"clone at {where}, container at {running}, database at {at}, health: {', '.join(statuses) or 'not asked'}"

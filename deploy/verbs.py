@@ -85,7 +85,7 @@ def stamp(session: Session, revision: str) -> None:
     if state.chain is not None and not state.chain.knows([revision]):
         raise Failure(
             f"migrate: {session.settings.migrate.directory} has no revision {revision}",
-            remedy="inv migrate --history lists them",
+            remedy=f"inv migrate --history --target {session.settings.target.name} lists them",
             code=Exit.REFUSED,
         )
     plan = Plan("migrate", "", (steps.migrate.stamp_step(session.settings, state, revision),))
@@ -167,7 +167,8 @@ def _judge(session: Session, seen: Iterable[runs.Event]) -> None:
                 code=Exit.REFUSED,
             )
         case ("failed", step, *_):
-            lines = [event.fields[1] for event in events if event.kind == "line" and event.fields[0] == step]
+            told = [event.fields[1] for event in events if event.kind == "line" and event.fields[0] == step]
+            lines = [line for line in told if line.strip()]
             fact = lines[-1] if lines else "it failed without a word"
             raise Failure(
                 f"{step} failed on {session.host.label}: {fact}",
@@ -214,11 +215,11 @@ def prove(session: Session, plan: Plan) -> tuple[Check, ...]:
     ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
     if not wrong and not ill:
         return checks
-    why = preflight.last_error(state) if ill else ""
+    why = preflight.last_error(settings, state) if ill else ""
     raise Failure(
         f"health: {(ill or wrong)[0]}",
         evidence=(*(ill + wrong)[1:], *((why,) if why else ()), f"now: {session.report.describe(state)}"),
-        remedy=f"inv health --target {settings.target.name}; publish a release that cures it, then inv hot-update",
+        remedy=f"publish a release that cures it, then inv hot-update --target {settings.target.name}",
     )
 
 

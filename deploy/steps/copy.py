@@ -64,4 +64,5 @@ def _summary(settings: Settings, state: State, recorded: bool) -> tuple[str, ...
         f"{where}, {len(changes)} changed",
         *changes[:10],
         *((f"and {len(changes) - 10} more",) if len(changes) > 10 else ()),
+        *((f"put right: {preflight.names(state.app.drift)}",) if state.app and state.app.drift else ()),
     )

@@ -22,6 +22,7 @@ if [ -s "$work/unknown" ]; then
   saved=$(state_folder)/saved/$run.tar
   mkdir -p "${saved%/*}"
   inside save "$inside_settings" <"$work/unknown" >"$saved"
+  [ "$(id -u)" != 0 ] || chown --reference="$path" "${saved%/*}" "$saved"
 fi
 
 need_bytes=$(git_ cat-file --batch-check='%(objectsize)' <"$work/need" | awk '{sum += $1} END {print sum + 0}')

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -88,15 +88,17 @@ def longest_gap(begin: float, good: Iterable[float], end: float) -> float:
     return max(later - sooner for sooner, later in pairwise(moments))
 
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """Lay the medians out for people."""
-    made = Table("case", title=title, title_justify="left")
-    for name in ("ours", "script", "ours/script", "failed ours", "script", "gap ours", "script"):
-        made.add_column(name, justify="right")
+def table(rows: Iterable[Row]) -> Table:
+    """Lay the medians out for people; a pair is ours / the script's."""
+    made = Table("case")
+    for name in ("ours", "script", "ours/script", "failed requests", "longest gap"):
+        made.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        walls, failed = (f"{value:.1f} s" for value in row.wall), (f"{value:g}" for value in row.failed)
-        gaps = (f"{value:.2f} s" for value in row.gap)
-        made.add_row(row.case, *walls, f"{row.ratio:.2f}", *failed, *gaps)
+        walls = (f"{value:.1f} s" for value in row.wall)
+        failed = " / ".join(f"{value:g}" for value in row.failed)
+        made.add_row(
+            row.case, *walls, f"{row.ratio:.2f}", failed, " / ".join(f"{value:.2f}" for value in row.gap) + " s"
+        )
     return made
 
 
@@ -211,10 +213,11 @@ def bench(name: str, rounds: int, target: Path | None) -> None:
                     sample = measure(sandbox, case, side)
                     samples.append(sample)
                     console.print(f"round {number + 1}: {case} {side} {sample.wall:.1f} s, {sample.failed} failed")
-    rows, facts = summarize(samples), machine()
-    about = ", ".join(f"{key} {value}" for key, value in facts.items())
-    Console(highlight=False).print(table(rows, f"medians of {rounds} rounds; {about}"))
+    rows, facts = summarize(samples), {"rounds": rounds} | machine()
+    shown = Console(highlight=False, soft_wrap=True)
+    shown.print(table(rows))
+    shown.print("medians: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
     if target:
-        told = {"schema": SCHEMA, "machine": facts, "rounds": rounds, "samples": [asdict(s) for s in samples]}
+        told = {"schema": SCHEMA, "measured": facts, "samples": [asdict(s) for s in samples]}
         told["medians"] = [asdict(row) | {"ratio": row.ratio} for row in rows]
         target.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

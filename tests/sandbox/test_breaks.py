@@ -99,7 +99,7 @@ def test_an_unstamped_database_is_stamped_by_its_schema_and_upgraded(sandbox: Sa
     stack.break_(sandbox.name, "unstamped")
     updated = inv("hot-update", "--yes")
     assert updated.code == 0, updated.text
-    assert "to be stamped 20251224134000" in inv_plan(updated)
+    assert "flask db stamp 20251224134000" in updated.out
     assert "stamped with 20251224134000" in updated.out
     assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
 
@@ -191,7 +191,7 @@ def test_a_clone_without_the_remote_is_told_which_remotes_there_are(sandbox: San
 def test_a_remote_without_the_branch_is_told_which_branches_there_are(sandbox: Sandbox, inv: Inv) -> None:
     git(sandbox.origin, "branch", "--move", "main", "trunk")
     try:
-        assert_refused(inv, sandbox, "origin has no branch main; there is trunk", "set git.branch in invoke.yaml")
+        assert_refused(inv, sandbox, "origin has no branch main; known are trunk", "set git.branch in invoke.yaml")
     finally:
         git(sandbox.origin, "branch", "--move", "trunk", "main")
 
@@ -231,10 +231,6 @@ def overridden(sandbox: Sandbox, folder: Path, **sections: object) -> Iterator[P
     file = folder / "override.yaml"
     file.write_text(yaml.safe_dump({"targets": {sandbox.name: sections}}), encoding="utf-8")
     yield file
-
-
-def inv_plan(ended: Ended) -> str:
-    return ended.out.partition("Plan: ")[0] + ended.out.partition("Plan: ")[2].partition("\nrun ")[0]
 
 
 def newest_revision(sandbox: Sandbox) -> str:

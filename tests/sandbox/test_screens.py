@@ -36,13 +36,13 @@ class Terminal:
 
     def answer(self, prompt: str, text: str) -> None:
         self._child.expect_exact(prompt)
-        self._stream.feed(self._child.before + prompt)
+        self._stream.feed(f"{self._child.before}{prompt}")
         self._child.sendline(text)
 
     def ended(self) -> tuple[int, list[str]]:
         """The exit code and the lines on the screen."""
         self._child.expect(pexpect.EOF)
-        self._stream.feed(self._child.before)
+        self._stream.feed(f"{self._child.before}")
         self._child.close()
         lines = [line.rstrip() for line in self._screen.display]
         return self._child.exitstatus or 0, [line for line in lines if line]
