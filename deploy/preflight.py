@@ -65,11 +65,12 @@ def plural(number: int, noun: str) -> str:
 def last_error(settings: Settings, state: State) -> str:
     """The newest line in the app's logs that tells of an error, else nothing."""
     newest = state.logs[0][0] if state.logs else ""
+    started = any(probe.status for probe in state.probes.get(settings.restart.check, ()))
     # The newest log comes first, and in it the oldest line: what an older log ends with may be long over.
     last: dict[str, str] = {}
     for log, line in state.logs:
-        if f"Starting {settings.app.server}" in line:
-            # What an earlier start complained of is over.
+        if started and f"Starting {settings.app.server}" in line:
+            # What an earlier start complained of is over; while none succeeds it is the cause.
             last.pop(log, None)
         elif (log == newest or "error" in log) and any(word in line for word in ERRORS):
             last[log] = line.strip()

@@ -195,7 +195,9 @@ def _holder(fields: tuple[str, ...]) -> str:
 def _now(session: Session) -> tuple[str, ...]:
     """Say the host's state now; a failing look never hides the failure that it explains."""
     try:
-        return (f"now: {session.report.describe(session.read('running'))}",)
+        state = session.read("running")
+        why = "" if state.answering else preflight.last_error(session.settings, state)
+        return (*((f"last error in the logs: {why}",) if why else ()), f"now: {session.report.describe(state)}")
     except Failure as failure:
         return (f"now: unknown, {failure.fact}",)
 
@@ -218,7 +220,11 @@ def prove(session: Session, plan: Plan) -> tuple[Check, ...]:
     why = preflight.last_error(settings, state) if ill else ""
     raise Failure(
         f"health: {(ill or wrong)[0]}",
-        evidence=(*(ill + wrong)[1:], *((why,) if why else ()), f"now: {session.report.describe(state)}"),
+        evidence=(
+            *(ill + wrong)[1:],
+            *((f"last error in the logs: {why}",) if why else ()),
+            f"now: {session.report.describe(state)}",
+        ),
         remedy=f"publish a release that cures it, then inv hot-update --target {settings.target.name}",
     )
 

@@ -1,0 +1,129 @@
+"""Each verb alone: a release brought to production step by step, looked at in between."""
+
+import json
+
+import pytest
+
+from deploy.sandbox import stack
+from deploy.sandbox.command import run
+from deploy.sandbox.compose import psql
+from deploy.sandbox.git import git
+from deploy.sandbox.home import Sandbox
+from tests.sandbox.conftest import Ended, Inv, run_inv
+from tests.sandbox.facts import WIDE, facts
+
+pytestmark = pytest.mark.stack
+
+SITUATION = "SELECT version_num FROM alembic_version"
+
+
+@pytest.fixture
+def inv(sandbox: Sandbox) -> Inv:
+    """Run a verb on the shared production, its text unwrapped."""
+    return lambda *words: run_inv(sandbox.name, *words, environment=WIDE)
+
+
+@pytest.fixture
+def updated(sandbox: Sandbox, inv: Inv) -> Sandbox:
+    """The shared production, at the newest release and healthy."""
+    stack.release(sandbox.name, "code")
+    ended = inv("hot-update", "--yes", "--allow-unsuitable")
+    assert ended.code == 0, ended.text
+    return sandbox
+
+
+def good(ended: Ended) -> str:
+    assert ended.code == 0, ended.text
+    assert ended.err == ""
+    return ended.out
+
+
+def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, inv: Inv) -> None:
+    was, before = psql(updated, SITUATION), facts(updated)
+    commit = stack.release(updated.name, "migration")
+
+    assert "origin/main at " + commit[:7] in good(inv("preflight"))
+    assert facts(updated) == before
+
+    assert f"main: {before.head[:7]} -> {commit[:7]} (1 commit)" in good(inv("sync"))
+    synced = facts(updated)
+    assert (synced.head, synced.record, synced.started) == (commit, before.record, before.started)
+
+    assert " written (" in good(inv("copy"))
+    copied = facts(updated)
+    assert (json.loads(copied.record)["revision"], copied.started) == (commit, before.started)
+
+    told = json.loads(good(inv("health", "--json")))
+    assert (told["healthy"], told["revision"]) == (True, commit)
+    assert "the app server is older" in told["drift"]
+
+    database, heads, pending = good(inv("migrate", "--current")).splitlines()
+    head = heads.split()[1]
+    assert (database, pending.split()[:2]) == (f"database  {was}", ["pending", head])
+    newest, second, *_ = good(inv("migrate", "--history")).splitlines()
+    assert (newest.split()[0], newest.endswith(" (head)")) == (head, True)
+    assert (second.split()[0], second.endswith(" (database)")) == (was, True)
+    sql = good(inv("migrate", "--sql"))
+    assert "ADD COLUMN IF NOT EXISTS note_" in sql
+    assert sql.count("CREATE TABLE") == 0
+    assert psql(updated, SITUATION) == was
+    assert f"database at {head}" in good(inv("migrate"))
+    assert psql(updated, SITUATION) == head
+
+    assert "__pycache__ folders and " in good(inv("clean"))
+    assert facts(updated) == copied
+
+    assert "the app answers (200)" in good(inv("restart"))
+    restarted = facts(updated)
+    assert (restarted.container, restarted.started == before.started) == (before.container, False)
+    ended = good(inv("attach"))
+    assert ("▸ restart" in ended, "the app answers (200)" in ended) == (True, True)
+
+    shown = good(inv("health"))
+    assert f"runs {commit[:7]}; drift: none" in shown
+    assert shown.count(" healthy in ") == 2
+    for verb in ("sync", "copy", "migrate"):
+        assert good(inv(verb)).startswith(f"{verb}: nothing to do · clone at {commit[:7]}, container at {commit[:7]}")
+    assert facts(updated) == restarted
+
+
+def test_health_for_machines_has_the_keys_that_are_documented(updated: Sandbox, inv: Inv) -> None:
+    told = json.loads(good(inv("health", "--json")))
+    assert list(told) == ["schema", "target", "healthy", "revision", "drift", "checks"]
+    assert (told["schema"], told["target"], told["healthy"], told["drift"]) == (1, updated.name, True, None)
+    assert told["revision"] == git(updated.path, "rev-parse", "HEAD")
+    assert [list(check) for check in told["checks"]] == [
+        ["name", "url", "healthy", "status", "latency_ms", "problem"],
+    ] * 2
+    assert [(check["name"], check["status"]) for check in told["checks"]] == [("nginx", 200), ("direct", 200)]
+
+
+def test_a_stamp_writes_a_revision_and_runs_nothing(updated: Sandbox, inv: Inv) -> None:
+    was, columns = psql(updated, SITUATION), "SELECT count(*) FROM information_schema.columns"
+    before = psql(updated, columns)
+    refused = inv("migrate", "--stamp", "20990101000000")
+    assert (refused.code, "has no revision 20990101000000" in refused.err) == (3, True)
+    assert refused.err.splitlines()[-1] == f"→ inv migrate --history --target {updated.name} lists them"
+    assert "stamped with 20251224134000" in good(inv("migrate", "--stamp", "20251224134000"))
+    assert psql(updated, SITUATION) == "20251224134000"
+    good(inv("migrate", "--stamp", was))
+    assert (psql(updated, SITUATION), psql(updated, columns)) == (was, before)
+
+
+def test_a_file_changed_by_hand_is_drift_until_an_update_puts_it_right(updated: Sandbox, inv: Inv) -> None:
+    run("docker", "exec", updated.app, "sh", "-c", "echo '# changed by hand' >>/app/wsgi.py")
+    for verb in ("health", "preflight"):
+        assert "changed by hand: wsgi.py" in good(inv(verb))
+    ended = good(inv("hot-update", "--yes"))
+    assert "put right: wsgi.py" in ended
+    assert "saved: wsgi.py (git does not know its content)" in ended
+    saved = ended.split("saved on the host: ")[1].split(" (look into it")[0]
+    assert "# changed by hand" in run("tar", "-xOf", saved, "wsgi.py")
+    assert "drift: none" in good(inv("health"))
+
+
+def test_an_update_that_waits_for_a_yes_and_questions_that_contradict_are_usage_errors(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    ended = inv("migrate", "--current", "--history")
+    assert (ended.code, ended.err) == (2, "✗ --current, --history, --sql and --stamp exclude each other\n")
