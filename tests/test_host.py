@@ -307,7 +307,7 @@ def test_an_unknown_host_key_is_refused_before_anything_is_sent(start_sshd: Star
     failure = refused(lambda: log_in(server, key, known=""))
     assert (failure.code, failure.fact) == (Exit.REFUSED, f"the host key of {server.name} is not known")
     assert failure.evidence[0] == f"shown: ssh-ed25519 {fingerprint(server.folder / 'host_key.pub')}"
-    assert f"ssh -p {server.port} {server.address.rpartition(':')[0]} true" in failure.remedy
+    assert f"-p {server.port} {server.address.rpartition(':')[0]} true" in failure.remedy
     assert closed(server)
     assert attempts(server.log) == []
 

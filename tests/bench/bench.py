@@ -102,10 +102,10 @@ def table(rows: Iterable[Row]) -> Table:
     return made
 
 
-def machine() -> dict[str, str | int]:
-    """Say what the figures were taken on, and when."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"cores": len(os.sched_getaffinity(0)), "kernel": platform.release(), "date": now}
+def machine() -> dict[str, str | int | float]:
+    """Say what the figures are taken on, and when; a load beforehand is somebody else's, and spoils them."""
+    now, load = datetime.now(UTC).isoformat(timespec="seconds"), round(os.getloadavg()[0], 1)
+    return {"cores": len(os.sched_getaffinity(0)), "kernel": platform.release(), "date": now, "load before": load}
 
 
 @dataclass
@@ -205,6 +205,7 @@ def bench(name: str, rounds: int, target: Path | None) -> None:
     if rounds < 1:
         raise Failure(f"bench: {rounds} rounds measure nothing")
     console, samples = Console(stderr=True, highlight=False), []
+    facts = {"rounds": rounds} | machine()
     with production(name, console) as sandbox:
         for number in range(rounds):
             for case in CASES:
@@ -213,7 +214,7 @@ def bench(name: str, rounds: int, target: Path | None) -> None:
                     sample = measure(sandbox, case, side)
                     samples.append(sample)
                     console.print(f"round {number + 1}: {case} {side} {sample.wall:.1f} s, {sample.failed} failed")
-    rows, facts = summarize(samples), {"rounds": rounds} | machine()
+    rows = summarize(samples)
     shown = Console(highlight=False, soft_wrap=True)
     shown.print(table(rows))
     shown.print("medians: " + ", ".join(f"{key} {value}" for key, value in facts.items()))

@@ -275,26 +275,6 @@ def test_unsuitable_changes_that_were_allowed_do_not_refuse_later_updates_but_st
     assert "the image still lacks earlier changes of " in inv("preflight").out
 
 
-def test_none_of_it_touched_anything_else(production: Sandbox, bystander: str, before: dict[str, str]) -> None:
-    assert untouchable(production, bystander) == before
-
-
-def test_none_of_it_told_a_secret(production: Sandbox, told: list[str]) -> None:
-    lines = production.env_file.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("=", 1) for line in lines if "=" in line]
-    values = [value.strip("'\"") for key, value in pairs if any(word in key for word in SECRET_WORDS)]
-    state = production.path / ".git/hot-update"
-    kept = [file.read_bytes().decode(errors="replace") for file in state.rglob("*") if file.is_file()]
-    assert len([value for value in values if len(value) >= 8]) >= 5
-    assert any((state / "runs").iterdir())
-    assert [key for key, value in pairs if value.strip("'\"") in values and shows([*told, *kept], value)] == []
-
-
-def shows(texts: list[str], value: str) -> bool:
-    plain = value.strip("'\"")
-    return len(plain) >= 8 and any(plain in text for text in texts)
-
-
 def test_without_a_terminal_it_acts_only_when_told_to(production: Sandbox, inv: Inv) -> None:
     stack.release(production.name, "code")
     before = facts(production), processes(production)
@@ -318,3 +298,23 @@ def test_a_target_that_is_not_there_is_a_usage_error_that_names_those_that_are()
         check=False,
     )
     assert (ended.returncode, "nowhere" in ended.stderr, "prod" in ended.stderr) == (2, True, True)
+
+
+def test_none_of_it_touched_anything_else(production: Sandbox, bystander: str, before: dict[str, str]) -> None:
+    assert untouchable(production, bystander) == before
+
+
+def test_none_of_it_told_a_secret(production: Sandbox, told: list[str]) -> None:
+    lines = production.env_file.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if "=" in line]
+    values = [value.strip("'\"") for key, value in pairs if any(word in key for word in SECRET_WORDS)]
+    state = production.path / ".git/hot-update"
+    kept = [file.read_bytes().decode(errors="replace") for file in state.rglob("*") if file.is_file()]
+    assert len([value for value in values if len(value) >= 8]) >= 5
+    assert any((state / "runs").iterdir())
+    assert [key for key, value in pairs if value.strip("'\"") in values and shows([*told, *kept], value)] == []
+
+
+def shows(texts: list[str], value: str) -> bool:
+    plain = value.strip("'\"")
+    return len(plain) >= 8 and any(plain in text for text in texts)

@@ -26,7 +26,6 @@ def inv(sandbox: Sandbox) -> Inv:
 @pytest.fixture
 def updated(sandbox: Sandbox, inv: Inv) -> Sandbox:
     """The shared production, at the newest release and healthy."""
-    stack.release(sandbox.name, "code")
     ended = inv("hot-update", "--yes", "--allow-unsuitable")
     assert ended.code == 0, ended.text
     return sandbox
@@ -122,8 +121,6 @@ def test_a_file_changed_by_hand_is_drift_until_an_update_puts_it_right(updated: 
     assert "drift: none" in good(inv("health"))
 
 
-def test_an_update_that_waits_for_a_yes_and_questions_that_contradict_are_usage_errors(
-    sandbox: Sandbox, inv: Inv
-) -> None:
+def test_questions_that_exclude_each_other_are_a_usage_error(sandbox: Sandbox, inv: Inv) -> None:
     ended = inv("migrate", "--current", "--history")
     assert (ended.code, ended.err) == (2, "✗ --current, --history, --sql and --stamp exclude each other\n")
