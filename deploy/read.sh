@@ -48,7 +48,9 @@ read_repository() {
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
-      fetch_problem=$(git_timeout=$fetch_timeout problem git_ -c gc.auto=0 -c maintenance.auto=false fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch")
+      ask_remote
+      # Another fetch moved the ref at the same moment.
+      [[ $fetch_problem != *'cannot lock ref'* ]] || ask_remote
       record fetched "$fetch_problem"
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
@@ -62,6 +64,13 @@ read_repository() {
   read_losses
   git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
     while read -r line; do record filters "${line#*:}"; done
+}
+
+ask_remote() {
+  fetch_problem=$(
+    git_timeout=$fetch_timeout problem git_ -c gc.auto=0 -c maintenance.auto=false \
+      fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch"
+  )
 }
 
 # A remote that answers and lacks the branch is asked what it has: the refs here may be long out of date.

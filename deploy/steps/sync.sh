@@ -64,10 +64,19 @@ quoted() { # WORD: as a shell reads it back
   esac
 }
 
+ask_remote() {
+  git_timeout=$fetch_timeout plain fetch -q --no-recurse-submodules -- \
+    "$remote" "+refs/heads/$branch:$tracking" >"$work/fetch" 2>&1
+}
+
 fetch() {
   local status=0 words
-  git_timeout=$fetch_timeout plain fetch -q --no-recurse-submodules -- \
-    "$remote" "+refs/heads/$branch:$tracking" >"$work/fetch" 2>&1 || status=$?
+  ask_remote || status=$?
+  # Another fetch, of somebody who reads the state, moved the ref at the same moment.
+  if grep -q 'cannot lock ref' "$work/fetch"; then
+    status=0
+    ask_remote || status=$?
+  fi
   [ "$status" != 0 ] || return 0
   words=$(grep -v '^$' "$work/fetch" | tail -n 5 | sed -E 's#://[^/@[:space:]]*@#://***@#g' | printable | paste -sd ' ' || true)
   case $status in 124 | 137) words="no answer within $fetch_timeout s. $words" ;; esac
