@@ -92,7 +92,6 @@ class App:
     free_mib: int | None
     record: Record | None
     drift: tuple[str, ...]
-    derived_changed: tuple[str, ...]
     differs: frozenset[str]
     absent: frozenset[str]
     processes: tuple[Process, ...]
@@ -363,7 +362,6 @@ def _app(answer: Mapping[str, Any]) -> App:
         free_mib=answer["free_mib"],
         record=_record(answer["record"]),
         drift=tuple(answer["drift"] or ()),
-        derived_changed=tuple(answer["derived_changed"] or ()),
         differs=frozenset(differs),
         absent=frozenset(path for path, (have, _) in differs.items() if have is None),
         processes=tuple(Process(p["pid"], p["ppid"], p["started"]) for p in answer["processes"] or ()),

@@ -41,7 +41,6 @@ APP = App(
     free_mib=5000,
     record=RECORD,
     drift=(),
-    derived_changed=(),
     differs=frozenset({"app/page.py"}),
     absent=frozenset(),
     processes=(Process(10, 1, 1010.0), Process(11, 10, 1011.0)),
