@@ -237,6 +237,7 @@ def down(c: Context, name: str = "sandbox") -> None:
     from deploy.sandbox import stack
 
     stack.down(name)
+    stack.tidy()
 
 
 @verb(name=NAME)
@@ -288,15 +289,16 @@ def test(c: Context, install: bool = False) -> None:
     import subprocess
 
     from deploy.errors import Failure
-    from deploy.sandbox import engine
+    from deploy.sandbox import stack
 
     missing = ""
     try:
-        engine.ensure(install=install)
+        stack.prepare(install, print, tools=("sudo",))
     except Failure as failure:
         missing = f"{failure.fact}: {failure.remedy}"
     selected = ["-m", "not stack"] if missing else []
     code = subprocess.run([sys.executable, "-m", "pytest", *selected], cwd=PROJECT, check=False).returncode
+    stack.tidy()
     if missing:
         print(f"skipped: every test on the real stack · {missing}")  # noqa: T201
         code = code or (1 if os.environ.get("CI") == "true" else 0)

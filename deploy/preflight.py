@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from deploy import migrations
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
-from deploy.state import State
+from deploy.state import App, State
 
 FIRST_NAMES = 5
 
@@ -163,7 +163,8 @@ def _work_tree(_: Settings, state: State, options: Options) -> Iterator[Finding]
     if not (lost := repository.uncommitted + tuple(f"?? {name}" for name in repository.endangered)):
         yield Finding("ok", "work tree", "no uncommitted changes")
         return
-    yield _discardable("work tree", f"{plural(len(lost), 'uncommitted change')}: {names(lost)}", options)
+    evidence = f"{plural(len(lost), 'uncommitted change')}: {names(lost)}"
+    yield _discardable("work tree", evidence, "commit and push", options)
 
 
 def _commits(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
@@ -175,19 +176,17 @@ def _commits(settings: Settings, state: State, options: Options) -> Iterator[Fin
         lacking = names(repository.unpushed)
         count = plural(len(repository.unpushed), "commit")
         evidence = f"{count} {where} that {settings.git.remote} does not have: {lacking}"
-        yield _discardable("commits", evidence, options)
+        yield _discardable("commits", evidence, "push", options)
     elif repository.branch != settings.git.branch:
         yield Finding("warning", "commits", f"the clone is {where}", f"sync moves it to {settings.git.branch}")
     else:
         yield Finding("ok", "commits", f"{settings.git.remote} has them all")
 
 
-def _discardable(check: str, evidence: str, options: Options) -> Finding:
+def _discardable(check: str, evidence: str, keep: str, options: Options) -> Finding:
     if options.discard:
         return Finding("warning", check, evidence, "--discard: saved under a ref first")
-    return Finding(
-        "refusal", check, evidence, "commit and push it, or give --discard: it is then saved under a ref first"
-    )
+    return Finding("refusal", check, evidence, f"{keep} it, or give --discard: it is then saved under a ref first")
 
 
 def _target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
@@ -327,11 +326,14 @@ def unsuitable(state: State) -> tuple[str, ...]:
     """
     if state.running and state.app and state.app.record and state.app.record.complete:
         return state.image_changes
-    if state.app is None:
-        return ()
-    absent = state.app.absent & set(state.image_changes_since_head)
-    changed = (state.app.differs - state.app.absent) | absent
-    return tuple(name for name in state.image_files if name in changed)
+    app = state.app
+    return tuple(name for name in state.image_files if app and _differs(name, app, state.image_changes_since_head))
+
+
+def _differs(name: str, app: App, since_head: tuple[str, ...]) -> bool:
+    if name in app.installed:
+        return app.installed[name]
+    return name in (since_head if name in app.absent else app.differs)
 
 
 def overridden(state: State) -> tuple[str, ...]:
@@ -356,34 +358,41 @@ def _suitable(settings: Settings, state: State, options: Options) -> Iterator[Fi
         yield Finding("ok", "suitable", "no change to dependencies, image, Compose, Nginx or Supervisor")
 
 
-def release(state: State) -> Finding:
-    """What runs in the container, against what the last copy recorded there."""
+def drift(state: State) -> str:
+    """Say how what runs differs from what was deployed; nothing where it does not."""
     app = state.app
-    if app is None or app.record is None:
-        evidence = "unknown: never hot-updated, or the container was recreated since"
-        return Finding("warning", "release", evidence, "the update copies every file")
-    revision = app.record.revision[:7]
+    if app is None:
+        return "unknown: the container cannot be looked into"
+    if app.record is None:
+        return "unknown: never hot-updated, or the container was recreated since"
     if not app.record.complete:
-        evidence = f"a copy of {revision} was not finished (run {app.record.run})"
-        return Finding("warning", "release", evidence, "the update copies every file")
+        return f"a copy of {app.record.revision[:7]} was not finished (run {app.record.run})"
     if app.drift:
-        evidence = f"{revision}, but changed by hand: {names(app.drift)}"
-        return Finding("warning", "release", evidence, "the update puts them right; what git does not know is saved")
+        return f"changed by hand: {names(app.drift)}"
     if app.processes and not state.fresh:
-        evidence = f"{revision} lies in the container, but the app server is older and runs what was there before"
-        return Finding("warning", "release", evidence, "the update restarts it")
-    return Finding("ok", "release", f"{revision} runs")
+        return "the app server is older and runs what was there before"
+    return ""
 
 
 def _release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
-    if state.app is not None:
-        yield release(state)
+    if state.app is None:
+        return
+    told, record = drift(state), state.app.record
+    if record is None or not record.complete:
+        yield Finding("warning", "release", told, "the update copies every file")
+    elif state.app.drift:
+        remedy = "the update puts them right; what git does not know is saved"
+        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedy)
+    elif told:
+        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", "the update restarts it")
+    else:
+        yield Finding("ok", "release", f"{record.revision[:7]} runs")
 
 
 def _lock(_: Settings, state: State, __: Options) -> Iterator[Finding]:
-    if state.holder:
-        verb, operator, run = (state.holder.get(name, "?") for name in ("verb", "operator", "run"))
-        holder = f"{verb} by {operator}, run {run}"
-        yield Finding(
-            "warning", "lock", f"held by {holder}, or left by it", "inv attach follows it; a dead one is taken over"
-        )
+    verb, operator, run = (state.holder.get(name, "?") for name in ("verb", "operator", "run"))
+    holder = f"{verb} by {operator}, run {run}"
+    if state.lock_held:
+        yield Finding("warning", "lock", f"held by {holder}", "inv attach follows it")
+    elif state.holder:
+        yield Finding("warning", "lock", f"left by {holder}, which is gone", "the next run takes it over")

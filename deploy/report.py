@@ -18,16 +18,26 @@ if TYPE_CHECKING:
     from deploy.runs import Event
 
 HEALTH_SCHEMA = 1
+# The width, in columns, of what is no terminal.
+UNBROKEN = 100_000
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
 _MARK = {"ok": "✓", "warning": "!", "refusal": "✗"}
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Write to a terminal at its width, and where there is none, such as in a pipe, every line unbroken."""
+    terminal = Console(stderr=stderr).is_terminal
+    # Text comes from hosts and logs: nothing in it is markup.
+    return Console(
+        stderr=stderr, highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else UNBROKEN
+    )
 
 
 class Report:
     """Prints for people, on standard output; failures go to standard error."""
 
     def __init__(self) -> None:
-        # Text comes from hosts and logs: nothing in it is markup, and no terminal is assumed where there is none.
-        self._out = Console(highlight=False, markup=False, soft_wrap=not Console().is_terminal)
+        self._out = _console()
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
 
@@ -102,14 +112,14 @@ class Report:
             "target": target,
             "healthy": all(check.healthy for check in checks),
             "revision": self.revision(state) or None,
-            "drift": self.drift(state) or None,
+            "drift": preflight.drift(state) or None,
             "checks": [
                 {
                     "name": check.name,
                     "url": check.url,
                     "healthy": check.healthy,
                     "status": check.status,
-                    "latency_ms": check.latency_ms,
+                    "latency_ms": check.latency_ms and round(check.latency_ms, 1),
                     "problem": check.problem or None,
                 }
                 for check in checks
@@ -122,19 +132,12 @@ class Report:
         record = state.app.record if state.app else None
         return record.revision if record and record.complete else ""
 
-    def drift(self, state: State) -> str:
-        """How what runs differs from what was deployed; nothing where it does not."""
-        if state.app is None:
-            return "unknown: the container cannot be looked into"
-        findings = preflight.release(state)
-        return findings.evidence if findings.level != "ok" else ""
-
     def describe(self, state: State) -> str:
         """Say in one line what state production is in."""
         repository, database = state.repository, state.database
         at = ", ".join(database.revisions) or ("no revision" if not database.problem else "unknown")
         statuses = [f"{name} {probes[-1].status or 'no answer'}" for name, probes in state.probes.items() if probes]
-        running = self.revision(state)[:7] or self.drift(state)
+        running = self.revision(state)[:7] or preflight.drift(state)
         if self.revision(state) and state.app and state.app.processes and not state.fresh:
             running += " (the app server runs what was there before)"
         where = repository.head[:7] or "unknown"
@@ -144,7 +147,7 @@ class Report:
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=not Console(stderr=True).is_terminal)
+        console = _console(stderr=True)
         console.print(Text(f"✗ {failure.fact}", style="bold red"))
         for line in failure.evidence:
             console.print(Text(f"  {line}"))

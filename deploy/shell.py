@@ -23,14 +23,15 @@ def assign(**variables: str | int | Sequence[str]) -> str:
 
 
 def script(*sources: str, **variables: str | int | Sequence[str]) -> str:
-    """Build a Bash script: the variables, the shared functions, then the named .sh files of this package in order."""
+    """Build a Bash script: the variables, the shared functions, then the named files in order."""
     parts = [source(name) for name in ("common.sh", *sources)]
     return assign(**variables) + "".join(parts)
 
 
 def source(name: str) -> str:
-    """Read a file of this package that runs on the host or in the container."""
-    return files("deploy").joinpath(name).read_text(encoding="utf-8")
+    """Read a .sh file that runs on the host, `steps/NAME` or one of scripts/."""
+    folder = files("deploy") if "/" in name else files("deploy").joinpath("scripts")
+    return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def records(text: str) -> Iterator[tuple[str, ...]]:

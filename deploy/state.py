@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deploy import shell
+from deploy import inside, shell
 from deploy.errors import Failure
 from deploy.settings import Settings
 
@@ -86,7 +86,10 @@ class Chain:
 
 @dataclass(frozen=True)
 class App:
-    """The app container from inside. `differs` are the target's files that it lacks or has with other bytes."""
+    """The app container from inside. `differs` are the target's files that it lacks or has with other bytes.
+
+    `installed` are those that the image keeps elsewhere too, and whether that copy differs.
+    """
 
     owner: str
     free_mib: int | None
@@ -94,6 +97,7 @@ class App:
     drift: tuple[str, ...]
     differs: frozenset[str]
     absent: frozenset[str]
+    installed: Mapping[str, bool]
     processes: tuple[Process, ...]
     boot_id: str
     chain: Chain | None
@@ -168,7 +172,9 @@ class State:
     database: Database
     probes: Mapping[str, tuple[Probe, ...]]
     logs: tuple[tuple[str, str], ...]
+    # The run that holds the lock, or that died with it.
     holder: Mapping[str, str]
+    lock_held: bool
     # What the harness compares under the lock, byte for byte.
     guard: str
 
@@ -236,7 +242,8 @@ def variables(settings: Settings) -> dict[str, str | int | tuple[str, ...]]:
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
-        "inside_program": shell.source("inside.py"),
+        "inside_program": inside.program(),
+        "inside_loader": inside.LOADER,
     }
 
 
@@ -253,7 +260,7 @@ def image_pathspecs(settings: Settings) -> tuple[str, ...]:
 
 
 def inside_settings(settings: Settings) -> dict[str, Any]:
-    """What inside.py is told of the settings."""
+    """What the program inside the container is told of the settings."""
     return {
         "app": settings.app.path,
         "record": settings.app.record,
@@ -308,6 +315,7 @@ def parse(answer: str) -> State:
         probes=_probes(rows["probe"]),
         logs=tuple(_pairs(rows["log"])),
         holder=dict(_pairs(rows["holder"])),
+        lock_held=bool(rows["lock_held"]),
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
@@ -356,14 +364,15 @@ def _container(row: tuple[str, ...]) -> Container:
 
 
 def _app(answer: Mapping[str, Any]) -> App:
-    differs: Mapping[str, list[str | None]] = answer["differs"] or {}
+    differs: Mapping[str, str | None] = answer["differs"] or {}
     return App(
         owner=answer["owner"] or "",
         free_mib=answer["free_mib"],
         record=_record(answer["record"]),
         drift=tuple(answer["drift"] or ()),
         differs=frozenset(differs),
-        absent=frozenset(path for path, (have, _) in differs.items() if have is None),
+        absent=frozenset(path for path, have in differs.items() if have is None),
+        installed=answer["installed"] or {},
         processes=tuple(Process(p["pid"], p["ppid"], p["started"]) for p in answer["processes"] or ()),
         boot_id=answer["boot_id"] or "",
         chain=_chain(answer["chain"]),

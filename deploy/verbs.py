@@ -291,16 +291,17 @@ def health_verb(session: Session, *, watch: bool, as_json: bool) -> None:
             report.health_json(settings.target.name, checks, state)
         else:
             report.health(checks)
-            report.line(
-                f"  runs {report.revision(state)[:7] or 'an unknown revision'}; drift: {report.drift(state) or 'none'}"
-            )
+            running = report.revision(state)[:7] or "an unknown revision"
+            report.line(f"  runs {running}; drift: {preflight.drift(state) or 'none'}")
         if not watch:
             break
         time.sleep(WATCH_PAUSE)
-    ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
+    ill = ", ".join(check.name for check in checks if not check.healthy)
     if ill:
+        why = preflight.last_error(settings, state)
+        evidence = (f"last error in the logs: {why}",) if why else ()
         remedy = f"inv preflight --target {settings.target.name}"
-        raise Failure(f"health: {ill[0]}", evidence=ill[1:], remedy=remedy)
+        raise Failure(f"{settings.target.name} is not healthy: {ill}", evidence=evidence, remedy=remedy)
 
 
 def _migration_state(session: Session) -> State:

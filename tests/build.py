@@ -43,6 +43,7 @@ APP = App(
     drift=(),
     differs=frozenset({"app/page.py"}),
     absent=frozenset(),
+    installed={},
     processes=(Process(10, 1, 1010.0), Process(11, 10, 1011.0)),
     boot_id="boot",
     chain=CHAIN,
@@ -80,6 +81,7 @@ STATE = State(
     },
     logs=(),
     holder={},
+    lock_held=False,
     guard="",
 )
 

@@ -6,8 +6,9 @@ from threading import Thread
 
 import pytest
 
-from deploy import health, loopback
+from deploy import health
 from deploy.health import Check
+from deploy.host import loopback
 from deploy.settings import Check as Wanted
 from tests.web import Page, Web, json_page, serve
 

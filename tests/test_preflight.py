@@ -147,6 +147,14 @@ def test_where_the_running_revision_is_unknown_the_bytes_in_the_container_tell()
     assert unsuitable(state) == ("pyproject.toml",)
 
 
+def test_of_a_file_that_the_image_installed_elsewhere_the_bytes_there_tell() -> None:
+    site = "nginx/sites-available/whalefall-prod"
+    bare = replace(APP, record=None, differs=frozenset({site}), installed={site: False})
+    state = replace(STATE, running="", app=bare, image_files=(site,))
+    assert unsuitable(state) == ()
+    assert unsuitable(replace(state, app=replace(bare, differs=frozenset(), installed={site: True}))) == (site,)
+
+
 def test_a_file_that_the_image_leaves_out_counts_only_when_it_changed_since_the_clones_commit() -> None:
     bare = replace(APP, record=None, differs=frozenset({"Dockerfile.prod"}), absent=frozenset({"Dockerfile.prod"}))
     state = replace(STATE, running="", app=bare)
@@ -175,3 +183,16 @@ def test_a_refused_plan_tells_every_refusal_that_its_verb_needs() -> None:
 
 def test_the_targets_commit_is_named_in_the_finding_of_the_remote() -> None:
     assert finding("remote", STATE).evidence == f"origin/main at {NEW[:7]}, 1 new commit"
+
+
+@pytest.mark.parametrize(
+    ("held", "evidence"),
+    [
+        (True, "held by hot-update by ann@laptop, run r1"),
+        (False, "left by hot-update by ann@laptop, run r1, which is gone"),
+    ],
+)
+def test_a_lock_that_is_held_is_told_from_one_that_a_dead_run_left(held: bool, evidence: str) -> None:
+    holder = {"verb": "hot-update", "operator": "ann@laptop", "run": "r1"}
+    found = finding("lock", replace(STATE, holder=holder, lock_held=held))
+    assert (found.level, found.evidence) == ("warning", evidence)

@@ -18,8 +18,8 @@ INSIDE = {
     "owner": "0:0",
     "free_mib": 9,
     "drift": [],
-    "derived_changed": [],
-    "differs": {"a": ["1", "2"], "b": [None, "3"]},
+    "differs": {"a": "1", "b": None},
+    "installed": {"nginx/site": True},
     "processes": [{"pid": 7, "ppid": 1, "started": 1.5}],
     "boot_id": "boot",
     "uptime": 2.0,
@@ -48,6 +48,7 @@ def test_files_that_the_container_lacks_are_told_from_those_that_differ() -> Non
     found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(INSIDE))))
     assert found.app is not None
     assert (found.app.differs, found.app.absent) == (frozenset({"a", "b"}), frozenset({"b"}))
+    assert found.app.installed == {"nginx/site": True}
 
 
 def test_the_targets_migrations_count_before_those_in_the_container() -> None:

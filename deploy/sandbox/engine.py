@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,13 +19,13 @@ START_SECONDS = 60.0
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def ensure(install: bool) -> None:
-    """Make sure that everything is there and an engine answers.
+def ensure(install: bool, tools: Sequence[str] = ()) -> None:
+    """Make sure that everything is there, `tools` too, and an engine answers.
 
     `install` is the consent to install what is missing and to start the engine. Where nothing is missing, nothing
     is done and no root is needed. Failure says what is missing and what to do.
     """
-    missing = _missing_packages()
+    missing = _missing_packages() + [tool for tool in tools if not find(tool)]
     if missing:
         apt.require(missing, install)
     if _complaint():

@@ -1,7 +1,7 @@
 """Bring a sandbox up, look at it, take it down."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import Failure
@@ -54,6 +54,16 @@ class Status:
         return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
 
 
+def prepare(install: bool, say: Callable[[str], None], tools: Sequence[str] = ()) -> images.Dependencies:
+    """Make sure that this machine has all that a sandbox needs: an engine that answers, sshd, the services' images.
+
+    `tools` are programs that are needed besides, named as their packages are. `install` is the consent to install and
+    start what is missing. Failure says what is missing and what to do.
+    """
+    engine.ensure(install, tools)
+    return images.dependencies(install, say)
+
+
 def up(
     name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = print
 ) -> Sandbox:
@@ -62,7 +72,7 @@ def up(
     `import_seconds` is how long the app takes to import, in a sandbox that is made now.
     """
     folder = home.folder(name)
-    engine.ensure(install)
+    services = prepare(install, say)
     if (folder / "target.yaml").exists():
         return _revive(load(name), say)
     if folder.exists():
@@ -71,20 +81,24 @@ def up(
     taken = compose.foreign_folder(sandbox)
     if taken:
         raise Failure(f"another sandbox {name} is on this Docker engine, made from {taken}", remedy="choose a --name")
-    _make(sandbox, install, import_seconds, say)
+    _make(sandbox, services, import_seconds, say)
     say(f"sandbox {name} is up, origin is one release ahead of it")
     _suggest(name, say)
     return sandbox
 
 
 def down(name: str = DEFAULT, *, say: Callable[[str], None] = print) -> None:
-    """Remove a sandbox and all that it brought; with the last one goes the engine, if a sandbox started it."""
+    """Remove a sandbox and all that it brought."""
     root = home.folder(name)
     if (root / "sandbox.json").exists():
         _remove(load(name))
     if root.exists():
         shutil.rmtree(root)
         say(f"sandbox {name} is gone")
+
+
+def tidy(say: Callable[[str], None] = print) -> None:
+    """Where no sandbox is left, stop the engine that was started for them, and leave nothing."""
     if not home.names():
         engine.stop(say)
     if home.home().exists() and not any(home.home().iterdir()):
@@ -127,8 +141,7 @@ def restore(name: str) -> None:
     breaks.restore(load(name))
 
 
-def _make(sandbox: Sandbox, install: bool, import_seconds: float, say: Callable[[str], None]) -> None:
-    services = images.dependencies(install, say)
+def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float, say: Callable[[str], None]) -> None:
     sandbox.remember()
     say("making its origin and its deployment clone")
     origin.create(sandbox)

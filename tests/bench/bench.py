@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -198,10 +198,17 @@ def production(name: str, console: Console) -> Iterator[Sandbox]:
         yield stack.up(own, import_seconds=3.5, say=console.print)
     finally:
         stack.down(own, say=console.print)
+        stack.tidy(console.print)
+
+
+def write(target: Path, facts: Mapping[str, object], samples: Iterable[Sample]) -> None:
+    """Write what was measured so far, so that an interrupted run keeps its samples."""
+    told = {"schema": SCHEMA, "measured": facts, "samples": [asdict(sample) for sample in samples]}
+    target.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def bench(name: str, rounds: int, target: Path | None) -> None:
-    """Measure every case on both sides that many times, print the medians, and write all of it to a JSON file."""
+    """Measure every case on both sides that many times, print the medians, and write every sample to a JSON file."""
     if rounds < 1:
         raise Failure(f"bench: {rounds} rounds measure nothing")
     console, samples = Console(stderr=True, highlight=False), []
@@ -214,11 +221,8 @@ def bench(name: str, rounds: int, target: Path | None) -> None:
                     sample = measure(sandbox, case, side)
                     samples.append(sample)
                     console.print(f"round {number + 1}: {case} {side} {sample.wall:.1f} s, {sample.failed} failed")
-    rows = summarize(samples)
+                    if target:
+                        write(target, facts, samples)
     shown = Console(highlight=False, soft_wrap=True)
-    shown.print(table(rows))
+    shown.print(table(summarize(samples)))
     shown.print("medians: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    if target:
-        told = {"schema": SCHEMA, "measured": facts, "samples": [asdict(s) for s in samples]}
-        told["medians"] = [asdict(row) | {"ratio": row.ratio} for row in rows]
-        target.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The sandbox itself, on the real stack."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +10,17 @@ import pytest
 import yaml
 
 from deploy.errors import Exit, Failure
-from deploy.sandbox import compose, engine, home, origin, releases, sshd, stack
+from deploy.sandbox import compose, home, origin, releases, sshd, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.compose import FLASK, answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process
 
-pytestmark = [pytest.mark.stack, pytest.mark.skipif(engine.usable() is not None, reason="Docker is not usable")]
+pytestmark = pytest.mark.stack
 
-NAME = "sb-test"
-SIDE = "sb-side"
+NAME = f"sb-test-{os.getpid()}"
+SIDE = f"sb-side-{os.getpid()}"
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""The host of a target, by SSH or this machine itself. The only place that imports Fabric and Paramiko."""
+"""A host reached by SSH. The only place that imports Fabric and Paramiko."""
 
 import logging
 import re
 import shlex
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
@@ -14,14 +14,11 @@ import fabric  # type: ignore[import-untyped]
 import paramiko
 import requests
 
-from deploy import known_hosts, loopback
-from deploy.dialogue import BLOCK, Answer, Deadline, Disconnected, Process, Shell
 from deploy.errors import Exit, Failure
-from deploy.known_hosts import Entry, Key, Verdict
-from deploy.local import LocalHost
+from deploy.host import known_hosts, loopback
+from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
+from deploy.host.known_hosts import Entry, Key, Verdict
 from deploy.shell import sh
-
-__all__ = ["Answer", "Disconnected", "Host", "LocalHost", "SshHost", "connect"]
 
 # Without a handler Python prints Paramiko's tracebacks on stderr; what matters is raised as a Failure.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -56,19 +53,6 @@ _NEEDS_PASSPHRASE = "needs a passphrase, not tried"
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
 
-class Target(Protocol):
-    """Where to go, as the settings say."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def sudo(self) -> bool: ...
-    @property
-    def local(self) -> bool: ...
-
-
 class Ssh(Protocol):
     """How to get there, as the settings say; the timeout in seconds, files empty when left to ssh_config."""
 
@@ -78,36 +62,6 @@ class Ssh(Protocol):
     def identity(self) -> str: ...
     @property
     def known_hosts(self) -> str: ...
-
-
-class Host(Protocol):
-    """A host that runs Bash scripts and lets its own services be asked."""
-
-    label: str
-
-    def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None) -> Answer:
-        """Run a script to its end; timeout in seconds."""
-
-    def stream(self, script: str, *, stdin: bytes = b"") -> AbstractContextManager[Iterator[str]]:
-        """Give a script's stdout line by line as it comes; leaving early does not end the script."""
-
-    def http(self) -> requests.Session:
-        """Make a session whose requests reach the host's own loopback services."""
-
-    def close(self) -> None:
-        """End the connection."""
-
-
-def connect(target: Target, ssh: Ssh, *, ask: Callable[[str], str] | None) -> Host:
-    """Connect to a target; ask, when there is somebody to ask, is given a prompt and returns a password."""
-    host = LocalHost() if target.local else SshHost(target.host, ssh)
-    if target.sudo:
-        try:
-            host.escalate(ask)
-        except BaseException:
-            host.close()
-            raise
-    return host
 
 
 class SshHost(Shell):
@@ -224,7 +178,7 @@ class _RemoteProcess:
 
 
 class _StrictPolicy(paramiko.MissingHostKeyPolicy):
-    """Let known_hosts judge every key. Paramiko asks its policy each time, as its own list of keys stays empty."""
+    """Let known_hosts.judge every key. Paramiko asks its policy each time, as its own list of keys stays empty."""
 
     def __init__(self, judge: Callable[[Key], None]) -> None:
         self._judge = judge

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from deploy import loopback
-from deploy.dialogue import BLOCK, Deadline, Process, Shell
+from deploy.host import loopback
+from deploy.host.dialogue import BLOCK, Deadline, Process, Shell
 
 
 class LocalHost(Shell):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.known_hosts import Key, Verdict, about, judge, parse
+from deploy.host.known_hosts import Key, Verdict, about, judge, parse
 
 OURS, OTHER = Key("ssh-ed25519", b"ours"), Key("ssh-ed25519", b"other")
 RSA = Key("ssh-rsa", b"rsa")

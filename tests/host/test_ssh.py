@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy import dialogue
 from deploy.errors import Exit, Failure
-from deploy.host import Disconnected, Host, connect
+from deploy.host import Disconnected, Host, connect, dialogue
 from deploy.settings import Ssh, Target
 from tests import sshd
 from tests.sshd import Sshd, needs_sshd

@@ -31,7 +31,7 @@ read_env() {
   [ -r "$env_file" ] || { record env unreadable; return; }
   record env there
   for key in "${required[@]}"; do
-    grep -qE "^[[:space:]]*(export[[:space:]]+)?$key[[:space:]]*=[[:space:]]*[\"']?[^\"'#[:space:]]" "$env_file" ||
+    grep -qE "^[[:space:]]*(export[[:space:]]+)?$key[[:space:]]*=[[:space:]]*([\"'][[:space:]]*[^\"'[:space:]]|[^\"'#[:space:]])" "$env_file" ||
       record env_empty "$key"
   done
 }
@@ -162,15 +162,19 @@ read_health() {
 
 # The newest lines of the app's error logs, newest log first: why an app that is ill is ill.
 read_logs() {
-  docker exec "$container" sh -c 'ls -t "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r name; do
-    docker exec "$container" tail -n 40 "$name" 2>/dev/null | while IFS= read -r line; do record log "$name" "$line"; done
-  done
+  local tell='ls -t "$@" 2>/dev/null | while read -r name; do
+    tail -n 40 "$name" | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
+  done'
+  docker exec "$container" sh -c "$tell" sh "${logs[@]}" 2>/dev/null |
+    while IFS=$'\t' read -r name line; do record log "$name" "$line"; done
 }
 
-# Who holds the lock, as far as can be told without touching it.
+# Who holds the lock or held it last, and whether it is held: told by the kernel's list, for to try it would be to take it.
 read_lock() {
   local folder
-  folder=$(state_folder) && [ -r "$folder/holder" ] && sed 's/^/holder\t/' "$folder/holder"
+  folder=$(state_folder) && [ -r "$folder/holder" ] || return 0
+  sed 's/^/holder\t/' "$folder/holder"
+  ! grep -q ":$(stat -c %i "$folder/lock") " /proc/locks || record lock_held
 }
 
 read_state() {

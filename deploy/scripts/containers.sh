@@ -1,11 +1,11 @@
 # How scripts on the host reach into the containers.
-# Expects: container, python, record_folder, postgres_container, database, database_user, inside_program, copied.
+# Expects: container, python, record_folder, postgres_container, database, database_user, inside_program, inside_loader,
+# copied.
 
-# inside COMMAND SETTINGS: run inside.py in the app container as root; stdin is the command's input.
+# inside COMMAND SETTINGS: run a command of deploy/inside in the app container as root; stdin is the command's input.
 inside() {
-  local loader='import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv[1])), "inside.py", "exec"))'
   { printf '%s' "$inside_program"; cat; } |
-    timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 "$container" "$python" -I -c "$loader" "${#inside_program}" "$@"
+    timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 "$container" "$python" -I -c "$inside_loader" "${#inside_program}" "$@"
 }
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
@@ -20,7 +20,7 @@ version_query="select to_regclass('alembic_version') is not null as stamped \gse
 select 'db_revision', version_num from alembic_version order by 1;
 \endif"
 
-# entries COMMIT: the commit's files that are copied, as inside.py reads them.
+# entries COMMIT: the commit's files that are copied, as deploy/inside reads them.
 entries() {
   [ -z "$1" ] || git_ diff-tree -r -z --raw --no-renames --no-abbrev \
     "$(git_ hash-object -t tree --stdin </dev/null)" "$1" -- "${copied[@]}"

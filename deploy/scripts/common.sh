@@ -20,18 +20,22 @@ record() {
 }
 
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
-# It never asks for anything, reading takes no lock, and with git_timeout set it is ended after that many seconds.
+# It never asks for anything, and reading takes no lock. With git_timeout set it may talk to the remote, and is ended
+# after that many seconds.
 git_() {
-  local ssh=${GIT_SSH_COMMAND:-$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
+  local ssh=ssh
+  if [ -n "${git_timeout-}" ]; then
+    ssh=${GIT_SSH_COMMAND:-$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
+  fi
   by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
     ${git_timeout:+timeout -k 5 "$git_timeout"} git -C "$path" "$@"
 }
 
+clone_owner=$(stat -c %U "${path-}" 2>/dev/null || echo root)
+
 by_owner() {
-  local owner
-  owner=$(stat -c %U "$path" 2>/dev/null)
-  if [ "$(id -u)" = 0 ] && [ "${owner:-root}" != root ]; then
-    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" "$@"
+  if [ "$EUID" = 0 ] && [ "$clone_owner" != root ]; then
+    runuser -u "$clone_owner" -- env HOME="$(getent passwd "$clone_owner" | cut -d: -f6)" "$@"
   else
     "$@"
   fi

@@ -1,0 +1,184 @@
+"""Make the app's folder equal to a commit.
+
+`scan` works out what to do, `save` keeps what git does not know, `apply` does it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tarfile
+import time
+from collections.abc import Container
+from io import BufferedReader
+from typing import Any
+
+from deploy.inside.look import followed_id
+from deploy.inside.record import Record, boot_id, read_record, uptime, write_json
+from deploy.inside.tree import PERMISSIONS, TEMPORARY, Tree, free_bytes, remove
+from deploy.inside.wire import (
+    FILE,
+    MIB,
+    Entry,
+    ExpectedError,
+    counted,
+    digits_of,
+    fields,
+    raw,
+    read_blobs,
+    read_entries,
+    say,
+    shown,
+    text,
+)
+
+
+def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Work out what apply has to do, keep it, and print which blobs that needs and which it does away with."""
+    entries = read_entries(stream)
+    history = set(fields(stream))
+    if not entries:
+        raise ExpectedError("the commit has no files")
+    tree = Tree(settings, digits_of(entries.values()))
+    entries = {path: entry for path, entry in entries.items() if not tree.spares(path)}
+    record, _ = read_record(settings)
+    complete = record is not None and record.complete
+    owner = tree.owner()
+    write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
+    clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
+    former = (record.paths if record else set()) | (set() if complete else history)
+    derived = [path for path in tree.derived if not os.path.islink(tree.at(path))]
+    gone = former - set(entries) - set(clear) - set(tree.derived)
+    found = {path: tree.entry(path) for path in [*write, *clear, *gone, *derived] if not tree.spares(path)}
+    had = {path: entry for path, entry in found.items() if entry and entry.mode}
+    work = {
+        "revision": settings["revision"],
+        "entries": {text(path): entry for path, entry in entries.items()},
+        "write": [text(path) for path in write],
+        "clear": [text(path) for path in clear],
+        "remove": sorted(text(path) for path in gone & set(had)),
+        "had": {text(path): entry.blob for path, entry in had.items()},
+        "unknown": [],
+    }
+    write_json(raw(settings["record"]), b"work.json", work)
+    for blob in sorted({entries[path].blob for path in write}):
+        say(f"need {blob}")
+    for blob in sorted({entry.blob for entry in had.values()}):
+        say(f"had {blob}")
+
+
+def save(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Send, as a tar, the files that apply does away with and whose blobs git does not know."""
+    tree, work, _ = read_work(settings)
+    unknown = set(stream.read().decode("ascii").split())
+    write_json(raw(settings["record"]), b"work.json", {**work, "unknown": sorted(unknown)})
+    with tarfile.open(
+        fileobj=sys.stdout.buffer, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+    ) as tar:
+        for path in sorted(path for path, blob in work["had"].items() if blob in unknown):
+            with contextlib.suppress(FileNotFoundError):
+                tar.add(os.fsdecode(tree.at(raw(path))), arcname=path, recursive=False)
+
+
+def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Make the app's folder equal to the scanned commit; only a complete copy leaves a complete record."""
+    tree, work, entries = read_work(settings)
+    owner = tree.owner()
+    free = free_bytes(tree)
+    needed = settings["need_bytes"] + settings["min_free_mib"] * MIB
+    if free < needed:
+        raise ExpectedError(f"needs {-(-needed // MIB)} MiB in {settings['app']}, {free // MIB} MiB free")
+    record, _ = read_record(settings)
+    folder = raw(settings["record"])
+    facts = {"revision": work["revision"], "run": settings["run"], "boot_id": boot_id()}
+    # A killed copy may have written files of this commit too: the next one has to know all of these.
+    paths = sorted(map(text, (record.paths if record else frozenset()).union(entries)))
+    write_json(folder, b"record.json", {**facts, "complete": False, "at": int(time.time()), "paths": paths})
+
+    for _, files in tree.walk():
+        for path in files:
+            if os.path.basename(path).startswith(TEMPORARY) and path not in entries:
+                remove(tree.at(path))
+    for path in map(raw, work["clear"]):
+        remove(tree.at(path))
+    size = write_blobs(tree, entries, [raw(path) for path in work["write"]], stream, owner)
+    removed = [path for path in map(raw, work["remove"]) if tree.status(path) and remove(tree.at(path))]
+    for path in removed:
+        tree.prune(path, entries)
+    derived, lines = derive(tree, work, record, entries, owner)
+    wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
+    if wrong:
+        raise ExpectedError(
+            f"after the copy {counted(len(wrong), 'file')} not as in the commit: {', '.join(wrong[:5])}"
+        )
+
+    manifest = {text(path): entry for path, entry in entries.items()}
+    done = {"complete": True, "uptime": uptime(), "at": int(time.time()), "overridden": settings["overridden"]}
+    write_json(folder, b"record.json", {**facts, **done, "manifest": manifest, "derived": derived})
+    remove(os.path.join(folder, b"work.json"))
+
+    cleared = len(set(work["clear"]) & set(work["had"]))
+    amount = f"{-(-size // 1024)} KiB" if size < MIB else f"{size / MIB:.1f} MiB"
+    written, unchanged = len(work["write"]), len(entries) - len(work["write"])
+    say(f"{counted(written, 'file')} written ({amount}), {len(removed) + cleared} removed, {unchanged} unchanged")
+    for path in sorted(path for path, blob in work["had"].items() if blob in work["unknown"]):
+        say(f"saved: {shown(raw(path))} (git does not know its content)")
+    for line in lines:
+        say(line)
+
+
+def write_blobs(
+    tree: Tree, entries: dict[bytes, Entry], paths: list[bytes], stream: BufferedReader, owner: tuple[int, int]
+) -> int:
+    """Write each blob to its places as it arrives, and count the bytes written."""
+    places: dict[str, list[bytes]] = {}
+    for path in paths:
+        places.setdefault(entries[path].blob, []).append(path)
+    size = 0
+    for blob, content in read_blobs(stream):
+        for path in places.pop(blob, []):
+            tree.write(path, entries[path].mode, content, owner)
+            size += len(content)
+    if places:
+        raise ExpectedError(f"the host did not send {shown(next(iter(places.values()))[0])}")
+    return size
+
+
+def derive(
+    tree: Tree, work: dict[str, Any], record: Record | None, tracked: Container[bytes], owner: tuple[int, int]
+) -> tuple[dict[str, str], list[str]]:
+    """Make or refresh the files made from a tracked one, unless changed by hand: their blobs, and what was done."""
+    known = set(work["had"].values()) - set(work["unknown"])
+    made, lines = {}, []
+    for path, source in tree.derived.items():
+        want = followed_id(tree.at(source), tree.digits)
+        if want is None or path in tracked or tree.spares(path):
+            continue
+        made[text(path)] = want
+        have = followed_id(tree.at(path), tree.digits)
+        if have == want:
+            continue
+        before = tree.entry(path)
+        ours = before and before.mode in PERMISSIONS and have in known | {record.derived.get(path) if record else None}
+        if tree.blocker(path) or (before and not ours):
+            lines.append(f"kept: {shown(path)} was changed by hand")
+            continue
+        with open(tree.at(source), "rb") as stream:
+            tree.write(path, FILE, stream.read(), owner)
+        lines.append(f"{'refreshed' if before else 'made'}: {shown(path)} from {shown(source)}")
+    return made, lines
+
+
+def read_work(settings: dict[str, Any]) -> tuple[Tree, dict[str, Any], dict[bytes, Entry]]:
+    """Read what scan worked out: the app's folder, the work, and the entries of the commit."""
+    try:
+        with open(os.path.join(raw(settings["record"]), b"work.json"), "rb") as stream:
+            work: dict[str, Any] = json.load(stream)
+    except FileNotFoundError:
+        raise ExpectedError("nothing was scanned before") from None
+    if work["revision"] != settings["revision"]:
+        raise ExpectedError(f"scanned was {work['revision']}, not {settings['revision']}")
+    entries = {raw(path): Entry(*entry) for path, entry in work["entries"].items()}
+    return Tree(settings, digits_of(entries.values())), work, entries

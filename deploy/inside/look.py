@@ -1,0 +1,103 @@
+"""Tell what the container holds and runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from io import BufferedReader
+from typing import Any
+
+from deploy.inside.chain import chain, target_chain
+from deploy.inside.record import Record, boot_id, read_record, uptime
+from deploy.inside.tree import Tree, free_bytes
+from deploy.inside.wire import MIB, Entry, digits_of, file_id, one_line, raw, read_blobs, read_entries, say, text
+
+
+def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Print what the container holds and runs, as one JSON object. Changes nothing."""
+    entries = read_entries(stream) if stream.peek() else {}
+    blobs = dict(read_blobs(stream))
+    record, record_problem = read_record(settings)
+    tree = Tree(settings, digits_of(entries.values() or (record.manifest.values() if record else ())))
+    folder = settings["migrations"].strip("/")
+    facts = ("revision", "complete", "run", "at", "boot_id", "uptime", "overridden")
+    parts: dict[str, Callable[[], Any]] = {
+        "record": lambda: record and {name: record.facts.get(name) for name in facts},
+        "record_problem": lambda: record_problem,
+        "owner": lambda: "{}:{}".format(*tree.owner()),
+        "free_mib": lambda: free_bytes(tree) // MIB,
+        "drift": lambda: drift(tree, record),
+        "differs": lambda: differs(tree, entries),
+        "installed": lambda: installed(tree, entries, settings["installed"]),
+        "processes": lambda: processes(settings["server"].encode()),
+        "boot_id": boot_id,
+        "uptime": uptime,
+        "chain": lambda: chain(os.fsdecode(tree.at(raw(folder))), folder),
+        "target_chain": lambda: target_chain(entries, blobs, folder) if entries else None,
+    }
+    found: dict[str, Any] = {}
+    problems = []
+    for name, part in parts.items():
+        try:
+            found[name] = part()
+        except Exception as error:  # noqa: BLE001  (one unreadable part must not hide the others; it is reported)
+            found[name] = None
+            problems.append(f"{name}: {one_line(error)}")
+    say(json.dumps({**found, "problems": problems}))
+
+
+def drift(tree: Tree, record: Record | None) -> list[str]:
+    if record is None or not record.complete:
+        return []
+    recorded = record.manifest.items()
+    watched = {path: entry for path, entry in recorded if not tree.spares(path) and path not in tree.derived}
+    # A derived file may differ, but the app does not start without it.
+    missing = {path for path in record.derived if not os.path.lexists(tree.at(path))}
+    return [text(path) for path in sorted(missing | {path for path in watched if tree.entry(path) != watched[path]})]
+
+
+def followed_id(file: bytes, digits: int) -> str | None:
+    """Name the bytes that whoever opens a file reads; None: there is no such file."""
+    return file_id(file, digits, flags=0) if os.path.isfile(file) else None
+
+
+def differs(tree: Tree, entries: dict[bytes, Entry]) -> dict[str, str | None]:
+    """Name the files that have other bytes than the commit wants, with the blob that is there instead."""
+    here = {path: tree.entry(path) for path in entries if not tree.spares(path)}
+    blobs = {path: (found and found.blob) or None for path, found in here.items()}
+    return {text(path): blob for path, blob in blobs.items() if blob != entries[path].blob}
+
+
+def installed(tree: Tree, entries: dict[bytes, Entry], copies: dict[str, str]) -> dict[str, bool]:
+    """Tell of each file that the image installed elsewhere whether it differs from what the commit wants there."""
+    places = {path: raw(copies[text(path)]) for path in entries if text(path) in copies}
+    found = {path: followed_id(copy, tree.digits) for path, copy in places.items() if os.path.exists(copy)}
+    return {text(path): blob != entries[path].blob for path, blob in found.items()}
+
+
+def processes(server: bytes) -> list[dict[str, Any]]:
+    """List the app server's processes; `started` is in seconds since the host booted."""
+    found = []
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as stream:
+                argv = stream.read().split(b"\0")
+            with open(f"/proc/{pid}/stat", "rb") as stream:
+                after_name = stream.read().rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if serves(argv, server):
+            started = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+            found.append({"pid": pid, "ppid": int(after_name[1]), "started": started})
+    return found
+
+
+def serves(argv: list[bytes], server: bytes) -> bool:
+    """Tell a server by its own name, or by the script's that an interpreter runs (a pager on its log is none)."""
+    # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.
+    programs = [argv[0], argv[0].split(b" ")[0]]
+    if re.search(rb"(python[\d.]*|pypy[\d.]*|sh)\Z", argv[0]):
+        programs += argv[1:2]
+    return any(os.path.basename(program).startswith(server) for program in programs)

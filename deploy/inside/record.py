@@ -1,0 +1,65 @@
+"""What the container remembers of the last copy, outside of the app's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, NamedTuple
+
+from deploy.inside.wire import Entry, one_line, raw
+
+
+class Record(NamedTuple):
+    """What the container remembers of its last update; `paths` are those that it wrote or may have written."""
+
+    facts: dict[str, Any]
+    manifest: dict[bytes, Entry]
+    paths: frozenset[bytes]
+    derived: dict[bytes, str]
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the update came to its end."""
+        return bool(self.facts["complete"])
+
+
+def write_json(folder: bytes, name: bytes, content: dict[str, Any]) -> None:
+    temporary = os.path.join(folder, name + b".new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, os.path.join(folder, name))
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
+    """Read the record, or None and what is wrong with it."""
+    try:
+        with open(os.path.join(raw(settings["record"]), b"record.json"), "rb") as stream:
+            facts = json.load(stream)
+        manifest = {raw(path): Entry(*entry) for path, entry in facts.get("manifest", {}).items()}
+        paths = frozenset(manifest).union(map(raw, facts.get("paths", [])))
+        derived = {raw(path): str(blob) for path, blob in facts.get("derived", {}).items()}
+        if not isinstance(facts["revision"], str) or not isinstance(facts["complete"], bool):
+            raise TypeError("not a record")
+        return Record(facts, manifest, paths, derived), None
+    except FileNotFoundError:
+        return None, None
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        return None, f"the record in {settings['record']} cannot be read: {one_line(error)}"
+
+
+def first_line(file: str) -> str:
+    with open(file, encoding="ascii") as stream:
+        return stream.readline().strip()
+
+
+def boot_id() -> str:
+    return first_line("/proc/sys/kernel/random/boot_id")
+
+
+def uptime() -> float:
+    return float(first_line("/proc/uptime").split()[0])

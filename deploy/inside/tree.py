@@ -1,0 +1,203 @@
+"""The app's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import secrets
+import stat
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, ExpectedError, blob_id, file_id, raw, shown
+
+TEMPORARY = b".hot-update-"
+BYTECODE = re.compile(rb"\.py[co](\.\d+)?\Z")
+PERMISSIONS = {FILE: 0o644, EXECUTABLE: 0o755}
+
+
+def parents(path: bytes) -> list[bytes]:
+    """List the folders above a path, the topmost first."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def within(path: bytes, folders: Iterable[bytes]) -> bool:
+    return any(path == folder or path.startswith(folder + b"/") for folder in folders)
+
+
+def glob(pattern: str) -> re.Pattern[bytes]:
+    """Translate one of git's glob pathspecs: ** crosses folders, and what names a folder covers all that is in it."""
+    special = re.split(r"((?:^|(?<=/))\*\*/|/\*\*$|\*+|\?|\[!?[^]]+\])", pattern)
+    meanings = {"**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]"}
+
+    def meaning(token: str) -> str:
+        if token.startswith("["):
+            return token.replace("[!", "[^", 1)
+        return meanings.get(token, "[^/]*") if re.search(r"[*?]", token) else re.escape(token)
+
+    return re.compile(raw("".join(map(meaning, special)) + r"(?:/.*)?\Z"), re.DOTALL)
+
+
+class Tree:
+    """The app's folder: what lies in it in git's terms, and how files come and go. Symlinks are never followed."""
+
+    def __init__(self, settings: dict[str, Any], digits: int = 40) -> None:
+        self.root = os.path.realpath(raw(settings["app"]))
+        self.protected = [raw(path).strip(b"/") for path in settings["protected"]]
+        self.excluded = [glob(pattern) for pattern in settings.get("exclude", [])]
+        self.derived = {raw(path): raw(source) for path, source in settings.get("derived", {}).items()}
+        self.digits = digits
+        self.user = settings.get("user", "")
+
+    def at(self, path: bytes) -> bytes:
+        return os.path.join(self.root, path)
+
+    def spares(self, path: bytes) -> bool:
+        """Tell whether a path is never written, changed or deleted."""
+        return within(path, self.protected) or any(pattern.match(path) for pattern in self.excluded)
+
+    def owner(self) -> tuple[int, int]:
+        """Say who should own the code."""
+        if not self.user:
+            status = os.stat(self.root)
+            return status.st_uid, status.st_gid
+        ids = re.match(r"(\d+):(\d+)\Z", self.user)
+        if ids:
+            return int(ids[1]), int(ids[2])
+        try:
+            account = pwd.getpwnam(self.user)
+        except KeyError:
+            raise ExpectedError(f"the container has no user {self.user}: app.user takes a name, or uid:gid") from None
+        return account.pw_uid, account.pw_gid
+
+    def status(self, path: bytes) -> os.stat_result | None:
+        """Look at what lies at a path, unless a folder above it is missing or no plain folder."""
+        if self.blocker(path):
+            return None
+        try:
+            return os.lstat(self.at(path))
+        except FileNotFoundError:
+            return None
+
+    def blocker(self, path: bytes) -> bytes | None:
+        """Find what lies where a path needs a folder: a file, or a symlink that would lead elsewhere."""
+        for parent in parents(path):
+            try:
+                mode = os.lstat(self.at(parent)).st_mode
+            except FileNotFoundError:
+                return None
+            if not stat.S_ISDIR(mode):
+                return parent
+        return None
+
+    def entry(self, path: bytes) -> Entry | None:
+        """Say what lies at a path; None: nothing."""
+        status = self.status(path)
+        if status is None:
+            return None
+        try:
+            if stat.S_ISLNK(status.st_mode):
+                return Entry(LINK, blob_id(os.readlink(self.at(path)), self.digits))
+            if stat.S_ISREG(status.st_mode):
+                return Entry(EXECUTABLE if status.st_mode & 0o100 else FILE, file_id(self.at(path), self.digits))
+        except FileNotFoundError:
+            return None
+        return Entry("", "")
+
+    def equals(self, path: bytes, entry: Entry, owner: tuple[int, int]) -> bool:
+        """Tell whether a file is as an update would write it: bytes, type, mode and owner."""
+        status = self.status(path)
+        if status is None or (status.st_uid, status.st_gid) != owner or self.entry(path) != entry:
+            return False
+        return entry.mode == LINK or stat.S_IMODE(status.st_mode) == PERMISSIONS[entry.mode]
+
+    def in_the_way(self, path: bytes) -> list[bytes]:
+        """List what has to go before a file can lie at a path: files before the folders that hold them."""
+        blocker = self.blocker(path)
+        status = self.status(path)
+        if not blocker and not (status and stat.S_ISDIR(status.st_mode)):
+            return []
+        gone = blocker or path
+        for kept in self.protected:
+            if within(kept, [gone]) and os.path.lexists(self.at(kept)):
+                raise ExpectedError(
+                    f"{shown(gone)} has to make room for {shown(path)}, but {shown(kept)} in it is protected"
+                )
+        if blocker:
+            return [blocker]
+        return [
+            os.path.relpath(os.path.join(folder, name), self.root)
+            for folder, folders, files in os.walk(self.at(path), topdown=False)
+            for name in files + folders
+        ] + [path]
+
+    def walk(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Go through the unprotected folders: each one's full path and the paths of its files."""
+        for folder, folders, files in os.walk(self.root):
+            here = b"" if folder == self.root else os.path.relpath(folder, self.root)
+            folders[:] = [name for name in folders if not within(os.path.join(here, name), self.protected)]
+            paths = [os.path.join(here, name) for name in files]
+            yield folder, [path for path in paths if not within(path, self.protected)]
+
+    def write(self, path: bytes, mode: str, content: bytes, owner: tuple[int, int]) -> None:
+        """Put a file in its place in one instant, with its mode and owner."""
+        if self.blocker(path):
+            raise ExpectedError(f"{shown(path)} cannot be written: its folder became something else meanwhile")
+        for parent in parents(path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.at(parent), 0o755)
+                os.lchown(self.at(parent), *owner)
+        temporary = os.path.join(os.path.dirname(self.at(path)), TEMPORARY + secrets.token_hex(8).encode())
+        try:
+            if mode == LINK:
+                os.symlink(content, temporary)
+            else:
+                with open(temporary, "xb") as stream:
+                    stream.write(content)
+            os.lchown(temporary, *owner)
+            if mode != LINK:
+                os.chmod(temporary, PERMISSIONS[mode])
+            os.replace(temporary, self.at(path))
+        except OSError:
+            remove(temporary)
+            raise
+
+    def prune(self, path: bytes, tracked: Container[bytes]) -> None:
+        """Remove the folders above a removed file that hold nothing more, or only bytecode of what is gone."""
+        for folder in map(self.at, reversed(parents(path))):
+            try:
+                names = os.listdir(folder)
+                if names == [b"__pycache__"]:
+                    self.sweep(os.path.join(folder, names[0]), tracked)
+                os.rmdir(folder)
+            except OSError:
+                # Not empty, gone already, or a mount: it stays.
+                return
+
+    def sweep(self, cache: bytes, tracked: Container[bytes]) -> tuple[int, int]:
+        """Rid a __pycache__ of bytecode that git does not track: how many folders and files went."""
+        if os.path.islink(cache):
+            return 0, 0
+        bytecode = [os.path.join(cache, name) for name in os.listdir(cache) if BYTECODE.search(name)]
+        files = sum(remove(file) for file in bytecode if os.path.relpath(file, self.root) not in tracked)
+        with contextlib.suppress(OSError):
+            os.rmdir(cache)
+            return 1, files
+        return 0, files
+
+
+def remove(file: bytes) -> bool:
+    """Remove a file or an empty folder; what vanished meanwhile is fine."""
+    try:
+        (os.rmdir if stat.S_ISDIR(os.lstat(file).st_mode) else os.unlink)(file)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def free_bytes(tree: Tree) -> int:
+    room = os.statvfs(tree.root)
+    return room.f_bavail * room.f_frsize

@@ -1,0 +1,124 @@
+"""What comes in over stdin and goes out over stdout: paths, git's lists of files, blobs and their ids.
+
+*Entries* are `git diff-tree -r -z --no-renames --raw --no-abbrev EMPTY_TREE COMMIT` plus a NUL, *blobs* are
+`git cat-file --batch`. Paths are bytes, relative to the app's folder; in JSON, UTF-8 with surrogate escapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from typing import Any, NamedTuple
+
+FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+MIB = 1024 * 1024
+
+
+class ExpectedError(Exception):
+    """What the operator should read, in one line."""
+
+
+class Entry(NamedTuple):
+    """A file as git sees it; a folder or special file has no mode and no blob."""
+
+    mode: str
+    blob: str
+
+
+def raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def shown(path: bytes) -> str:
+    """Make a path fit for one line on a terminal."""
+    letters = path.decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in letters)
+
+
+def say(line: str) -> None:
+    sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def field(stream: BufferedReader) -> bytes:
+    """Read up to the next NUL. Nothing may be concluded from a list that was cut off."""
+    parts = []
+    while True:
+        ahead = stream.peek()
+        if not ahead:
+            raise ExpectedError("the list of files was cut off on its way into the container")
+        end = ahead.find(b"\0")
+        if end >= 0:
+            parts.append(stream.read(end + 1)[:-1])
+            return b"".join(parts)
+        parts.append(stream.read(len(ahead)))
+
+
+def fields(stream: BufferedReader) -> Iterator[bytes]:
+    """Read fields up to the empty one that ends their list."""
+    return iter(lambda: field(stream), b"")
+
+
+def read_entries(stream: BufferedReader) -> dict[bytes, Entry]:
+    entries = {}
+    for header in fields(stream):
+        words = header.decode("ascii", "replace").split(" ")
+        path = field(stream)
+        if len(words) != 5 or {b"", b".", b".."} & set(path.split(b"/")):
+            raise ExpectedError(f"not git's list of files: {shown(header)} {shown(path)}")
+        if words[1] != SUBMODULE:
+            entries[path] = Entry(words[1], words[3])
+    return entries
+
+
+def read_blobs(stream: BufferedReader) -> Iterator[tuple[str, bytes]]:
+    """Read blobs up to the end of the input, each one proven by its id."""
+    for header in iter(stream.readline, b""):
+        words = header.decode("ascii", "replace").split()
+        if len(words) != 3 or words[1] != "blob":
+            raise ExpectedError(f"git did not send a blob but said: {shown(header.strip())}")
+        content = stream.read(int(words[2]))
+        if len(content) != int(words[2]) or stream.read(1) != b"\n":
+            raise ExpectedError("a file was cut off on its way into the container")
+        if blob_id(content, len(words[0])) != words[0]:
+            raise ExpectedError(f"blob {words[0]} was damaged on its way into the container")
+        yield words[0], content
+
+
+def hasher(size: int, digits: int) -> Any:
+    return hashlib.new("sha256" if digits == 64 else "sha1", b"blob %d\0" % size)
+
+
+def blob_id(content: bytes, digits: int) -> str:
+    """Name bytes as git does; `digits` is the length of the repository's ids."""
+    hashed = hasher(len(content), digits)
+    hashed.update(content)
+    return str(hashed.hexdigest())
+
+
+def file_id(file: bytes, digits: int, flags: int = os.O_NOFOLLOW) -> str:
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | flags), "rb") as stream:
+        hashed = hasher(os.fstat(stream.fileno()).st_size, digits)
+        for part in iter(lambda: stream.read(MIB), b""):
+            hashed.update(part)
+    return str(hashed.hexdigest())
+
+
+def digits_of(entries: Iterable[Entry]) -> int:
+    return next((len(entry.blob) for entry in entries), 40)
+
+
+def one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {shown(os.fsencode(error.filename))}" if error.filename else "")
+    return f"{type(error).__name__}: {error}".replace("\n", " ")

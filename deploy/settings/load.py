@@ -1,0 +1,242 @@
+"""Read the settings files for one target, and name everything wrong with them at once."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import reduce
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from deploy.errors import Exit, Failure
+from deploy.settings.model import SECTIONS, Sections, Settings, Target
+from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
+
+# Top-level keys of Invoke and Fabric themselves: legal in their configuration files, and not ours to judge.
+FOREIGN = {
+    "authentication",
+    "connect_kwargs",
+    "debug",
+    "forward_agent",
+    "gateway",
+    "inline_ssh_env",
+    "load_ssh_configs",
+    "port",
+    "run",
+    "runners",
+    "ssh_config_path",
+    "sudo",
+    "tasks",
+    "timeouts",
+    "user",
+}
+
+_Shape = TypeVar("_Shape")
+
+_TARGET_KEYS = ("host", "path", "sudo", "local")
+_DEFAULT_TARGET = "prod"
+
+
+def load(
+    *,
+    project: Path,
+    extra: Path | None = None,
+    target: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read invoke.yaml, the targets of the sandboxes and the `-f` file, each over the one before, for one target.
+
+    `overrides` has the shape of the file's sections and wins over everything.
+    Raises one Failure (USAGE) that names every problem of every file and target.
+    """
+    problems = Problems()
+    extras = [extra.expanduser()] if extra else []
+    paths = [project / "invoke.yaml", *sorted(project.glob(".sandbox/*/target.yaml")), *extras]
+    entries = [read(path, project, FOREIGN, problems) for path in paths]
+    tree = reduce(merge, [entry for entry in entries if entry], given({}, Place("invoke.yaml")))
+    forced = given(overrides or {}, Place("overrides"))
+
+    general = _only(_judged(tree, (*SECTIONS, "targets", "default_target"), problems), SECTIONS)
+    _validate(_SECTIONS_SHAPE, general, problems)
+    _judged(forced, SECTIONS, problems)
+    resolved = {
+        name: _resolve(name, entry, general, forced, problems)
+        for name, entry in _mapping(tree.value.get("targets"), problems).items()
+    }
+    # With invoke.yaml unread, a target that seems to be missing says nothing.
+    name = _select(tree, target, resolved, problems) if entries[0] else ""
+    problems.end()
+
+    settings = resolved[name]
+    assert settings, "a target without problems has settings"
+    _refuse_placeholder(settings.target)
+    return settings
+
+
+def _only(entry: Entry, keys: Iterable[str]) -> Entry:
+    return Entry({key: entry.value[key] for key in keys if key in entry.value}, entry.place)
+
+
+def _judged(entry: Entry, known: Iterable[str], problems: Problems) -> Entry:
+    for key, below in entry.value.items():
+        if key not in known:
+            problems.add(below.place, _unknown(key, known))
+    return entry
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return "unknown key" + (f" · did you mean {close[0]}?" if close else "")
+
+
+def _mapping(entry: Entry | None, problems: Problems) -> dict[str, Entry]:
+    if entry is None:
+        return {}
+    if not isinstance(entry.value, dict):
+        problems.add(entry.place, "must be a mapping of keys to values")
+        return {}
+    return entry.value
+
+
+# From the tree to settings.
+
+
+def _resolve(name: str, entry: Entry, general: Entry, forced: Entry, problems: Problems) -> Settings | None:
+    """Lay a target's own settings over the general ones."""
+    own = Entry(_mapping(entry, problems), entry.place)
+    _judged(own, (*_TARGET_KEYS, *SECTIONS), problems)
+    target = Entry({**_only(own, _TARGET_KEYS).value, "name": Entry(name, entry.place)}, entry.place)
+    _check_reach(name, target, problems)
+    sections = reduce(merge, (general, _only(own, SECTIONS), _only(forced, SECTIONS)))
+    whole = Entry({**sections.value, "target": target}, entry.place)
+    settings = _validate(_SETTINGS_SHAPE, whole, problems)
+    if settings:
+        for loc, what in _conflicts(settings):
+            problems.add(_at(whole, loc.split(".")).place, f"{loc} {what}")
+    return settings
+
+
+def _check_reach(name: str, target: Entry, problems: Problems) -> None:
+    host, local = (key in target.value and target.value[key].value for key in ("host", "local"))
+    if host and local is True:
+        problems.add(target.place, f"has a host and local: true; drop targets.{name}.host or targets.{name}.local")
+    if not host and not local:
+        problems.add(target.place, f"has no host; set targets.{name}.host, or local: true to run on this machine")
+
+
+def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
+    app = PurePosixPath(settings.app.path)
+    if PurePosixPath(settings.app.record).is_relative_to(app):
+        yield "app.record", f"({settings.app.record}) must lie outside of app.path ({app})"
+    for cache in settings.clean.caches:
+        if app.is_relative_to(cache):
+            yield "clean.caches", f"({cache}) would empty app.path ({app})"
+    names = [check.name for check in settings.health.checks]
+    if len(set(names)) < len(names):
+        yield "health.checks", "has two checks of the same name"
+    if settings.restart.check not in names:
+        yield "restart.check", f"({settings.restart.check}) must be one of the health.checks: {', '.join(names)}"
+
+
+def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems) -> _Shape | None:
+    # As JSON: there, strict still takes a mapping for a section and a list for a tuple.
+    try:
+        return shape.validate_json(json.dumps(_bare(entry)))
+    except ValidationError as error:
+        found: dict[Place, list[str]] = {}
+        for detail in error.errors(include_url=False, include_input=False):
+            place, what = _explain(entry, dict(detail))
+            found.setdefault(place, []).append(what)
+        for place, whats in found.items():
+            problems.add(place, " or ".join(dict.fromkeys(whats)))
+        return None
+
+
+def _bare(entry: Entry) -> Any:
+    match entry.value:
+        case dict():
+            return {key: _bare(below) for key, below in entry.value.items()}
+        case list():
+            return [_bare(below) for below in entry.value]
+    return entry.value
+
+
+def _at(entry: Entry, loc: Iterable[str | int]) -> Entry:
+    """Walk to the deepest entry on the way: Pydantic names union members and missing keys too."""
+    for part in loc:
+        match entry.value, part:
+            case dict(below), str() if part in below:
+                entry = below[part]
+            case list(items), int():
+                entry = items[part]
+            case _:
+                return entry
+    return entry
+
+
+_WORDS = {
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+    "mapping_type": "must be a mapping of keys to values",
+    "dataclass_type": "must be a mapping of keys to values",
+    "dataclass_exact_type": "must be a mapping of keys to values",
+}
+
+
+def _explain(tree: Entry, detail: dict[str, Any]) -> tuple[Place, str]:
+    kind, loc = detail["type"], detail["loc"]
+    entry = _at(tree, loc)
+    if kind == "unexpected_keyword_argument":
+        return entry.place, _unknown(str(loc[-1]), _keys(loc[:-1]))
+    if kind == "missing":
+        return entry.place.below(str(loc[-1])), "is missing"
+    if entry.value is None:
+        return entry.place, "has no value"
+    if kind == "value_error":
+        return entry.place, str(detail["ctx"]["error"])
+    if kind == "string_type":
+        return entry.place, "must be text" + (f": {misread(entry.value, entry.written)}" if entry.written else "")
+    return entry.place, _WORDS.get(kind, detail["msg"])
+
+
+def _keys(loc: tuple[str | int, ...]) -> list[str]:
+    """Name the keys that may stand at a place of the schema."""
+    shape: Any = Settings
+    for part in loc:
+        shape = get_type_hints(shape)[part] if isinstance(part, str) else get_args(shape)[0]
+    return [one.name for one in fields(shape)]
+
+
+def _select(tree: Entry, wanted: str | None, known: Iterable[str], problems: Problems) -> str:
+    """Choose the target, and report a default that does not exist even when another is wanted."""
+    there_are = f"there are: {', '.join(sorted(known)) or 'none'}"
+    default = tree.value.get("default_target")
+    name = default.value if default else _DEFAULT_TARGET
+    if not isinstance(name, str):
+        problems.add(default.place, "must be text")
+    elif name not in known and (default or wanted is None):
+        place = default.place if default else Place("invoke.yaml", key="default_target")
+        problems.add(place, f"there is no target {name} · {there_are}")
+    if wanted is not None and wanted not in known:
+        problems.add(Place("--target"), f"there is no target {wanted} · {there_are}")
+    return wanted or name
+
+
+def _refuse_placeholder(target: Target) -> None:
+    host = target.host.rpartition("@")[2].partition(":")[0].lower()
+    if host != "example.com" and not host.endswith(".example.com"):
+        return
+    raise Failure(
+        f"the host of target {target.name} is still the placeholder {target.host}",
+        remedy=f"set targets.{target.name}.host in invoke.yaml, or choose another target with --target",
+        code=Exit.USAGE,
+    )
+
+
+_SECTIONS_SHAPE = TypeAdapter(Sections)
+_SETTINGS_SHAPE = TypeAdapter(Settings)
