@@ -6,7 +6,7 @@ Everything else is imported where it is used, so that listing and help are insta
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from invoke.exceptions import Exit as InvokeExit
 from invoke.tasks import task
 
 if TYPE_CHECKING:
-    from deploy.verbs import Session
+    from deploy.verbs.session import Session
 
 PROJECT = Path(__file__).resolve().parent
 TARGET = "the target of invoke.yaml to work on (default: default_target)"
@@ -79,15 +79,16 @@ def session(c: Context, target: str) -> "Iterator[Session]":
 
     from deploy import host, settings
     from deploy.report import Report
-    from deploy.verbs import Session
+    from deploy.verbs.session import Session
 
     chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None)
-    ask = getpass.getpass if sys.stdin.isatty() else None
-    connected = host.connect(chosen.target, chosen.ssh, ask=ask)
+    # Asked once, also where a lost connection is opened again.
+    ask = cache(getpass.getpass) if sys.stdin.isatty() else None
+    made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask), Report())
     try:
-        yield Session(chosen, connected, Report())
+        yield made
     finally:
-        connected.close()
+        made.close()
 
 
 def runtime_file(c: Context) -> Path | None:
@@ -99,11 +100,11 @@ def runtime_file(c: Context) -> Path | None:
 @verb(target=TARGET, discard=DISCARD, allow_unsuitable=ALLOW)
 def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuitable: bool = False) -> None:
     """Read the host's whole state and report every finding; changes nothing."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        decision = verbs.decide(s, "preflight", (), "remote", Options(discard, allow_unsuitable))
+        decision = update.decide(s, "preflight", (), "remote", Options(discard, allow_unsuitable))
         s.report.findings(decision.findings)
         decision.refuse(shown=True)
 
@@ -111,31 +112,31 @@ def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuita
 @verb(target=TARGET, discard=DISCARD)
 def sync(c: Context, target: str = "", discard: bool = False) -> None:
     """Bring the clone on the host to the remote branch."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.run_step(s, "sync", Options(discard=discard))
+        update.run_step(s, "sync", Options(discard=discard))
 
 
 @verb(target=TARGET, allow_unsuitable=ALLOW)
 def copy(c: Context, target: str = "", allow_unsuitable: bool = False) -> None:
     """Make the app's folder in the container equal to the clone's commit."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable))
+        update.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable))
 
 
 @verb(target=TARGET)
 def clean(c: Context, target: str = "") -> None:
     """Remove bytecode and caches in the container."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.run_step(s, "clean", Options())
+        update.run_step(s, "clean", Options())
 
 
 @verb(
@@ -149,42 +150,43 @@ def migrate(
     c: Context, target: str = "", current: bool = False, history: bool = False, sql: bool = False, stamp: str = ""
 ) -> None:
     """Upgrade the database to the code in the container, stamping it first where it was never stamped."""
-    from deploy import verbs
     from deploy.errors import Exit, Failure
     from deploy.plan import Options
+    from deploy.verbs import migrate as migrations
+    from deploy.verbs import update
 
     if sum((current, history, sql, bool(stamp))) > 1:
         raise Failure("--current, --history, --sql and --stamp exclude each other", code=Exit.USAGE)
     with session(c, target) as s:
         if current:
-            verbs.migrate_current(s)
+            migrations.current(s)
         elif history:
-            verbs.migrate_history(s)
+            migrations.history(s)
         elif sql:
-            verbs.migrate_sql(s)
+            migrations.sql(s)
         elif stamp:
-            verbs.stamp(s, stamp)
+            migrations.stamp(s, stamp)
         else:
-            verbs.run_step(s, "migrate", Options())
+            update.run_step(s, "migrate", Options())
 
 
 @verb(target=TARGET)
 def restart(c: Context, target: str = "") -> None:
     """Restart the service's container and wait until the app answers."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.run_step(s, "restart", Options())
+        update.run_step(s, "restart", Options())
 
 
 @verb(target=TARGET, watch="ask again every 2 s until interrupted", json="print one JSON object")
 def health(c: Context, target: str = "", watch: bool = False, json: bool = False) -> None:
     """Ask every health check and the running revision; exit 0 only when all are healthy."""
-    from deploy import verbs
+    from deploy.verbs import health as checks
 
     with session(c, target) as s:
-        verbs.health_verb(s, watch=watch, as_json=json)
+        checks.ask(s, watch=watch, as_json=json)
 
 
 @verb(
@@ -192,6 +194,7 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
     discard=DISCARD,
     allow_unsuitable=ALLOW,
     dry_run="print the findings and the exact plan, change nothing",
+    keep_schema="leave the database as it is",
     yes="do not ask before acting",
 )
 def hot_update(
@@ -199,24 +202,77 @@ def hot_update(
     target: str = "",
     discard: bool = False,
     allow_unsuitable: bool = False,
+    keep_schema: bool = False,
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
     """Bring production to the remote branch: preflight, sync, copy, clean, migrate, restart, health."""
-    from deploy import verbs
     from deploy.plan import Options
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.hot_update(s, Options(discard, allow_unsuitable), dry_run=dry_run, yes=yes)
+        update.hot_update(s, Options(discard, allow_unsuitable, keep_schema), dry_run=dry_run, yes=yes)
 
 
-@verb(target=TARGET)
-def attach(c: Context, target: str = "") -> None:
+@verb(
+    target=TARGET,
+    confirm="prove the release and confirm it, in place of whoever started the run",
+    undo="have the run undone",
+)
+def attach(c: Context, target: str = "", confirm: bool = False, undo: bool = False) -> None:
     """Follow the run in progress on the host, or tell how the last one ended."""
-    from deploy import verbs
+    from deploy.verbs import update
 
     with session(c, target) as s:
-        verbs.attach(s)
+        update.attach(s, confirm=confirm, undo=undo)
+
+
+@verb(
+    target=TARGET,
+    to="the commit to go back to (default: the last confirmed release before the one that runs)",
+    list="list the confirmed releases; changes nothing",
+    dry_run="print the findings and the exact plan, change nothing",
+    yes="do not ask before acting",
+)
+def rollback(
+    c: Context, target: str = "", to: str = "", list: bool = False, dry_run: bool = False, yes: bool = False
+) -> None:
+    """Bring production back to an earlier release; the database stays as it is."""
+    from deploy.verbs import status as looks
+    from deploy.verbs import update
+
+    with session(c, target) as s:
+        if list:
+            looks.list_releases(s)
+        else:
+            update.rollback(s, to, dry_run=dry_run, yes=yes)
+
+
+@verb(target=TARGET, json="print one JSON object", drift="list only the files that were changed by hand")
+def status_(c: Context, target: str = "", json: bool = False, drift: bool = False) -> None:
+    """Tell what runs, drift, services, migrations, lock and last run."""
+    from deploy.verbs import status as looks
+
+    with session(c, target) as s:
+        looks.status(s, as_json=json, drift=drift)
+
+
+@verb(target=TARGET, json="print a JSON list")
+def history(c: Context, target: str = "", json: bool = False) -> None:
+    """Tell every run: who, what, how it ended."""
+    from deploy.verbs import status as looks
+
+    with session(c, target) as s:
+        looks.history(s, as_json=json)
+
+
+@verb(target=TARGET, yes="do not ask before acting")
+def unlock(c: Context, target: str = "", yes: bool = False) -> None:
+    """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone."""
+    from deploy.verbs import status as looks
+
+    with session(c, target) as s:
+        looks.unlock(s, yes=yes)
 
 
 NAME = "the sandbox's name, and its target's"
@@ -317,5 +373,8 @@ def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
     bench.bench(name, rounds, Path(json) if json else None)
 
 
-namespace = Collection(preflight, sync, copy, clean, migrate, restart, health, hot_update, attach, test, bench)
+namespace = Collection(
+    preflight, sync, copy, clean, migrate, restart, health, hot_update, rollback,
+    attach, status_, history, unlock, test, bench,
+)  # fmt: skip
 namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -11,6 +11,8 @@ class Exit(IntEnum):
     USAGE = 2
     REFUSED = 3
     LOCKED = 4
+    UNDONE = 5
+    UNDONE_ILL = 6
     INTERRUPTED = 130
 
 

@@ -41,7 +41,10 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     unknown = [revision for revision in database.revisions if not chain.knows([revision])]
     if unknown:
         evidence = f"the database is at {', '.join(unknown)}, which this code does not know"
-        return evidence, "deploy the release that has it, or restore the backup that goes with this one"
+        return (
+            evidence,
+            "give --keep-schema to leave the database as it is, or inv restore the backup that goes with it",
+        )
     rule = stamp(settings, database)
     if rule and not chain.knows([rule]):
         return f"the schema shows {rule}, which {directory} does not have", "change migrate.stamp in invoke.yaml"

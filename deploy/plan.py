@@ -15,6 +15,7 @@ class Options:
 
     discard: bool = False
     allow_unsuitable: bool = False
+    keep_schema: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Finding:
 class Step:
     """A part of a run. `script` is complete Bash for the host, `summary` says in a few lines what it will do.
 
-    `timeout` is in seconds; the host ends the step after that.
+    `timeout` is in seconds; the host ends the step after that. `undo`, Bash too, is what the host runs when
+    this or a later step fails; empty where there is nothing to undo. A `harmless` step changes nothing.
     """
 
     name: str
@@ -39,15 +41,21 @@ class Step:
     script: str
     timeout: int
     summary: tuple[str, ...] = ()
+    undo: str = ""
+    harmless: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps towards a revision, in order; none where there is nothing to do."""
+    """The steps towards a revision, in order; none where there is nothing to do.
+
+    `confirm` is in seconds: how long the host waits for a confirmation after the last step; 0: none is needed.
+    """
 
     verb: str
     revision: str
     steps: tuple[Step, ...]
+    confirm: int = 0
 
 
 def refuse(findings: Iterable[Finding], needs: Iterable[str], *, shown: bool = False) -> None:

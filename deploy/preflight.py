@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from deploy import migrations
+from deploy import migrations, releases
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
-from deploy.state import App, State
+from deploy.state import App, Chain, State
 
 FIRST_NAMES = 5
 
@@ -284,8 +284,11 @@ def _database(settings: Settings, state: State, _: Options) -> Iterator[Finding]
     yield Finding("ok", "database", f"{settings.postgres.database} answers, at {at}")
 
 
-def _migrations(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+def _migrations(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     if state.chain is None or state.database.problem:
+        return
+    if options.keep_schema:
+        yield _kept_schema(state, state.chain)
         return
     if problem := migrations.problem(settings, state.database, state.chain):
         yield Finding("refusal", "migrations", *problem)
@@ -295,6 +298,24 @@ def _migrations(settings: Settings, state: State, _: Options) -> Iterator[Findin
     stamped = f"to be stamped {stamp}; " if stamp else ""
     waiting = names(tuple(f"{revision.id} {revision.message}".strip() for revision in pending))
     yield Finding("ok", "migrations", stamped + (f"{len(pending)} pending: {waiting}" if pending else "none pending"))
+
+
+def _kept_schema(state: State, chain: Chain) -> Finding:
+    """Say what it means that the schema is left as it is."""
+    ahead = [revision for revision in state.database.revisions if not chain.knows([revision])]
+    if ahead:
+        known = {revision.id for revision in chain.revisions}
+        newer = [r for r in (state.app.chain.revisions if state.app and state.app.chain else ()) if r.id not in known]
+        told = names(tuple(f"{r.id} {r.message}".strip() for r in newer)) or ", ".join(ahead)
+        evidence = f"this code will run on a newer schema: the database has {told}"
+        return Finding(
+            "warning", "migrations", evidence, "inv backup --list names the dumps that go with older schemas"
+        )
+    waiting = chain.pending(state.database.revisions)
+    if waiting:
+        evidence = f"{len(waiting)} pending, and not run"
+        return Finding("warning", "migrations", evidence, "leave --keep-schema out to run them")
+    return Finding("ok", "migrations", "this code knows the database's revision")
 
 
 def _health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
@@ -364,7 +385,7 @@ def drift(state: State) -> str:
     if app is None:
         return "unknown: the container cannot be looked into"
     if app.record is None:
-        return "unknown: never hot-updated, or the container was recreated since"
+        return _of_the_image(state)
     if not app.record.complete:
         return f"a copy of {app.record.revision[:7]} was not finished (run {app.record.run})"
     if app.drift:
@@ -372,6 +393,15 @@ def drift(state: State) -> str:
     if app.processes and not state.fresh:
         return "the app server is older and runs what was there before"
     return ""
+
+
+def _of_the_image(state: State) -> str:
+    """Say what runs in a container without a record: the code of its image, whatever was deployed since."""
+    image = state.image_revision[:7] or f"the image of {state.image_created[:10]}"
+    deployed = releases.deployed(state)
+    if not deployed:
+        return f"unknown: never hot-updated, the code is that of {image}"
+    return f"the container was recreated since {deployed[:7]} was deployed, the code is that of {image} again"
 
 
 def _release(_: Settings, state: State, __: Options) -> Iterator[Finding]:

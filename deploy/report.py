@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import preflight
+from deploy import preflight, releases
 from deploy.errors import Failure
 from deploy.plan import Finding, Plan
 from deploy.state import State
@@ -82,6 +82,20 @@ class Report:
                 self.line(f"run {run}", "dim")
             case "took-over", fields:
                 self.line(f"took over the lock of run {fields[0]}: {fields[-1]}", "yellow")
+            case "resumed", (run, outcome, *_):
+                self.line(f"run {run} had died and was finished first: {outcome or 'unknown'}", "yellow")
+            case "confirming", (seconds, *_):
+                self.line(f"waiting for the confirmation, up to {seconds} s", "dim")
+            case "confirmed", (who, *_):
+                self.line(f"✓ confirmed by {who}", "green")
+            case "undo", (step, *_):
+                self.line(f"✗ {step}: undoing what was done", "red")
+            case "undo-begin", (step, *_):
+                self._began[step] = event.at
+                self.line(f"◂ undo {step}", "bold")
+            case "undo-end", (step, status, *_):
+                mark, style = ("✓", "green") if status == "0" else ("✗", "red")
+                self.line(f"{mark} undo {step} {event.at - self._began.get(step, event.at):.1f} s", style)
             case "begin", (step, *_):
                 self._began[step] = event.at
                 self.line(f"▸ {step}", "bold")
@@ -111,7 +125,7 @@ class Report:
             "schema": HEALTH_SCHEMA,
             "target": target,
             "healthy": all(check.healthy for check in checks),
-            "revision": self.revision(state) or None,
+            "revision": releases.running(state) or None,
             "drift": preflight.drift(state) or None,
             "checks": [
                 {
@@ -127,18 +141,13 @@ class Report:
         }
         print(json.dumps(answer, ensure_ascii=False, indent=2))  # noqa: T201 - for machines, so nothing may wrap it
 
-    def revision(self, state: State) -> str:
-        """The revision that runs, as far as the container can tell; else nothing."""
-        record = state.app.record if state.app else None
-        return record.revision if record and record.complete else ""
-
     def describe(self, state: State) -> str:
         """Say in one line what state production is in."""
         repository, database = state.repository, state.database
         at = ", ".join(database.revisions) or ("no revision" if not database.problem else "unknown")
         statuses = [f"{name} {probes[-1].status or 'no answer'}" for name, probes in state.probes.items() if probes]
-        running = self.revision(state)[:7] or preflight.drift(state)
-        if self.revision(state) and state.app and state.app.processes and not state.fresh:
+        running = releases.running(state)[:7] or preflight.drift(state)
+        if releases.running(state) and state.app and state.app.processes and not state.fresh:
             running += " (the app server runs what was there before)"
         where = repository.head[:7] or "unknown"
         return (

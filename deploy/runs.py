@@ -4,16 +4,18 @@ The host carries a run out by itself (runner.sh); whoever follows may leave at a
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Protocol
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 from deploy import shell
 
-Variables = Mapping[str, str | int | Sequence[str]]
+Variables = Mapping[str, shell.Variable]
+Choice = Literal["confirm", "undo"]
 
 # After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
 LAST = ("done", "gone", "none")
@@ -34,21 +36,29 @@ class Step(Protocol):
     def script(self) -> str: ...
     @property
     def timeout(self) -> int: ...
+    @property
+    def undo(self) -> str: ...
+    @property
+    def harmless(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Event:
-    """One record of a journal. `at` is in seconds since the epoch, by the host's clock.
+    """One record of a journal. `at` is in seconds since the epoch, by the host's clock; `line` is its line there.
 
-    Kinds and fields: run RUN VERB OPERATOR · refused RUN VERB OPERATOR PID START (the holder's; empty: unknown) ·
-    locked · took-over RUN OPERATOR START REASON · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
-    end STEP STATUS [REASON] · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, failed, changed, locked and
-    abandoned. Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
+    Kinds and fields: run RUN VERB OPERATOR REVISION · refused RUN VERB OPERATOR PID START (the holder's; empty:
+    unknown) · locked · took-over RUN OPERATOR START REASON · resumed RUN OUTCOME (what was taken over is finished) ·
+    resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
+    end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP STATUS [REASON] · undo-begin STEP ·
+    undo-end STEP STATUS · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was changed),
+    undone (and as healthy as before), undone-ill, failed (nothing could be undone), changed and locked.
+    Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
     """
 
     at: float
     kind: str
     fields: tuple[str, ...]
+    line: int = field(default=0, compare=False)
 
 
 def new_run_id(now: datetime, token: str) -> str:
@@ -57,23 +67,41 @@ def new_run_id(now: datetime, token: str) -> str:
 
 
 def files_of(
-    steps: Iterable[Step], about: Mapping[str, str], guard_script: str, guard_expected: str, variables: Variables
+    steps: Iterable[Step],
+    about: Mapping[str, str],
+    guard_script: str,
+    guard_expected: str,
+    variables: Variables,
+    *,
+    confirm: int = 0,
+    patience: int = 0,
+    asides: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Lay out what a run needs on the host, by path in its folder.
 
-    `about` has at least verb and operator; `guard_script` prints name/value records that must equal `guard_expected`;
-    `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length.
+    `about` has at least verb and operator; what `guard_script` prints must equal `guard_expected`, name/value records;
+    `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length. `confirm` is in seconds, 0
+    where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh and prove.sh, where
+    a run can be undone.
     """
     files = {
         "runner.sh": shell.script("redact.sh", "runner.sh", **variables),
         "about": "".join(_record(name, value) for name, value in about.items()),
         "guard.sh": guard_script,
         "guard.expected": guard_expected,
+        "patience": f"{patience}\n",
     }
+    files |= asides
+    if confirm:
+        files["confirm"] = f"{confirm}\n"
     for number, step in enumerate(steps, start=1):
         stem = f"steps/{number:02}-{step.name}"
         files[f"{stem}.sh"] = step.script
         files[f"{stem}.timeout"] = f"{step.timeout}\n"
+        if step.undo:
+            files[f"{stem}.undo.sh"] = step.undo
+        if step.harmless:
+            files[f"{stem}.harmless"] = ""
     return files
 
 
@@ -95,7 +123,15 @@ def start(host: Host, variables: Variables, run_id: str, files: Mapping[str, str
     """Start a run and give its events as they come. Leaving early does not stop the run."""
     script = shell.script("redact.sh", "launch.sh", "follow.sh", **{**variables, "run": run_id, "from": 1})
     with host.stream(script, stdin=payload(files)) as lines:
-        yield _events(lines)
+        yield _events(lines, 1)
+
+
+def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: str) -> tuple[str, str]:
+    """Confirm a run or have it undone; who decides first, decides. Returns the choice that counts, and whose it is."""
+    script = shell.script("decide.sh", **{**variables, "run": run_id, "choice": choice, "who": who})
+    with host.stream(script, stdin=b"") as lines:
+        ((decided, by),) = shell.records("".join(f"{line}\n" for line in lines))
+        return decided, by
 
 
 @contextmanager
@@ -103,18 +139,18 @@ def follow(host: Host, variables: Variables, run_id: str = "", first_line: int =
     """Give a run's events from a line of its journal on; without an id, those of the current run or the last one."""
     script = shell.script("redact.sh", "follow.sh", **{**variables, "run": run_id, "from": first_line})
     with host.stream(script, stdin=b"") as lines:
-        yield _events(lines)
+        yield _events(lines, first_line)
 
 
-def _events(lines: Iterable[str]) -> Iterator[Event]:
+def _events(lines: Iterable[str], first: int) -> Iterator[Event]:
     """Read events until the last; without one in LAST at the end, the connection was lost."""
-    for line in lines:
+    for number, line in enumerate(lines, first):
         for at, *rest in shell.records(f"{line}\n"):
             # A full disk or a crash leaves a line cut or empty.
             if not rest or not at.replace(".", "", 1).isdigit():
                 continue
             kind, *fields = rest
-            yield Event(float(at), kind, tuple(fields))
+            yield Event(float(at), kind, tuple(fields), number)
             if kind in LAST:
                 return
 

@@ -9,6 +9,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+# What a script is told: texts and numbers as themselves, a sequence as an array, True as 1, False as nothing.
+Variable = str | int | Sequence[str]
+
 _ESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
@@ -17,12 +20,12 @@ def sh(*words: str) -> str:
     return shlex.join(words)
 
 
-def assign(**variables: str | int | Sequence[str]) -> str:
-    """Set Bash variables: texts and numbers as themselves, a sequence as an array, True as 1, False as nothing."""
+def assign(**variables: Variable) -> str:
+    """Set Bash variables."""
     return "".join(f"{name}={_value(value)}\n" for name, value in variables.items())
 
 
-def script(*sources: str, **variables: str | int | Sequence[str]) -> str:
+def script(*sources: str, **variables: Variable) -> str:
     """Build a Bash script: the variables, the shared functions, then the named files in order."""
     parts = [source(name) for name in ("common.sh", *sources)]
     return assign(**variables) + "".join(parts)
@@ -40,7 +43,7 @@ def records(text: str) -> Iterator[tuple[str, ...]]:
         yield tuple(re.sub(r"\\.", lambda found: _ESCAPES[found[0]], field) for field in line.split("\t"))
 
 
-def _value(value: str | int | Sequence[str]) -> str:
+def _value(value: Variable) -> str:
     match value:
         case bool():
             return "1" if value else ""

@@ -4,13 +4,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from deploy import inside, shell
 from deploy.errors import Failure
 from deploy.settings import Settings
+from deploy.shell import Variable
 
-TargetIs = Literal["remote", "head", "running"]
+# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else a commit's name.
+TargetIs = str
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Container:
     started: str
     service: str
     folder: str
+    image: str
 
     @property
     def running(self) -> bool:
@@ -82,6 +85,31 @@ class Chain:
 
     def knows(self, revisions: Iterable[str]) -> bool:
         return set(revisions) <= {revision.id for revision in self.revisions}
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that has ended, as the history on the host tells it.
+
+    `ended` and `began` are in seconds since the epoch, by the host's clock; `steps` are name, exit status and seconds;
+    `was` and `revision` are what ran before and what was to run.
+    """
+
+    ended: int
+    id: str
+    verb: str
+    operator: str
+    was: str
+    revision: str
+    began: int
+    outcome: str
+    why: str
+    steps: tuple[tuple[str, int, float], ...]
+
+    @property
+    def released(self) -> bool:
+        """Did it bring a release that was proven and confirmed?"""
+        return self.outcome == "done" and self.verb in ("hot-update", "rollback") and bool(self.revision)
 
 
 @dataclass(frozen=True)
@@ -175,6 +203,11 @@ class State:
     # The run that holds the lock, or that died with it.
     holder: Mapping[str, str]
     lock_held: bool
+    # The runs that have ended, the oldest first.
+    history: tuple[PastRun, ...]
+    # What the app's image says of itself: its revision, if it has a label, and when it was made.
+    image_revision: str
+    image_created: str
     # What the harness compares under the lock, byte for byte.
     guard: str
 
@@ -199,15 +232,12 @@ class State:
 
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
-    """Build the script that reads the state.
-
-    The target is the `remote` branch's head (fetched first), the clone's `head`, or only what is `running` is read.
-    """
+    """Build the script that reads the state."""
     sources = ("redact.sh", "containers.sh", "worktree.sh", "guard.sh", "read.sh")
     return shell.script(*sources, **variables(settings), target_is=target, want_logs=logs)
 
 
-def variables(settings: Settings) -> dict[str, str | int | tuple[str, ...]]:
+def variables(settings: Settings) -> dict[str, Variable]:
     """Name the settings as the scripts on the host know them."""
     app, postgres = settings.app, settings.postgres
     return {
@@ -316,10 +346,21 @@ def parse(answer: str) -> State:
         logs=tuple(_pairs(rows["log"])),
         holder=dict(_pairs(rows["holder"])),
         lock_held=bool(rows["lock_held"]),
+        history=tuple(past_run(row) for row in rows["history"]),
+        image_revision=one("image"),
+        image_created=one("image", 1),
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
     )
+
+
+def past_run(row: tuple[str, ...]) -> PastRun:
+    """Read a record of the history."""
+    ended, run, verb, operator, was, revision, began, outcome, why, steps = row
+    times = (step.split() for step in steps.split(",") if step)
+    told = tuple((name, int(status), float(seconds)) for name, status, seconds in times)
+    return PastRun(int(ended), run, verb, operator, was, revision, int(began), outcome, why, told)
 
 
 def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:
@@ -359,8 +400,8 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, identity, status, restarts, started, service, folder = row
-    return Container(identity, status, int(restarts), started, service, folder)
+    _, identity, status, restarts, started, service, folder, image = row
+    return Container(identity, status, int(restarts), started, service, folder, image)
 
 
 def _app(answer: Mapping[str, Any]) -> App:

@@ -64,7 +64,7 @@ STATE = State(
     env_empty=(),
     repository=REPOSITORY,
     containers={
-        role: Container(f"{role}-id", "running", 0, "2026-01-01T00:00:00Z", service, "/opt/whalefall")
+        role: Container(f"{role}-id", "running", 0, "2026-01-01T00:00:00Z", service, "/opt/whalefall", "sha256:image")
         for role, service in (("app", "whalefall"), ("postgres", "postgres"), ("redis", "redis"))
     },
     app=APP,
@@ -82,6 +82,9 @@ STATE = State(
     logs=(),
     holder={},
     lock_held=False,
+    history=(),
+    image_revision="",
+    image_created="2026-01-01T00:00:00Z",
     guard="",
 )
 

@@ -26,6 +26,8 @@ class Step:
     name: str
     script: str
     timeout: int
+    undo: str = ""
+    harmless: bool = False
 
 
 class Journal:
@@ -60,6 +62,7 @@ def test_the_steps_are_laid_out_in_order_with_their_timeouts() -> None:
         "about": "verb\thot-update\n",
         "guard.sh": "guard\n",
         "guard.expected": "HEAD\tabc\n",
+        "patience": "0\n",
         "steps/01-sync.sh": "git fetch\n",
         "steps/01-sync.timeout": "60\n",
         "steps/02-copy.sh": "true\n",

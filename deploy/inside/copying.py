@@ -1,12 +1,11 @@
 """Make the app's folder equal to a commit.
 
-`scan` works out what to do, `save` keeps what git does not know, `apply` does it.
+`scan` works out what to do, `save` keeps what git does not know, `stage` builds the new files, `apply` moves them in.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tarfile
@@ -15,24 +14,12 @@ from collections.abc import Container
 from io import BufferedReader
 from typing import Any
 
+from deploy.inside.before import keep
 from deploy.inside.look import followed_id
-from deploy.inside.record import Record, boot_id, read_record, uptime, write_json
-from deploy.inside.tree import PERMISSIONS, TEMPORARY, Tree, free_bytes, remove
-from deploy.inside.wire import (
-    FILE,
-    MIB,
-    Entry,
-    ExpectedError,
-    counted,
-    digits_of,
-    fields,
-    raw,
-    read_blobs,
-    read_entries,
-    say,
-    shown,
-    text,
-)
+from deploy.inside.record import Record, boot_id, read_record, read_work, remove_json, uptime, write_json
+from deploy.inside.staging import discard, require
+from deploy.inside.tree import PERMISSIONS, Tree, remove
+from deploy.inside.wire import FILE, MIB, ExpectedError, counted, digits_of, fields, raw, read_entries, say, shown, text
 
 
 def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -83,27 +70,24 @@ def save(settings: dict[str, Any], stream: BufferedReader) -> None:
 
 
 def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Make the app's folder equal to the scanned commit; only a complete copy leaves a complete record."""
+    """Make the app's folder equal to the scanned and staged commit; only a complete copy leaves a complete record."""
     tree, work, entries = read_work(settings)
-    owner = tree.owner()
-    free = free_bytes(tree)
-    needed = settings["need_bytes"] + settings["min_free_mib"] * MIB
-    if free < needed:
-        raise ExpectedError(f"needs {-(-needed // MIB)} MiB in {settings['app']}, {free // MIB} MiB free")
+    staged, owner = require(settings, work["revision"]), tree.owner()
     record, _ = read_record(settings)
+    keep(settings, tree, work, record)
     folder = raw(settings["record"])
     facts = {"revision": work["revision"], "run": settings["run"], "boot_id": boot_id()}
     # A killed copy may have written files of this commit too: the next one has to know all of these.
     paths = sorted(map(text, (record.paths if record else frozenset()).union(entries)))
     write_json(folder, b"record.json", {**facts, "complete": False, "at": int(time.time()), "paths": paths})
 
-    for _, files in tree.walk():
-        for path in files:
-            if os.path.basename(path).startswith(TEMPORARY) and path not in entries:
-                remove(tree.at(path))
+    tree.remove_temporaries(entries)
     for path in map(raw, work["clear"]):
         remove(tree.at(path))
-    size = write_blobs(tree, entries, [raw(path) for path in work["write"]], stream, owner)
+    size = 0
+    for path in map(raw, work["write"]):
+        size += os.lstat(staged.at(path)).st_size
+        tree.take(staged, path, entries[path].mode, owner)
     removed = [path for path in map(raw, work["remove"]) if tree.status(path) and remove(tree.at(path))]
     for path in removed:
         tree.prune(path, entries)
@@ -117,7 +101,8 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     manifest = {text(path): entry for path, entry in entries.items()}
     done = {"complete": True, "uptime": uptime(), "at": int(time.time()), "overridden": settings["overridden"]}
     write_json(folder, b"record.json", {**facts, **done, "manifest": manifest, "derived": derived})
-    remove(os.path.join(folder, b"work.json"))
+    remove_json(settings, b"work.json")
+    discard(settings)
 
     cleared = len(set(work["clear"]) & set(work["had"]))
     amount = f"{-(-size // 1024)} KiB" if size < MIB else f"{size / MIB:.1f} MiB"
@@ -127,23 +112,6 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         say(f"saved: {shown(raw(path))} (git does not know its content)")
     for line in lines:
         say(line)
-
-
-def write_blobs(
-    tree: Tree, entries: dict[bytes, Entry], paths: list[bytes], stream: BufferedReader, owner: tuple[int, int]
-) -> int:
-    """Write each blob to its places as it arrives, and count the bytes written."""
-    places: dict[str, list[bytes]] = {}
-    for path in paths:
-        places.setdefault(entries[path].blob, []).append(path)
-    size = 0
-    for blob, content in read_blobs(stream):
-        for path in places.pop(blob, []):
-            tree.write(path, entries[path].mode, content, owner)
-            size += len(content)
-    if places:
-        raise ExpectedError(f"the host did not send {shown(next(iter(places.values()))[0])}")
-    return size
 
 
 def derive(
@@ -169,16 +137,3 @@ def derive(
             tree.write(path, FILE, stream.read(), owner)
         lines.append(f"{'refreshed' if before else 'made'}: {shown(path)} from {shown(source)}")
     return made, lines
-
-
-def read_work(settings: dict[str, Any]) -> tuple[Tree, dict[str, Any], dict[bytes, Entry]]:
-    """Read what scan worked out: the app's folder, the work, and the entries of the commit."""
-    try:
-        with open(os.path.join(raw(settings["record"]), b"work.json"), "rb") as stream:
-            work: dict[str, Any] = json.load(stream)
-    except FileNotFoundError:
-        raise ExpectedError("nothing was scanned before") from None
-    if work["revision"] != settings["revision"]:
-        raise ExpectedError(f"scanned was {work['revision']}, not {settings['revision']}")
-    entries = {raw(path): Entry(*entry) for path, entry in work["entries"].items()}
-    return Tree(settings, digits_of(entries.values())), work, entries

@@ -94,6 +94,13 @@ def processes(server: bytes) -> list[dict[str, Any]]:
     return found
 
 
+def fresh(record: Record, found: list[dict[str, Any]]) -> bool:
+    """Tell whether every process of the app server is younger than the last copy."""
+    if record.facts["boot_id"] != boot_id():
+        return bool(found)
+    return bool(found) and all(process["started"] > record.facts["uptime"] for process in found)
+
+
 def serves(argv: list[bytes], server: bytes) -> bool:
     """Tell a server by its own name, or by the script's that an interpreter runs (a pager on its log is none)."""
     # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.

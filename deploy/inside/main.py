@@ -10,18 +10,37 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, cast
 
+from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
 from deploy.inside.look import inspect
+from deploy.inside.proving import prove, settle
+from deploy.inside.staging import discard, stage
 from deploy.inside.wire import ExpectedError, one_line
 
-COMMANDS = {"inspect": inspect, "scan": scan, "save": save, "apply": apply, "clean": clean}
+COMMANDS = {
+    "inspect": inspect,
+    "scan": scan,
+    "stage": stage,
+    "save": save,
+    "apply": apply,
+    "undo": undo,
+    "discard": discard,
+    "settle": settle,
+    "prove": prove,
+    "clean": clean,
+}
+
+# These change nothing in the app's folder, and may run while another command does.
+BESIDE = ("inspect", "prove", "settle")
 
 
 @contextlib.contextmanager
 def alone(settings: dict[str, Any]) -> Iterator[None]:
     """Keep out a copy whose host was lost and that still runs: it could write its record over a newer one."""
-    os.makedirs(settings["record"], mode=0o700, exist_ok=True)
+    os.makedirs(settings["record"], mode=0o711, exist_ok=True)
+    # The app's user runs new code from a tree in there.
+    os.chmod(settings["record"], 0o711)
     descriptor = os.open(settings["record"], os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,7 +55,7 @@ def alone(settings: dict[str, Any]) -> Iterator[None]:
 def main(command: str, settings: dict[str, Any]) -> None:
     os.umask(0o022)
     try:
-        with contextlib.nullcontext() if command == "inspect" else alone(settings):
+        with contextlib.nullcontext() if command in BESIDE else alone(settings):
             COMMANDS[command](settings, cast("BufferedReader", sys.stdin.buffer))
         sys.stdout.flush()
     except (ExpectedError, OSError) as error:

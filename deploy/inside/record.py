@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any, NamedTuple
 
-from deploy.inside.wire import Entry, one_line, raw
+from deploy.inside.tree import Tree
+from deploy.inside.wire import Entry, ExpectedError, digits_of, one_line, raw
 
 
 class Record(NamedTuple):
@@ -50,6 +52,32 @@ def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
         return None, None
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         return None, f"the record in {settings['record']} cannot be read: {one_line(error)}"
+
+
+def read_json(settings: dict[str, Any], name: bytes) -> dict[str, Any] | None:
+    """Read a file of ours in the record's folder; None where there is none."""
+    try:
+        with open(os.path.join(raw(settings["record"]), name), "rb") as stream:
+            content: dict[str, Any] = json.load(stream)
+            return content
+    except FileNotFoundError:
+        return None
+
+
+def remove_json(settings: dict[str, Any], name: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(raw(settings["record"]), name))
+
+
+def read_work(settings: dict[str, Any]) -> tuple[Tree, dict[str, Any], dict[bytes, Entry]]:
+    """Read what scan worked out: the app's folder, the work, and the entries of the commit."""
+    work = read_json(settings, b"work.json")
+    if work is None:
+        raise ExpectedError("nothing was scanned before")
+    if work["revision"] != settings["revision"]:
+        raise ExpectedError(f"scanned was {work['revision']}, not {settings['revision']}")
+    entries = {raw(path): Entry(*entry) for path, entry in work["entries"].items()}
+    return Tree(settings, digits_of(entries.values())), work, entries
 
 
 def first_line(file: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
@@ -144,13 +146,8 @@ class Tree:
 
     def write(self, path: bytes, mode: str, content: bytes, owner: tuple[int, int]) -> None:
         """Put a file in its place in one instant, with its mode and owner."""
-        if self.blocker(path):
-            raise ExpectedError(f"{shown(path)} cannot be written: its folder became something else meanwhile")
-        for parent in parents(path):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(self.at(parent), 0o755)
-                os.lchown(self.at(parent), *owner)
-        temporary = os.path.join(os.path.dirname(self.at(path)), TEMPORARY + secrets.token_hex(8).encode())
+        self.make_way(path, owner)
+        temporary = self.temporary(path)
         try:
             if mode == LINK:
                 os.symlink(content, temporary)
@@ -164,6 +161,36 @@ class Tree:
         except OSError:
             remove(temporary)
             raise
+
+    def take(self, other: Tree, path: bytes, mode: str, owner: tuple[int, int]) -> None:
+        """Move a file in from another tree in one instant; it is there with its mode and owner."""
+        self.make_way(path, owner)
+        try:
+            os.replace(other.at(path), self.at(path))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self.write(path, mode, content(other.at(path), mode), owner)
+
+    def make_way(self, path: bytes, owner: tuple[int, int]) -> None:
+        """Make the folders above a path."""
+        if self.blocker(path):
+            raise ExpectedError(f"{shown(path)} cannot be written: its folder became something else meanwhile")
+        for parent in parents(path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.at(parent), 0o755)
+                os.lchown(self.at(parent), *owner)
+
+    def temporary(self, path: bytes) -> bytes:
+        """Name a file beside a path, to be renamed to it."""
+        return os.path.join(os.path.dirname(self.at(path)), TEMPORARY + secrets.token_hex(8).encode())
+
+    def remove_temporaries(self, tracked: Container[bytes]) -> None:
+        """Remove what a killed copy left half written."""
+        for _, files in self.walk():
+            for path in files:
+                if os.path.basename(path).startswith(TEMPORARY) and path not in tracked:
+                    remove(self.at(path))
 
     def prune(self, path: bytes, tracked: Container[bytes]) -> None:
         """Remove the folders above a removed file that hold nothing more, or only bytecode of what is gone."""
@@ -187,6 +214,23 @@ class Tree:
             os.rmdir(cache)
             return 1, files
         return 0, files
+
+
+def clone(file: bytes, copy: bytes) -> None:
+    """Copy a file or a symlink with its mode, owner and times."""
+    status = os.lstat(file)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        raise ExpectedError(f"{shown(file)} is neither a file nor a symlink")
+    shutil.copy2(file, copy, follow_symlinks=False)
+    os.lchown(copy, status.st_uid, status.st_gid)
+
+
+def content(file: bytes, mode: str) -> bytes:
+    """Read a file, or where a symlink leads."""
+    if mode == LINK:
+        return os.readlink(file)
+    with open(file, "rb") as stream:
+        return stream.read()
 
 
 def remove(file: bytes) -> bool:

@@ -5,7 +5,8 @@
 # inside COMMAND SETTINGS: run a command of deploy/inside in the app container as root; stdin is the command's input.
 inside() {
   { printf '%s' "$inside_program"; cat; } |
-    timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 "$container" "$python" -I -c "$inside_loader" "${#inside_program}" "$@"
+    timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 -e "HOT_UPDATE_RUN=${run-}" "$container" \
+      "$python" -I -c "$inside_loader" "${#inside_program}" "$@"
 }
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.

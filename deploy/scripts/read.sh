@@ -1,6 +1,6 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at), want_logs.
+# running: nothing, only what runs is looked at; else a commit's name), want_logs.
 
 # problem COMMAND...: run it quietly; its last error line is the answer, nothing when it succeeded.
 problem() {
@@ -55,6 +55,8 @@ read_repository() {
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
     head) target=$head ;;
+    running) ;;
+    *) target=$(git_ rev-parse -q --verify "$target_is^{commit}") ;;
   esac
   read_branches
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
@@ -98,7 +100,7 @@ read_container() {
   local tab='{{"\t"}}' format
   format="{{.Id}}$tab{{.State.Status}}$tab{{.RestartCount}}$tab{{.State.StartedAt}}"
   format+="$tab{{index .Config.Labels \"com.docker.compose.service\"}}"
-  format+="$tab{{index .Config.Labels \"com.docker.compose.project.working_dir\"}}"
+  format+="$tab{{index .Config.Labels \"com.docker.compose.project.working_dir\"}}$tab{{.Image}}"
   local answer
   answer=$(docker inspect --type container --format "$format" "$2" 2>/dev/null) || return 0
   printf 'container\t%s\t%s\n' "$1" "$answer"
@@ -177,23 +179,52 @@ read_lock() {
   ! grep -q ":$(stat -c %i "$folder/lock") " /proc/locks || record lock_held
 }
 
-read_state() {
-  read_host
-  read_repository
+# What the image that a container was made from says of itself: its revision by label, else nothing, and its date.
+read_image() {
+  local tab='{{"\t"}}' answer
+  answer=$(docker inspect --type image --format \
+    "{{with .Config.Labels}}{{index . \"org.opencontainers.image.revision\"}}{{end}}$tab{{.Created}}" \
+    "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)" 2>/dev/null) || return 0
+  printf 'image\t%s\n' "$answer"
+}
+
+read_history() {
+  local folder
+  folder=$(state_folder) && [ -r "$folder/history" ] || return 0
+  tail -n 500 "$folder/history" | sed 's/^/history\t/'
+}
+
+read_services() {
   if command -v docker >/dev/null; then
     read_container app "$container"
     read_container postgres "$postgres_container"
     read_container redis "$redis_container"
-    read_app
+    read_image
     read_database
   fi
-  command -v curl >/dev/null && read_health
+  ! command -v curl >/dev/null || read_health
   [ -z "$want_logs" ] || read_logs
-  read_lock
 }
 
+# What does not wait for the repository is read beside it.
+read_state() {
+  read_services >"$beside/services" &
+  read_host
+  read_repository
+  ! command -v docker >/dev/null || read_app
+  read_lock
+  read_history
+  wait
+  cat "$beside/services"
+}
+
+beside=$(mktemp -d)
+trap 'rm -rf "$beside"' EXIT
+# First of all: what changes while the rest is read then differs from it under the lock.
+guard >"$beside/guard" 2>/dev/null &
 # What holds no secret by its nature goes past the filter, which withholds everything where the env file is unreadable.
 read_env 2>/dev/null
 read_state 2>/dev/null | redact
-guard 2>/dev/null | sed 's/^/guard\t/'
+wait
+sed 's/^/guard\t/' "$beside/guard"
 record end

@@ -1,16 +1,25 @@
-# The harness: carries a run out on the host, on its own, and journals each event. launch.sh starts it.
-# Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected,
-# steps/NN-NAME.sh with steps/NN-NAME.timeout (seconds), and the journal. Steps run in this folder.
+# The harness: carries a run out on the host, on its own, journals each event, and undoes what it did when a step fails.
+# launch.sh starts it; with the word `resume` it finishes the run of a harness that died.
+# Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
+# journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh where it can be undone and .harmless where it
+# changes nothing; settle.sh ends what a failed step left elsewhere, prove.sh proves the `new` or the `old` release,
+# and confirm (seconds) is there where somebody has to confirm the end. Steps run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}
 state=../..
 guard_timeout=120
+settle_timeout=120
+prove_timeout=300
 longest_line=4000
 journal_lost=74
 stopped=
 stage=lock
 process=
+begun=()
+borrowed=
+# The exit status of a step that refused before it changed anything.
+refused=3
 
 # event KIND FIELD...: append to the journal. Fails when that is impossible, and nobody may then go on.
 event() {
@@ -33,7 +42,7 @@ fields() {
 # The steps inherit descriptor 9 on purpose: the lock is free exactly when no process of the run is left on the host,
 # so that a new run can't start beside an orphaned step.
 take_lock() {
-  exec 9<>"$state/lock" && flock -n 9
+  exec 9<>"$state/lock" && flock -w "$(<patience)" 9
 }
 
 # Who lost must leave lock and holder alone.
@@ -61,7 +70,9 @@ take_over() {
   if [ ! -e "$old" ] || grep -qE $'^[0-9.]+\tdone\t' "$old"; then return 0; fi
   # It may have died in the middle of a line.
   [ -z "$(tail -c 1 "$old")" ] || echo >>"$old"
-  record "$(date +%s.%3N)" 'done' abandoned >>"$old"
+  (cd "${old%/*}" && exec bash runner.sh resume "$run" </dev/null >>errors 2>&1 8>&-)
+  grep -qE $'^[0-9.]+\tdone\t' "$old" || record "$(date +%s.%3N)" 'done' abandoned >>"$old"
+  event resumed "${holder[run]}" "$(sed -nE $'s/^[0-9.]+\tdone\t([a-z]+).*/\\1/p' "$old" | tail -n 1)"
 }
 
 hold() {
@@ -76,17 +87,94 @@ hold() {
 # finish OUTCOME [STEP STATUS REASON]: nothing of the run is left by now. Who sees `done` may start the next run at
 # once, so the lock is free before; and it is freed by hand, because a process that a step left may still inherit it.
 finish() {
-  rm -f reserve "$state/holder"
-  flock -u 9
+  rm -f reserve
+  remember "$@"
+  # Who resumes another's run does so under its own lock.
+  if [ -z "$borrowed" ]; then
+    rm -f "$state/holder"
+    flock -u 9
+  fi
   event 'done' "$@" || { echo >>journal; event 'done' "$@"; }
   exit
+}
+
+# remember OUTCOME [STEP STATUS REASON]: a record in the history: when, run, verb, operator, the revision before and the
+# new one, when it began, outcome, why, and the steps, each with its status and seconds.
+remember() {
+  local steps
+  steps=$(awk -F '\t' '$2 == "begin" {at[$3] = $1} $2 == "end" {printf "%s%s %s %.1f", sep, $3, $4, $1 - at[$3]; sep = ","}' journal)
+  record "$(date +%s)" "$run" "${about[verb]-}" "${about[operator]-}" "${about[was]-}" "${about[revision]-}" \
+    "${started:-0}" "$1" "${*:2}" "$steps" >>"$state/history"
+  [ "$EUID" != 0 ] || chown --reference="$path" "$state/history"
 }
 
 # The journal can't be written, so nothing more is done. The reserve gives a full disk room for the last words.
 give_up() {
   rm -f reserve
   echo >>journal
-  finish failed "$stage" "$journal_lost" 'the journal could not be written'
+  go_back "$stage" "$journal_lost" 'the journal could not be written'
+}
+
+# What was decided of this run, and by whom: to confirm or to undo it. The first word counts, so it is one link(2).
+choice() { cut -f 1 decision 2>/dev/null; }
+decide() { # CHOICE WHO
+  record "$1" "$2" >"decision.$$"
+  ln "decision.$$" decision 2>/dev/null
+  rm -f "decision.$$"
+}
+
+# go_back STEP STATUS [REASON]: undo what was done, the last step first, and end the run.
+go_back() {
+  local number script changed= undoable=() broken=
+  trap '' TERM
+  stopped=
+  for ((number = ${#begun[@]} - 1; number >= 0; number--)); do
+    script=${begun[number]%.sh}
+    [ -e "$script.harmless" ] || changed=1
+    [ ! -e "$script.undo.sh" ] || undoable+=("$script")
+  done
+  [ -n "$changed" ] || finish refused "$@"
+  [ ${#undoable[@]} != 0 ] || finish failed "$@"
+  event undo "$@"
+  aside settle "$settle_timeout" settle.sh || broken=1
+  for script in "${undoable[@]}"; do
+    stage=${script#steps/*-}
+    event undo-begin "$stage"
+    carry_out "$stage" "$(<"$script.timeout")" bash -euo pipefail "$script.undo.sh"
+    event undo-end "$stage" "$status"
+    [ "$status" = 0 ] || broken=1
+  done
+  aside prove "$prove_timeout" prove.sh old || broken=1
+  finish "undone${broken:+-ill}" "$@"
+}
+
+# aside NAME SECONDS SCRIPT ARGUMENT...: a script of the run that is no step, where there is one.
+aside() {
+  [ -e "$3" ] || return 0
+  carry_out "$1" "$2" bash -euo pipefail "${@:3}"
+  return "$status"
+}
+
+# Whoever follows proves the release and confirms it. When nobody does in time, the host proves it by itself.
+await_confirmation() {
+  [ -e confirm ] || return 0
+  local end=$((SECONDS + $(<confirm)))
+  stage=confirm
+  event confirming "$(<confirm)" || give_up
+  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do sleep 0.2; done
+  settle_choice
+}
+
+settle_choice() {
+  if [ -z "$(choice)" ]; then
+    if aside prove "$prove_timeout" prove.sh new && [ "${about[unattended]-keep}" = keep ]; then
+      decide confirm 'the host'
+    else
+      decide undo 'the host'
+    fi
+  fi
+  [ "$(choice)" = confirm ] || go_back confirm 0 "$(cut -f 2 decision)"
+  event confirmed "$(cut -f 2 decision)"
 }
 
 # journal_lines STEP: stdin as `line` events. Where that is impossible the step is stopped, not left unwatched.
@@ -134,7 +222,7 @@ check_guard() {
   local name changed=
   stage=guard
   carry_out guard "$guard_timeout" bash -c 'exec bash -euo pipefail guard.sh >guard.found'
-  [ "$status" = 0 ] || finish failed guard "$status"
+  [ "$status" = 0 ] || go_back guard "$status"
   fields guard.expected expected
   fields guard.found found
   while IFS= read -r name; do
@@ -146,18 +234,39 @@ check_guard() {
 }
 
 carry_out_step() { # SCRIPT
-  local limit begun=$SECONDS late=()
+  local limit since=$SECONDS late=()
   limit=$(<"${1%.sh}.timeout")
   stage=${1#steps/*-}
   stage=${stage%.sh}
-  [ -z "$stopped" ] || finish failed "$stage" 143
+  [ -z "$stopped" ] || go_back "$stage" 143
+  [ "$(choice)" != undo ] || go_back "$stage" 143 "$(cut -f 2 decision)"
   event begin "$stage" || give_up
+  begun+=("$1")
   carry_out "$stage" "$limit" bash -euo pipefail "$1"
   case $status in
-    124 | 137) [ $((SECONDS - begun)) -lt "$limit" ] || late=("timed out after $limit s") ;;
+    124 | 137) [ $((SECONDS - since)) -lt "$limit" ] || late=("timed out after $limit s") ;;
   esac
   event end "$stage" "$status" ${late[@]+"${late[@]}"} || give_up
-  [ "$status" = 0 ] || finish failed "$stage" "$status"
+  [ "$status" != "$refused" ] || unset 'begun[-1]'
+  [ "$status" = 0 ] || go_back "$stage" "$status" ${late[@]+"${late[@]}"}
+}
+
+# Finish what a harness that died had begun: undo it, or, where only the confirmation was missing, decide.
+resume() {
+  local name script
+  borrowed=1
+  while read -r name; do
+    for script in steps/[0-9]*-"$name".sh; do
+      [ ! -e "$script" ] || begun+=("$script")
+    done
+  done < <(sed -nE $'s/^[0-9.]+\tbegin\t//p' journal)
+  event resume "$1"
+  if grep -qE $'^[0-9.]+\tconfirming\t' journal && ! grep -qE $'^[0-9.]+\tundo\t' journal; then
+    settle_choice
+    finish 'done'
+  fi
+  [ ${#begun[@]} = 0 ] || stage=${begun[-1]#steps/*-}
+  go_back "${stage%.sh}" 137 'its harness died'
 }
 
 main() {
@@ -166,16 +275,22 @@ main() {
   trap 'stopped=1; [ -z "$process" ] || kill -TERM "$process" 2>/dev/null' TERM
   shopt -s nullglob
   boot=$(</proc/sys/kernel/random/boot_id)
+  started=$(date +%s)
   fields about about
-  event run "$run" "${about[verb]-}" "${about[operator]-}" || exit
+  [ "${1-}" != resume ] || resume "$2"
+  event run "$run" "${about[verb]-}" "${about[operator]-}" "${about[revision]-}" || exit
   take_lock || refuse
   event locked || give_up
   take_over || give_up
   hold || give_up
   head -c 65536 /dev/zero >reserve || give_up
   check_guard
-  for script in steps/*.sh; do carry_out_step "$script"; done
+  for script in steps/*.sh; do
+    case $script in *.undo.sh) ;; *) carry_out_step "$script" ;; esac
+  done
+  [ "$(choice)" != undo ] || go_back confirm 143 "$(cut -f 2 decision)"
+  await_confirmation
   finish 'done'
 }
 
-main
+main "$@"

@@ -136,6 +136,11 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
     names = [check.name for check in settings.health.checks]
     if len(set(names)) < len(names):
         yield "health.checks", "has two checks of the same name"
+    if settings.health.timeout >= settings.confirm.timeout:
+        yield (
+            "confirm.timeout",
+            f"({settings.confirm.timeout}) must be longer than health.timeout ({settings.health.timeout})",
+        )
     if settings.restart.check not in names:
         yield "restart.check", f"({settings.restart.check}) must be one of the health.checks: {', '.join(names)}"
 

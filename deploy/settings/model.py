@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sized
 from dataclasses import field, fields
 from pathlib import PurePosixPath
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
@@ -273,6 +273,24 @@ class StampRule:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Proof:
+    """How new code is proven to boot, beside the running release; in seconds, and with paths relative to app.path."""
+
+    command: Name = "/app/.venv/bin/gunicorn --check-config --config gunicorn.conf.py wsgi:application"
+    environment: Mapping[Variable, Text] = field(default_factory=lambda: {"ENABLE_SCHEDULER": "false"})
+    scratch: tuple[RelativePath, ...] = ("userdata",)
+    timeout: Positive = 120
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Confirm:
+    """How long the host waits for the confirmation of an update, in seconds, and what it does without one."""
+
+    timeout: Positive = 120
+    unattended: Literal["keep", "undo"] = "keep"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Migrate:
     """Where the migrations lie, how long one may take in seconds, and what to stamp an unstamped database with."""
 
@@ -349,9 +367,11 @@ class Sections:
     preflight: Preflight = field(default_factory=Preflight)
     copy: Copy = field(default_factory=Copy)
     clean: Clean = field(default_factory=Clean)
+    proof: Proof = field(default_factory=Proof)
     migrate: Migrate = field(default_factory=Migrate)
     restart: Restart = field(default_factory=Restart)
     health: Health = field(default_factory=Health)
+    confirm: Confirm = field(default_factory=Confirm)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -1,16 +1,18 @@
 """The verbs that change something, one module each, and how they make up a plan.
 
 A step module says what it NEEDS of the preflight, which TARGET it reads, when there is a `reason` to run it
-(none: nothing to do), and what its `step` is.
+(none: nothing to do), and what its `step` is, `proven` where a proof of the new code goes before it.
 """
 
+import json
 from types import MappingProxyType
 from typing import Protocol
 
+from deploy import shell
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
-from deploy.state import State, TargetIs
-from deploy.steps import clean, copy, migrate, restart, sync
+from deploy.state import State, TargetIs, inside_settings, variables
+from deploy.steps import clean, copy, migrate, proof, restart, sync
 
 
 class StepModule(Protocol):
@@ -18,26 +20,51 @@ class StepModule(Protocol):
     TARGET: TargetIs
 
     def reason(self, settings: Settings, state: State, options: Options) -> str: ...
-    def step(self, settings: Settings, state: State, options: Options, run: str) -> Step: ...
+    def step(self, settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step: ...
 
 
-HOT_UPDATE = ("sync", "copy", "clean", "migrate", "restart")
+# Migrations come before the copy: workers recycle by themselves, and would import new code before its schema is there.
+HOT_UPDATE = ("proof", "sync", "migrate", "copy", "clean", "restart")
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
-    {"sync": sync, "copy": copy, "clean": clean, "migrate": migrate, "restart": restart}
+    {"proof": proof, "sync": sync, "migrate": migrate, "copy": copy, "clean": clean, "restart": restart}
 )
+ROLLBACK = ("proof", "sync", "copy", "clean", "restart")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("clean", "restart")
 
 
 def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, options: Options, run: str) -> Plan:
-    """Decide which of the named steps have to run, and why."""
+    """Decide which of the named steps have to run, and why. What is proven first is confirmed in the end."""
     steps: list[Step] = []
+    proven = "proof" in names
     for name in names:
         module = STEPS[name]
         reason = module.reason(settings, state, options) or ("asked for" if verb in UNCONDITIONAL else "")
         if reason:
-            steps.append(module.step(settings, state, options, run))
-    return Plan(verb=verb, revision=state.repository.target, steps=tuple(steps))
+            steps.append(module.step(settings, state, options, run, proven))
+    confirm = settings.confirm.timeout if proven and steps else 0
+    return Plan(verb, state.repository.target, tuple(steps), confirm)
+
+
+def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, str]:
+    """What the host needs to undo a plan and to prove releases by itself, by the names of runner.sh."""
+    shared = variables(settings)
+    checks = {check.name: dict(check.expect) for check in settings.health.checks}
+    told = inside_settings(settings) | {"run": run, "expect": checks}
+    record = state.app.record if state.app and state.fresh else None
+    old = record.revision if record and record.complete else ""
+    prove = shell.script(
+        "containers.sh",
+        "prove.sh",
+        **shared,
+        run=run,
+        prove_settings=json.dumps(told | {"revision": plan.revision}),
+        old_settings=json.dumps(told | {"revision": old}),
+        before="healthy" if state.answering else "ill",
+        health_timeout=settings.health.timeout,
+    )
+    settle = shell.script("containers.sh", "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run)
+    return {"settle.sh": settle, "prove.sh": prove}
 
 
 def needs(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ import json
 from deploy import preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
+from deploy.shell import Variable
 from deploy.state import State, TargetIs, inside_settings, variables
+from deploy.steps import wait
 
 NEEDS: tuple[str, ...] = (
     "tools",
@@ -35,24 +37,53 @@ def reason(settings: Settings, state: State, options: Options) -> str:
     return ""
 
 
-def step(settings: Settings, state: State, options: Options, run: str) -> Step:
-    recorded = state.app is not None and state.app.record is not None and state.app.record.complete
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
+    script = shell.script(
+        "containers.sh",
+        "commit.sh",
+        "steps/copy.sh",
+        **commit_variables(settings, state, run, state.repository.target),
+    )
+    summary = _summary(settings, state, _recorded(state))
+    return Step("copy", reason(settings, state, options), script, TIMEOUT, summary, undo=_undo(settings, state, run))
+
+
+def commit_variables(settings: Settings, state: State, run: str, revision: str) -> dict[str, Variable]:
+    """What commit.sh has to know to bring a revision into the container, beside the shared variables."""
     overridden = dict.fromkeys((*preflight.overridden(state), *preflight.unsuitable(state)))
     told = inside_settings(settings) | {
         "run": run,
-        "revision": state.repository.target,
+        "revision": revision,
         "overridden": list(overridden),
+        "scratch": list(settings.proof.scratch),
     }
-    shared = variables(settings) | {"inside_settings": json.dumps(told)}
-    script = shell.script(
-        "containers.sh",
-        "steps/copy.sh",
-        **shared,
-        revision=state.repository.target,
-        run=run,
-        recorded=recorded,
+    own: dict[str, Variable] = {
+        "inside_settings": json.dumps(told),
+        "revision": revision,
+        "run": run,
+        "recorded": _recorded(state),
+    }
+    return {**variables(settings), **own}
+
+
+def _undo(settings: Settings, state: State, run: str) -> str:
+    """Bring back the files, then the old processes: workers may have recycled and imported new code meanwhile."""
+    container = state.containers["app"]
+    old = state.app.record.revision if state.app and state.app.record and state.app.record.complete else ""
+    told = commit_variables(settings, state, run, old) | {"recorded": False}
+    scripts = ("containers.sh", "commit.sh", "steps/copy.undo.sh", "steps/restart.sh")
+    return shell.script(
+        *scripts,
+        **told,
+        **wait.variables(settings, before="healthy" if state.answering else "ill"),
+        undo_settings=told["inside_settings"],
+        container_id=container.id,
+        image_id=container.image,
     )
-    return Step("copy", reason(settings, state, options), script, TIMEOUT, _summary(settings, state, recorded))
+
+
+def _recorded(state: State) -> bool:
+    return state.app is not None and state.app.record is not None and state.app.record.complete
 
 
 def _summary(settings: Settings, state: State, recorded: bool) -> tuple[str, ...]:

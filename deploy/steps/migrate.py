@@ -1,8 +1,11 @@
 """Stamp the database where it was never stamped, and upgrade it to the code's head."""
 
+from collections.abc import Mapping
+
 from deploy import migrations, preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
+from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "app container", *preflight.DATABASE)
@@ -10,7 +13,7 @@ TARGET: TargetIs = "running"
 
 
 def reason(settings: Settings, state: State, options: Options) -> str:
-    if state.chain is None:
+    if state.chain is None or options.keep_schema:
         return ""
     if migrations.stamp(settings, state.database):
         return "the database was never stamped"
@@ -18,7 +21,7 @@ def reason(settings: Settings, state: State, options: Options) -> str:
     return f"{len(waiting)} pending" if waiting else ""
 
 
-def step(settings: Settings, state: State, options: Options, run: str) -> Step:
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     assert state.chain is not None, "a reason to migrate comes from the chain"
     stamp = migrations.stamp(settings, state.database)
     waiting = migrations.pending(settings, state.database, state.chain)
@@ -27,44 +30,52 @@ def step(settings: Settings, state: State, options: Options, run: str) -> Step:
         *((f"flask db upgrade to {state.chain.heads[0]}",) if waiting else ()),
         *(f"{revision.id} {revision.message}".strip() for revision in waiting),
     )
-    return _step(
-        settings,
-        state,
-        reason(settings, state, options),
-        summary,
-        stamp,
-        upgrade=bool(waiting),
-        head=state.chain.heads[0],
-    )
+    tree = f"{settings.app.record}/tree" if proven else settings.app.path
+    asked: dict[str, str | bool] = {
+        "stamp": stamp,
+        "upgrade": bool(waiting),
+        "head": state.chain.heads[0],
+        "run": run,
+        "tree": tree,
+    }
+    return _step(settings, state, reason(settings, state, options), summary, asked)
 
 
-def stamp_step(settings: Settings, state: State, revision: str) -> Step:
+def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Step:
     """Write a revision into alembic_version without running anything."""
-    return _step(settings, state, "asked for", (f"flask db stamp {revision}",), revision, upgrade=False, head="")
+    asked: dict[str, str | bool] = {
+        "stamp": revision,
+        "upgrade": False,
+        "head": "",
+        "run": run,
+        "tree": settings.app.path,
+    }
+    return _step(settings, state, "asked for", (f"flask db stamp {revision}",), asked)
 
 
 def sql_script(settings: Settings, state: State, start: str) -> str:
     """Build the script that prints the SQL of an upgrade from `start`, running nothing."""
-    return _script(settings, state, sql=f"{start}:head" if start else "head") + 'flask_ upgrade --sql "$sql" | redact\n'
+    asked = {"sql": f"{start}:head" if start else "head", "run": "", "tree": settings.app.path}
+    return _script(settings, state, asked) + 'flask_ upgrade --sql "$sql" | redact\n'
+
+
+def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
+    """What flask.sh has to know, the tree and the run apart."""
+    assert state.app is not None, "the preflight demands the app container"
+    return {
+        "owner": state.app.owner,
+        "environment": tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
+        "migrate_timeout": settings.migrate.timeout,
+    }
 
 
 def _step(
-    settings: Settings, state: State, why: str, summary: tuple[str, ...], stamp: str, *, upgrade: bool, head: str
+    settings: Settings, state: State, why: str, summary: tuple[str, ...], asked: Mapping[str, str | bool]
 ) -> Step:
-    body = shell.source("steps/migrate.sh")
-    script = _script(settings, state, stamp=stamp, upgrade=upgrade, head=head) + body
+    script = _script(settings, state, asked) + shell.source("steps/migrate.sh")
     return Step("migrate", why, script, settings.migrate.timeout + 60, summary)
 
 
-def _script(settings: Settings, state: State, **own: str | int) -> str:
-    assert state.app is not None, "the preflight demands the app container"
-    return shell.script(
-        "redact.sh",
-        "containers.sh",
-        "flask.sh",
-        **variables(settings),
-        **own,
-        owner=state.app.owner,
-        environment=tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
-        migrate_timeout=settings.migrate.timeout,
-    )
+def _script(settings: Settings, state: State, asked: Mapping[str, str | bool]) -> str:
+    sources = ("redact.sh", "containers.sh", "flask.sh")
+    return shell.script(*sources, **variables(settings), **flask_variables(settings, state), **asked)

@@ -4,7 +4,7 @@ from deploy import shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
-from deploy.steps import copy, migrate
+from deploy.steps import copy, migrate, wait
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container")
 TARGET: TargetIs = "running"
@@ -20,19 +20,12 @@ def reason(settings: Settings, state: State, options: Options) -> str:
     return "" if state.answering else "the app does not answer as it should"
 
 
-def step(settings: Settings, state: State, options: Options, run: str) -> Step:
-    check = next(check for check in settings.health.checks if check.name == settings.restart.check)
-    script = shell.script(
-        "steps/restart.sh",
-        **variables(settings),
-        answers=tuple(check.url + path for path in check.paths),
-        restart_timeout=settings.restart.timeout,
-        server=settings.app.server,
-        reload=tuple(settings.restart.reload),
-    )
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
+    waiting = wait.variables(settings, before="healthy")
+    script = shell.script("containers.sh", "steps/restart.sh", **variables(settings), **waiting)
     summary = (
         f"docker compose -f {settings.compose.file} restart {settings.app.service}",
-        f"wait up to {settings.restart.timeout} s for {check.url}",
+        f"wait up to {settings.restart.timeout} s for {wait.check(settings).url}",
         *settings.restart.reload,
     )
     return Step(

@@ -1,5 +1,6 @@
 # Restart the service's container and wait until the app itself answers.
-# Expects besides the shared variables: answers (URLs, the first that is not 404 counts), restart_timeout, server, reload.
+# Expects besides the shared variables: answers (URLs, the first that is not 404 counts), restart_timeout, server, reload,
+# before (ill: the app did not answer before an update that is undone now, and need not afterwards).
 
 # The state of the app server: its masters' pids, that is the pids whose parent is none of its own processes.
 masters() {
@@ -20,6 +21,10 @@ answer() {
 # give_up WHY: the facts and the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
   local log
+  if [ "$before" = ill ]; then
+    echo "$1, as before the update"
+    exit 0
+  fi
   docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
     # What was asked and answered says nothing of why the app is ill.
     case $log in *access*) continue ;; esac

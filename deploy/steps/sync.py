@@ -18,7 +18,7 @@ def reason(settings: Settings, state: State, options: Options) -> str:
     return "uncommitted changes" if repository.uncommitted else ""
 
 
-def step(settings: Settings, state: State, options: Options, run: str) -> Step:
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     repository = state.repository
     script = shell.script(
         "worktree.sh",
@@ -40,4 +40,5 @@ def step(settings: Settings, state: State, options: Options, run: str) -> Step:
             f"git reset --hard {repository.target[:7]} on {settings.git.branch}",
             *repository.incoming[:5],
         ),
+        undo=shell.script("worktree.sh", "steps/sync.undo.sh", **variables(settings), revision=repository.target),
     )

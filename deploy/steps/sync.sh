@@ -1,9 +1,11 @@
 # Bring the clone to the planned commit, on the branch. What would be lost stops it, or is saved first.
 # Expects besides the shared variables: remote, branch, revision, run, discard, protected (array), fetch_timeout.
+# Exit status 3: nothing was changed.
 tracking=refs/remotes/$remote/$branch
 saved_refs=refs/hot-update/saved/$run
 doing='it could not be found out what would be lost, so nothing was changed · see the lines above'
 work=
+moving=
 trap 'leave $?' EXIT
 
 # Newline and escape codes in a name or a subject must not reach the reader's terminal.
@@ -18,6 +20,7 @@ stop() { # FACT REMEDY
 leave() { # STATUS
   [ "$1" = 0 ] || [ -z "$doing" ] || echo "$doing" >&2
   [ -z "$work" ] || rm -rf "$work"
+  [ "$1" = 0 ] || [ -n "$moving" ] || exit 3
 }
 
 counted() { # NUMBER NOUN
@@ -238,6 +241,9 @@ drop_unfinished() {
 
 move() {
   doing="git could not bring the clone to ${revision:0:7} · see the lines above"
+  # For sync.undo.sh, with clone.after.
+  printf '%s\n' "$old" "$position" "$local_branch" >clone.before
+  moving=1
   prepare_index
   drop_unfinished
   if [ "$position" = "refs/heads/$branch" ]; then
@@ -252,6 +258,7 @@ move() {
   read_names "$work/left" left
   [ ${#left[@]} = 0 ] || stop "after the reset to ${revision:0:7} the work tree still differs: $(some "${left[@]#???}")" \
     'see git diff there; line ending or filter rules in .gitattributes do this'
+  : >clone.after
   doing=
 }
 

@@ -66,6 +66,8 @@ class World:
             "overridden": [],
             "need_bytes": 0,
             "min_free_mib": 0,
+            "whole": False,
+            "scratch": ["userdata"],
         }
 
     def git(self, *words: str, sent: bytes = b"", at: Path | None = None) -> bytes:
@@ -124,8 +126,16 @@ class World:
     def update(self, revision: str, **changes: Any) -> str:
         """Carry out a whole copy and say what it printed; the saved files are kept in `saved`."""
         needed, unknown = self.scan(revision, **changes)
+        self.done("stage", self.blobs(needed), revision=revision, **changes)
         self.saved = self.save(revision, unknown, **changes) if unknown else {}
-        return self.done("apply", self.blobs(needed), revision=revision, **changes).decode()
+        return self.done("apply", revision=revision, **changes).decode()
+
+    def fail(self, revision: str) -> Answer:
+        """Begin a copy that cannot come to its end: a staged file is missing."""
+        needed, _ = self.scan(revision)
+        self.done("stage", self.blobs(needed), revision=revision)
+        next(path for path in (self.record / "tree").rglob("*") if not path.is_dir()).unlink()
+        return self.run("apply", revision=revision)
 
     def save(self, revision: str, unknown: list[str], **changes: Any) -> dict[str, bytes | str]:
         """What the host gets to keep: files with their bytes, symlinks with their targets."""
@@ -321,18 +331,19 @@ def test_only_its_owner_may_read_the_record(world: World) -> None:
     assert stat.S_IMODE((world.record / "record.json").stat().st_mode) == 0o600
 
 
-def test_a_complete_copy_leaves_nothing_but_its_record(world: World) -> None:
+def test_a_complete_copy_leaves_its_record_and_what_it_replaced(world: World) -> None:
     world.update(world.commit({"a.py": b"a"}))
-    assert [path.name for path in world.record.iterdir()] == ["record.json"]
+    world.update(world.commit({"a.py": b"b"}))
+    assert sorted(path.name for path in world.record.iterdir()) == ["before", "before.json", "record.json"]
+    assert tree(world.record / "before") == {"a.py": b"a"}
 
 
 def test_a_failed_copy_leaves_an_incomplete_record(world: World) -> None:
     world.update(world.commit({"a.py": b"a"}))
     revision = world.commit({"a.py": b"b"})
-    world.scan(revision)
-    answer = world.run("apply", b"", revision=revision)
+    answer = world.fail(revision)
     assert answer.returncode == 1
-    assert answer.stderr == b"apply: the host did not send a.py\n"
+    assert answer.stderr.startswith(b"apply: No such file or directory: ")
     assert (world.recorded()["complete"], world.recorded()["revision"]) == (False, revision)
 
 
@@ -340,16 +351,14 @@ def test_after_a_failed_copy_everything_is_needed(world: World) -> None:
     first = world.commit({"a.py": b"a", "b.py": b"b"})
     world.update(first)
     second = world.commit({"a.py": b"c"})
-    world.scan(second)
-    world.run("apply", b"", revision=second)
+    world.fail(second)
     assert len(world.scan(second)[0]) == 2
 
 
 def test_a_copy_after_a_failed_one_removes_what_the_one_before_that_had_written(world: World) -> None:
     world.update(world.commit({"a.py": b"a", "old.py": b"old"}))
     second = world.commit({"a.py": b"b"}, "old.py")
-    world.scan(second)
-    world.run("apply", b"", revision=second)
+    world.fail(second)
     world.history = lambda: b"\0"  # type: ignore[method-assign]
     world.update(second)
     assert tree(world.app) == {"a.py": b"b"}
@@ -624,7 +633,8 @@ def test_a_derived_file_changed_since_the_scan_is_kept(world: World) -> None:
     revision = world.commit({SOURCE: b"workers = 2"})
     needed, _ = world.scan(revision, derived=DERIVED)
     lay(world.app, MADE, b"workers = 9")
-    world.done("apply", world.blobs(needed), revision=revision, derived=DERIVED)
+    world.done("stage", world.blobs(needed), revision=revision, derived=DERIVED)
+    world.done("apply", revision=revision, derived=DERIVED)
     assert (world.app / MADE).read_bytes() == b"workers = 9"
 
 
@@ -655,9 +665,9 @@ def test_a_copy_that_does_not_fit_is_refused_before_anything_changed(world: Worl
     world.update(world.commit({"a.py": b"a"}))
     revision = world.commit({"a.py": b"b"})
     needed, _ = world.scan(revision)
-    answer = world.run("apply", world.blobs(needed), revision=revision, need_bytes=2**20, min_free_mib=2**40)
+    answer = world.run("stage", world.blobs(needed), revision=revision, need_bytes=2**20, min_free_mib=2**40)
     assert answer.returncode == 1
-    assert answer.stderr.startswith(b"apply: needs 1099511627777 MiB in %b, " % os.fsencode(world.app))
+    assert answer.stderr.startswith(b"stage: needs 1099511627777 MiB in %b, " % os.fsencode(world.app))
     assert answer.stderr.endswith(b" MiB free\n")
     assert (tree(world.app), world.recorded()["complete"]) == ({"a.py": b"a"}, True)
 
@@ -665,7 +675,7 @@ def test_a_copy_that_does_not_fit_is_refused_before_anything_changed(world: Worl
 def test_a_damaged_blob_is_not_written(world: World) -> None:
     revision = world.commit({"a.py": b"good"})
     needed, _ = world.scan(revision)
-    answer = world.run("apply", world.blobs(needed).replace(b"good", b"evil"), revision=revision)
+    answer = world.run("stage", world.blobs(needed).replace(b"good", b"evil"), revision=revision)
     assert answer.returncode == 1
     assert b"was damaged on its way" in answer.stderr
     assert tree(world.app) == {}
@@ -674,15 +684,15 @@ def test_a_damaged_blob_is_not_written(world: World) -> None:
 def test_a_blob_that_git_misses_is_an_error(world: World) -> None:
     revision = world.commit({"a.py": b"good"})
     world.scan(revision)
-    answer = world.run("apply", world.blobs(["1" * 40]), revision=revision)
-    assert answer.stderr == b"apply: git did not send a blob but said: %b missing\n" % (b"1" * 40)
+    answer = world.run("stage", world.blobs(["1" * 40]), revision=revision)
+    assert answer.stderr == b"stage: git did not send a blob but said: %b missing\n" % (b"1" * 40)
 
 
 def test_a_blob_that_is_cut_off_is_an_error(world: World) -> None:
     revision = world.commit({"a.py": b"good"})
     needed, _ = world.scan(revision)
-    answer = world.run("apply", world.blobs(needed)[:-3], revision=revision)
-    assert answer.stderr == b"apply: a file was cut off on its way into the container\n"
+    answer = world.run("stage", world.blobs(needed)[:-3], revision=revision)
+    assert answer.stderr == b"stage: a file was cut off on its way into the container\n"
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 30])
@@ -713,6 +723,20 @@ def test_a_scan_of_another_revision_is_not_applied(world: World) -> None:
     assert answer.stderr == f"apply: scanned was {first}, not {second}\n".encode()
 
 
+def test_nothing_is_applied_that_was_not_staged(world: World) -> None:
+    revision = world.commit({"a.py": b"a"})
+    world.scan(revision)
+    answer = world.run("apply", b"", revision=revision)
+    assert answer.stderr == f"apply: {revision} was not staged before\n".encode()
+    assert not (world.record / "record.json").exists()
+
+
+def test_a_blob_that_the_host_does_not_send_is_an_error(world: World) -> None:
+    revision = world.commit({"a.py": b"a"})
+    world.scan(revision)
+    assert world.run("stage", b"", revision=revision).stderr == b"stage: the host did not send a.py\n"
+
+
 def test_nothing_is_applied_without_a_scan(world: World) -> None:
     assert world.run("apply", b"", revision="1" * 40).stderr == b"apply: nothing was scanned before\n"
 
@@ -721,27 +745,22 @@ def test_a_file_that_changes_during_the_copy_fails_it(world: World) -> None:
     revision = world.commit({"a.py": b"a", "b.py": b"b"})
     world.update(revision)
     world.scan(revision)
+    world.done("stage", revision=revision)
     lay(world.app, "a.py", b"changed after the scan")
     answer = world.run("apply", b"", revision=revision)
     assert answer.stderr == b"apply: after the copy 1 file not as in the commit: a.py\n"
     assert world.recorded()["complete"] is False
 
 
-def test_an_error_of_the_system_is_one_line(world: World) -> None:
+def test_an_error_of_the_system_is_one_line_and_leaves_no_temporary_file(world: World) -> None:
     revision = world.commit({"a.py": b"a"})
     needed, _ = world.scan(revision)
+    world.done("stage", world.blobs(needed), revision=revision)
     (world.app / "a.py").mkdir()
-    answer = world.run("apply", world.blobs(needed), revision=revision)
+    answer = world.run("apply", revision=revision)
     assert answer.returncode == 1
     assert answer.stderr.startswith(b"apply: Is a directory: ")
     assert answer.stderr.count(b"\n") == 1
-
-
-def test_a_failed_write_leaves_no_temporary_file(world: World) -> None:
-    revision = world.commit({"a.py": b"a"})
-    needed, _ = world.scan(revision)
-    (world.app / "a.py").mkdir()
-    world.run("apply", world.blobs(needed), revision=revision)
     assert [path.name for path in world.app.iterdir()] == ["a.py"]
 
 
@@ -757,17 +776,104 @@ def test_a_copy_keeps_out_a_second_one(world: World) -> None:
     needed, _ = world.scan(revision)
     program = PROGRAM.encode()
     settings_ = json.dumps({**world.settings, "revision": revision})
-    words = [sys.executable, "-I", "-c", LOADER, str(len(program)), "apply", settings_]
+    words = [sys.executable, "-I", "-c", LOADER, str(len(program)), "stage", settings_]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdin
         first.stdin.write(program)
         first.stdin.flush()
-        while not (world.record / "record.json").exists():
+        while not (world.record / "tree").exists():
             assert first.poll() is None
         second = world.run("scan", world.entries(revision) + b"\0", revision=revision)
         first.communicate(world.blobs(needed))
     assert second.stderr == b"scan: an earlier update still works in the container\n"
-    assert world.recorded()["complete"] is True
+
+
+# A tree to be run from
+
+
+def test_a_whole_stage_is_the_app_as_it_will_be(world: World) -> None:
+    lay(world.app, "by hand.txt", b"mine")
+    lay(world.app, ".venv/bin/python", b"python")
+    lay(world.app, ".env", b"SECRET=1")
+    lay(world.app, "userdata/logs/app.log", b"line")
+    world.update(world.commit({"a.py": b"a", "gone.py": b"g", "run*": b"#!"}))
+    revision = world.commit({"a.py": b"b", SOURCE: b"workers = 1"}, "gone.py")
+    needed, _ = world.scan(revision, derived=DERIVED)
+    place = world.done("stage", world.blobs(needed), revision=revision, whole=True, derived=DERIVED)
+    staged = tree(Path(place.decode().strip()))
+    assert staged == {
+        "a.py": b"b",
+        "run*": b"#!",
+        "by hand.txt": b"mine",
+        SOURCE: b"workers = 1",
+        MADE: b"workers = 1",
+        ".venv": str(world.app / ".venv"),
+        ".env": str(world.app / ".env"),
+    }
+    assert [path.name for path in (world.record / "tree/userdata").iterdir()] == ["logs"]
+    assert tree(world.app)["a.py"] == b"a"
+
+
+def test_what_was_staged_can_be_thrown_away_without_following_its_links(world: World) -> None:
+    lay(world.app, ".venv/bin/python", b"python")
+    revision = world.commit({"a.py": b"a"})
+    needed, _ = world.scan(revision)
+    world.done("stage", world.blobs(needed), revision=revision, whole=True)
+    world.done("discard")
+    assert not (world.record / "tree").exists()
+    assert tree(world.app) == {".venv/bin/python": b"python"}
+
+
+# Undo
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_undone_copy_leaves_the_app_as_it_was(world: World, complete: bool) -> None:
+    world.update(world.commit({"a.py": b"a", "run*": b"#!", "gone/x.py": b"x", "link": "a.py", "became": b"file"}))
+    lay(world.app, "by hand.txt", b"mine")
+    lay(world.app, "a.py", b"changed by hand")
+    (world.app / "empty").mkdir()
+    before, record = tree(world.app), world.recorded()
+    files: dict[str | bytes, bytes | str] = {"a.py": b"b", "run": b"#!", "link": b"file", "empty/new.py": b"n"}
+    revision = world.commit({**files, "by hand.txt": b"theirs"}, "gone", "run", "link", "became")
+    revision = world.commit({"became/a/folder.py": b"f", "run": b"#!", "link": b"file"})
+    if complete:
+        world.update(revision)
+        assert tree(world.app) != before
+    else:
+        world.fail(revision)
+    world.done("undo")
+    assert (tree(world.app), world.recorded()) == (before, record)
+    assert (world.app / "empty").is_dir()
+    assert [path.name for path in world.record.iterdir()] == ["record.json"]
+
+
+def test_undo_after_a_first_copy_leaves_no_record(world: World) -> None:
+    lay(world.app, "a.py", b"of the image")
+    world.update(world.commit({"a.py": b"a", "new/b.py": b"b"}))
+    world.done("undo")
+    assert (tree(world.app), list(world.record.iterdir())) == ({"a.py": b"of the image"}, [])
+    assert not (world.app / "new").exists()
+
+
+def test_undo_keeps_mode_and_time_of_what_it_brings_back(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    (world.app / "a.py").chmod(0o640)
+    status = (world.app / "a.py").stat()
+    world.update(world.commit({"a.py": b"b"}))
+    world.done("undo")
+    found = (world.app / "a.py").stat()
+    assert (found.st_mode, found.st_mtime_ns, found.st_uid) == (status.st_mode, status.st_mtime_ns, status.st_uid)
+
+
+def test_undo_can_be_repeated_and_belongs_to_its_run(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    world.update(world.commit({"a.py": b"b"}), run="run-2")
+    assert world.done("undo") == b"the copy had not touched anything\n"
+    assert tree(world.app) == {"a.py": b"b"}
+    assert world.done("undo", run="run-2") == b"1 file as before, 0 removed again\n"
+    world.done("undo", run="run-2")
+    assert tree(world.app) == {"a.py": b"a"}
 
 
 # inspect

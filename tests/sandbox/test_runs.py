@@ -1,5 +1,6 @@
 """Whoever watches a run may go away at any moment: the host finishes, and tells how it ended."""
 
+import json
 import os
 import re
 import signal
@@ -12,14 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy import settings, steps, verbs
+from deploy import settings, steps
 from deploy.errors import Exit, Failure
 from deploy.host import connect
 from deploy.plan import Options
 from deploy.report import Report
 from deploy.sandbox import sshd, stack
+from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process, below
+from deploy.verbs import update
+from deploy.verbs.follow import operator
+from deploy.verbs.session import Session
 from tests.sandbox.conftest import ROOT, Ended, Inv, run_inv
 from tests.sandbox.facts import WIDE, colourless, facts, holder
 
@@ -34,13 +39,22 @@ def inv(sandbox: Sandbox) -> Inv:
     return lambda *words: run_inv(sandbox.name, *words, environment=WIDE)
 
 
+@pytest.fixture
+def hasty(tmp_path: Path) -> str:
+    """A settings file with which the host waits but a moment for the confirmation."""
+    file = tmp_path / "hasty.yaml"
+    file.write_text("health: {timeout: 5}\nconfirm: {timeout: 8}\n", encoding="utf-8")
+    return str(file)
+
+
 class Running:
     """A hot update that is under way in a process of its own."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, settings: str) -> None:
         self.said = ""
+        given = ("-f", settings) if settings else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", "hot-update", "--yes", "--target", sandbox.name],
+            [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", "--target", sandbox.name],
             cwd=ROOT,
             env=colourless(),
             stdin=subprocess.DEVNULL,
@@ -64,10 +78,10 @@ class Running:
 
 
 @contextmanager
-def updating(sandbox: Sandbox, *, count: int = 1) -> Iterator[list[Running]]:
+def updating(sandbox: Sandbox, *, count: int = 1, settings: str = "") -> Iterator[list[Running]]:
     """Start hot updates to a new release; none is left when the test ends."""
     stack.release(sandbox.name, "code")
-    running = [Running(sandbox) for _ in range(count)]
+    running = [Running(sandbox, settings) for _ in range(count)]
     try:
         yield running
     finally:
@@ -90,47 +104,103 @@ def is_free(sandbox: Sandbox) -> bool:
     return not lock.exists() or subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0
 
 
-def assert_finished(sandbox: Sandbox, inv: Inv, run: str) -> None:
-    """The host finished this run by itself: attach tells its end, nothing is left to do, and no lock is held."""
-    attached = inv("attach")
-    assert attached.code == 0, attached.text
-    assert attached.out.startswith(f"run {run}\n")
-    assert "✓ restart" in attached.out
-    again = inv("hot-update", "--yes")
-    assert again.code == 0, again.text
-    assert "nothing to do" in again.out
+def releases(sandbox: Sandbox) -> tuple[str, str]:
+    """What the container runs and where the clone is."""
+    found = facts(sandbox)
+    return json.loads(found.record)["revision"], found.head
+
+
+def assert_whole(sandbox: Sandbox, inv: Inv, revision: str) -> None:
+    """Production is healthy on this release, the clone is there too, and nobody holds the lock."""
+    assert inv("health").code == 0
+    assert releases(sandbox) == (revision, revision)
     assert holder(sandbox) == ""
+    assert is_free(sandbox)
 
 
-def test_a_killed_laptop_leaves_a_run_that_finishes_and_no_lock(sandbox: Sandbox, inv: Inv) -> None:
-    with updating(sandbox) as (laptop,):
+def last_run(inv: Inv) -> dict[str, str]:
+    runs: list[dict[str, str]] = json.loads(inv("history", "--json").out)
+    return runs[-1]
+
+
+@pytest.fixture
+def old(sandbox: Sandbox, inv: Inv) -> str:
+    """Bring production to a confirmed release, and return that."""
+    ended = inv("hot-update", "--yes", "--allow-unsuitable")
+    assert ended.code == 0, ended.text
+    return facts(sandbox).head
+
+
+def test_a_killed_laptop_leaves_a_run_that_the_host_finishes_proves_and_confirms(
+    sandbox: Sandbox, inv: Inv, hasty: str
+) -> None:
+    with updating(sandbox, settings=hasty) as (laptop,):
         run = laptop.until("run ").removeprefix("run ")
+        laptop.until("▸ proof")
         laptop.process.kill()
         assert run in holder(sandbox)
-        assert_finished(sandbox, inv, run)
+        attached = inv("attach")
+        assert attached.code == 0, attached.text
+        assert attached.out.startswith(f"run {run}\n")
+        assert "✓ confirmed by the host" in attached.out
+    assert_whole(sandbox, inv, git(sandbox.origin, "rev-parse", "main"))
+    assert "nothing to do" in inv("hot-update", "--yes").out
 
 
-def test_a_lost_connection_ends_the_verb_and_not_the_run(sandbox: Sandbox, inv: Inv) -> None:
+def test_a_lost_connection_is_opened_again_and_the_run_followed_to_its_end(sandbox: Sandbox, inv: Inv) -> None:
     with updating(sandbox) as (laptop,):
-        run = laptop.until("run ").removeprefix("run ")
+        laptop.until("▸ copy")
         cut_connections(sandbox)
         ended = laptop.ended()
-        assert ended.code == 1, ended.text
-        assert "was lost; the host finishes the run by itself" in ended.err
-        assert f"→ inv attach --target {sandbox.name} tells how it ends" in ended.err
-        assert_finished(sandbox, inv, run)
+    assert ended.code == 0, ended.text
+    assert "connecting again" in ended.out
+    assert "✓ confirmed by " in ended.out
+    assert ended.out.count("▸ restart") == 1
+    assert_whole(sandbox, inv, git(sandbox.origin, "rev-parse", "main"))
 
 
-def test_ctrl_c_detaches_and_says_how_to_see_the_end(sandbox: Sandbox, inv: Inv) -> None:
+def test_ctrl_c_undoes_the_run_after_the_running_step(sandbox: Sandbox, inv: Inv, old: str) -> None:
     with updating(sandbox) as (laptop,):
-        run = laptop.until("run ").removeprefix("run ")
+        laptop.until("▸ copy")
+        laptop.process.send_signal(signal.SIGINT)
+        ended = laptop.ended()
+    assert ended.code == 130, ended.text
+    assert "Ctrl-C again detaches" in ended.out
+    assert "✓ undo copy" in ended.out
+    assert ended.err.startswith("✗ interrupted\n")
+    assert f"undone: {sandbox.name} is as healthy as before" in ended.err
+    assert "Traceback" not in ended.text
+    assert_whole(sandbox, inv, old)
+    assert last_run(inv)["outcome"] == "undone"
+
+
+def test_a_second_ctrl_c_detaches_and_says_how_to_see_the_end(sandbox: Sandbox, inv: Inv, old: str) -> None:
+    with updating(sandbox) as (laptop,):
+        laptop.until("▸ copy")
+        laptop.process.send_signal(signal.SIGINT)
+        laptop.until("interrupted")
         laptop.process.send_signal(signal.SIGINT)
         ended = laptop.ended()
         assert ended.code == 130, ended.text
         assert "✗ detached: the host finishes the run by itself\n" in ended.err
         assert f"→ inv attach --target {sandbox.name} tells how it ends" in ended.err
-        assert "Traceback" not in ended.text
-        assert_finished(sandbox, inv, run)
+        assert inv("attach").code == 5
+    assert_whole(sandbox, inv, old)
+
+
+def test_another_laptop_can_confirm_or_have_the_run_undone(sandbox: Sandbox, inv: Inv, old: str, hasty: str) -> None:
+    with updating(sandbox, settings=hasty) as (laptop,):
+        laptop.until("▸ copy")
+        laptop.process.kill()
+        undone = inv("attach", "--undo")
+        assert undone.code == 5, undone.text
+    assert_whole(sandbox, inv, old)
+    with updating(sandbox) as (laptop,):
+        laptop.until("▸ restart")
+        laptop.process.kill()
+        confirmed = inv("attach", "--confirm")
+        assert confirmed.code == 0, confirmed.text
+    assert_whole(sandbox, inv, git(sandbox.origin, "rev-parse", "main"))
 
 
 def test_of_two_updates_at_once_one_is_done_and_the_other_names_it(sandbox: Sandbox, inv: Inv) -> None:
@@ -145,43 +215,54 @@ def test_of_two_updates_at_once_one_is_done_and_the_other_names_it(sandbox: Sand
     assert inv("health").code == 0
 
 
-def test_a_dead_harness_is_told_and_the_next_verb_takes_over_its_lock(sandbox: Sandbox, inv: Inv) -> None:
+def test_a_run_whose_harness_died_is_finished_by_the_laptop_that_follows_it(
+    sandbox: Sandbox, inv: Inv, old: str
+) -> None:
+    with updating(sandbox) as (laptop,):
+        laptop.until("▸ restart")
+        kill_harness(sandbox)
+        ended = laptop.ended()
+    assert ended.code == 5, ended.text
+    assert "the run's harness died; another one finishes it" in ended.out
+    assert "its harness died" in ended.err
+    assert_whole(sandbox, inv, old)
+
+
+def test_a_run_that_nobody_follows_and_whose_harness_died_is_finished_by_the_next_verb(
+    sandbox: Sandbox, inv: Inv, old: str
+) -> None:
     with updating(sandbox) as (laptop,):
         run = laptop.until("run ").removeprefix("run ")
-        laptop.until("▸ restart")
-        pid = re.search(r"^pid\t(\d+)$", holder(sandbox), re.MULTILINE)
-        assert pid
-        os.kill(int(pid[1]), signal.SIGKILL)
-        ended = laptop.ended()
-        assert ended.code == 1, ended.text
-        assert "the run's harness is gone and how it ended is unknown" in ended.err
-        assert re.search(r"^  now: clone at \w{7}, container at ", ended.err, re.MULTILINE)
-        assert inv("attach").code == 1
-        # What the step left behind on the host still holds the lock: nobody may work beside it.
+        laptop.until("▸ copy")
+        laptop.process.kill()
+        kill_harness(sandbox)
         wait_until_free(sandbox)
-
-    preflight = inv("preflight")
-    assert f"run {run}" in next(line for line in preflight.out.splitlines() if line.startswith("!  lock"))
-    next_one = inv("restart")
+    status = inv("status")
+    assert f"left by hot-update by {operator()}, run {run}, which is gone" in status.out
+    next_one = inv("unlock")
     assert next_one.code == 0, next_one.text
-    assert f"took over the lock of run {run}: its lock is free" in next_one.out
-    assert holder(sandbox) == ""
-    assert inv("hot-update", "--yes").code == 0
+    assert f"run {run} had died and was finished first: undone" in next_one.out
+    assert_whole(sandbox, inv, old)
+
+
+def kill_harness(sandbox: Sandbox) -> None:
+    pid = re.search(r"^pid\t(\d+)$", holder(sandbox), re.MULTILINE)
+    assert pid
+    os.kill(int(pid[1]), signal.SIGKILL)
 
 
 def test_a_host_that_changed_since_it_was_read_is_left_alone(sandbox: Sandbox) -> None:
     stack.release(sandbox.name, "code")
     chosen = settings.load(project=ROOT, target=sandbox.name)
-    connected = connect(chosen.target, chosen.ssh, ask=None)
+    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None), Report())
     try:
-        session = verbs.Session(chosen, connected, Report())
-        decision = verbs.decide(session, "hot-update", steps.HOT_UPDATE, "remote", Options())
+        decision = update.decide(session, "hot-update", steps.HOT_UPDATE, "remote", Options())
         stack.break_(sandbox.name, "unpushed")
         before = facts(sandbox)
         with pytest.raises(Failure) as refused:
-            verbs.carry_out(session, decision.plan, decision.state, decision.run)
+            update.carry_out(session, decision.plan, decision.state, decision.run)
     finally:
-        connected.close()
+        session.close()
     assert refused.value.code == Exit.REFUSED
     assert refused.value.fact == "the host changed since its state was read, nothing was done"
     assert f"HEAD: {decision.state.repository.head} -> {before.head}" in refused.value.evidence

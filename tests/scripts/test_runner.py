@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,8 @@ class Step:
     name: str
     script: str
     timeout: int = 20
+    undo: str = ""
+    harmless: bool = False
 
 
 class ThisMachine:
@@ -62,17 +65,20 @@ class Clone:
     def folder(self, run: str) -> Path:
         return self.state / "runs" / run
 
-    def files(self, *steps: Step, guard: str = "", expected: str = "") -> dict[str, str]:
-        return runs.files_of(steps, self.about, guard, expected, self.variables)
+    def files(self, *steps: Step, guard: str = "", expected: str = "", **more: Any) -> dict[str, str]:
+        return runs.files_of(steps, self.about, guard, expected, self.variables, **more)
 
-    def start(self, run: str, *steps: Step, guard: str = "", expected: str = "") -> list[Event]:
-        files = self.files(*steps, guard=guard, expected=expected)
+    def start(self, run: str, *steps: Step, guard: str = "", expected: str = "", **more: Any) -> list[Event]:
+        files = self.files(*steps, guard=guard, expected=expected, **more)
         with runs.start(ThisMachine(), self.variables, run, files) as events:
             return list(events)
 
-    def start_and_leave(self, run: str, *steps: Step, seen: tuple[str, ...]) -> None:
+    def decide(self, run: str, choice: runs.Choice, who: str = "ada") -> tuple[str, str]:
+        return runs.decide(ThisMachine(), self.variables, run, choice, who)
+
+    def start_and_leave(self, run: str, *steps: Step, seen: tuple[str, ...], **more: Any) -> None:
         """Follow a run until an event, and leave as a laptop does whose lid is closed."""
-        with runs.start(ThisMachine(), self.variables, run, self.files(*steps)) as events:
+        with runs.start(ThisMachine(), self.variables, run, self.files(*steps, **more)) as events:
             next(event for event in events if (event.kind, *event.fields) == seen)
 
     def follow(self, run: str = "", first_line: int = 1) -> list[Event]:
@@ -124,7 +130,7 @@ def waiting_for(path: Path) -> str:
 def test_a_run_journals_its_steps_in_order(clone: Clone) -> None:
     events = clone.start("r1", Step("sync", "echo fetched"), Step("copy", "echo copied >&2"))
     assert told(events) == [
-        ("run", "r1", "hot-update", "ada@laptop"),
+        ("run", "r1", "hot-update", "ada@laptop", ""),
         ("locked",),
         ("begin", "sync"),
         ("line", "sync", "fetched"),
@@ -213,7 +219,10 @@ def test_a_step_reads_nothing_from_stdin(clone: Clone) -> None:
 
 def test_a_step_that_takes_too_long_is_ended_and_told_apart(clone: Clone) -> None:
     events = clone.start("r1", Step("sync", "sleep 30", timeout=1))
-    assert told(events)[3:] == [("end", "sync", "124", "timed out after 1 s"), ("done", "failed", "sync", "124")]
+    assert told(events)[3:] == [
+        ("end", "sync", "124", "timed out after 1 s"),
+        ("done", "failed", "sync", "124", "timed out after 1 s"),
+    ]
 
 
 def test_a_step_that_ends_with_124_by_itself_did_not_time_out(clone: Clone) -> None:
@@ -266,7 +275,7 @@ def test_of_two_runs_at_the_same_instant_one_runs_and_one_is_refused(clone: Clon
     assert holder["run"] == winner
     assert clone.locked()
     refused = ("refused", winner, "hot-update", "ada@laptop", holder["pid"], holder["start"])
-    assert results[loser] == [("run", loser, "hot-update", "ada@laptop"), refused, ("done", "locked")]
+    assert results[loser] == [("run", loser, "hot-update", "ada@laptop", ""), refused, ("done", "locked")]
     go.touch()
     for thread in threads:
         thread.join()
@@ -298,7 +307,8 @@ def test_the_lock_outlives_a_killed_harness_until_its_step_has_ended(clone: Clon
     events = clone.start("r3", Step("sync", "true"))
     assert told(events)[2] == ("took-over", "r1", "ada@laptop", holder["start"], "its lock is free")
     assert told(events)[-1] == ("done", "done")
-    assert clone.journal("r1")[-1] == ("done", "abandoned")
+    assert ("resumed", "r1", "failed") in told(events)
+    assert clone.journal("r1")[-1] == ("done", "failed", "sync", "137", "its harness died")
 
 
 def test_a_holder_from_before_a_reboot_is_taken_over(clone: Clone) -> None:
@@ -362,7 +372,7 @@ def test_an_equal_guard_lets_the_run_go_on(clone: Clone) -> None:
 
 def test_a_guard_that_fails_stops_the_run_and_says_why(clone: Clone) -> None:
     events = clone.start("r1", Step("sync", "true"), guard="echo no docker >&2; exit 3")
-    assert told(events)[2:] == [("line", "guard", "no docker"), ("done", "failed", "guard", "3")]
+    assert told(events)[2:] == [("line", "guard", "no docker"), ("done", "refused", "guard", "3")]
 
 
 def test_sigterm_ends_the_step_and_is_recorded(clone: Clone, tmp_path: Path) -> None:
@@ -435,7 +445,7 @@ def test_any_clone_path_and_operator_work(tmp_path: Path) -> None:
     clone = make_clone(tmp_path / "生产 \"a\" 'b' $c\nd")
     clone.about["operator"] = "爱达 \\ \t\n o'hara@laptop"
     events = clone.start("r1", Step("sync", f"echo {shlex.quote(SECRET)}"))
-    assert told(events)[0] == ("run", "r1", "hot-update", clone.about["operator"])
+    assert told(events)[0] == ("run", "r1", "hot-update", clone.about["operator"], "")
     assert told(events)[3:] == [("line", "sync", "[DB_PASSWORD]"), ("end", "sync", "0"), ("done", "done")]
 
 
@@ -459,3 +469,156 @@ def test_what_root_leaves_in_somebodys_clone_belongs_to_them(tmp_path: Path) -> 
         go.touch()
         assert clone.follow()[-1].fields == ("done",)
         assert owners == {"nobody"}
+
+
+# Undo
+
+
+def noting(log: Path, word: str, status: int = 0) -> str:
+    return f"echo {word} >>{shlex.quote(str(log))}; exit {status}\n"
+
+
+def undoable(log: Path, name: str, script: str = "true") -> Step:
+    return Step(name, script, undo=noting(log, f"undo-{name}"))
+
+
+def words(log: Path) -> list[str]:
+    return log.read_text().split() if log.exists() else []
+
+
+def test_a_failed_step_and_those_before_it_are_undone_the_last_one_first(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    steps = (undoable(log, "sync"), Step("clean", "true"), undoable(log, "copy", "false"), undoable(log, "restart"))
+    events = told(clone.start("r1", *steps))
+    assert words(log) == ["undo-copy", "undo-sync"]
+    assert ("undo", "copy", "1") in events
+    assert events[-1] == ("done", "undone", "copy", "1")
+    assert not clone.locked()
+
+
+def test_before_an_undo_the_step_is_settled_and_after_it_the_old_release_is_proven(
+    clone: Clone, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    asides = {"settle.sh": noting(log, "settled"), "prove.sh": f"echo proven-$1 >>{shlex.quote(str(log))}\n"}
+    events = clone.start("r1", undoable(log, "copy", "false"), asides=asides)
+    assert words(log) == ["settled", "undo-copy", "proven-old"]
+    assert told(events)[-1] == ("done", "undone", "copy", "1")
+
+
+@pytest.mark.parametrize("broken", ["settle.sh", "prove.sh", "undo"])
+def test_an_undo_that_does_not_succeed_goes_on_and_is_told_apart(clone: Clone, tmp_path: Path, broken: str) -> None:
+    log = tmp_path / "log"
+    asides = {name: noting(log, name, int(name == broken)) for name in ("settle.sh", "prove.sh")}
+    copy = Step("copy", "false", undo=noting(log, "undo-copy", int(broken == "undo")))
+    events = clone.start("r1", undoable(log, "sync"), copy, asides=asides)
+    assert words(log) == ["settle.sh", "undo-copy", "undo-sync", "prove.sh"]
+    assert told(events)[-1] == ("done", "undone-ill", "copy", "1")
+
+
+def test_a_step_that_refused_is_not_undone_itself(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert told(clone.start("r1", undoable(log, "sync", "exit 3")))[-1] == ("done", "refused", "sync", "3")
+    events = clone.start("r2", undoable(log, "sync"), undoable(log, "copy", "exit 3"))
+    assert told(events)[-1] == ("done", "undone", "copy", "3")
+    assert words(log) == ["undo-sync"]
+
+
+def test_when_only_harmless_steps_ran_nothing_was_changed(clone: Clone, tmp_path: Path) -> None:
+    proof = Step("proof", "false", harmless=True)
+    assert told(clone.start("r1", proof, undoable(tmp_path / "log", "copy")))[-1] == ("done", "refused", "proof", "1")
+
+
+def test_a_run_that_is_to_be_undone_ends_after_the_running_step(clone: Clone, tmp_path: Path) -> None:
+    go, log = tmp_path / "go", tmp_path / "log"
+    clone.start_and_leave("r1", undoable(log, "sync", waiting_for(go)), undoable(log, "copy"), seen=("begin", "sync"))
+    assert clone.decide("r1", "undo") == ("undo", "ada")
+    go.touch()
+    events = told(clone.follow("r1"))
+    assert ("end", "sync", "0") in events
+    assert ("begin", "copy") not in events
+    assert events[-1] == ("done", "undone", "copy", "143", "ada")
+    assert words(log) == ["undo-sync"]
+
+
+# Confirm
+
+
+def test_a_run_waits_until_it_is_confirmed(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    clone.start_and_leave("r1", undoable(log, "copy"), seen=("confirming", "60"), confirm=60)
+    assert clone.decide("r1", "confirm") == ("confirm", "ada")
+    assert told(clone.follow("r1"))[-2:] == [("confirmed", "ada"), ("done", "done")]
+    assert words(log) == []
+    assert clone.decide("r1", "undo") == ("ended", "")
+
+
+def test_of_two_that_decide_the_first_one_decides(clone: Clone, tmp_path: Path) -> None:
+    clone.start_and_leave("r1", undoable(tmp_path / "log", "copy"), seen=("confirming", "60"), confirm=60)
+    assert clone.decide("r1", "undo") == ("undo", "ada")
+    assert clone.decide("r1", "confirm", "bob") in (("undo", "ada"), ("ended", ""))
+    assert told(clone.follow("r1"))[-1] == ("done", "undone", "confirm", "0", "ada")
+
+
+@pytest.mark.parametrize(
+    ("proof", "unattended", "outcome"),
+    [
+        ("true", "keep", ("done", "done")),
+        ("false", "keep", ("done", "undone", "confirm", "0", "the host")),
+        ("true", "undo", ("done", "undone", "confirm", "0", "the host")),
+    ],
+)
+def test_without_a_confirmation_the_host_proves_the_release_and_decides(
+    clone: Clone, tmp_path: Path, proof: str, unattended: str, outcome: tuple[str, ...]
+) -> None:
+    clone.about["unattended"] = unattended
+    asides = {"prove.sh": f'[ "$1" = old ] || {proof}\n'}
+    events = clone.start("r1", undoable(tmp_path / "log", "copy"), confirm=1, asides=asides)
+    assert told(events)[-1] == outcome
+    assert words(tmp_path / "log") == ([] if outcome[1] == "done" else ["undo-copy"])
+
+
+# A harness that died
+
+
+def test_a_run_whose_harness_died_is_undone_by_the_next_one_before_anything_else(clone: Clone, tmp_path: Path) -> None:
+    go, log = tmp_path / "go", tmp_path / "log"
+    steps = (undoable(log, "sync"), undoable(log, "copy", waiting_for(go)))
+    clone.start_and_leave("r1", *steps, seen=("begin", "copy"))
+    clone.kill_harness()
+    go.touch()
+    until(lambda: not clone.locked())
+    events = told(clone.start("r2", Step("clean", noting(log, "clean"))))
+    assert events[2][:2] == ("took-over", "r1")
+    assert events[3] == ("resumed", "r1", "undone")
+    assert words(log) == ["undo-copy", "undo-sync", "clean"]
+    assert clone.journal("r1")[-1] == ("done", "undone", "copy", "137", "its harness died")
+    assert events[-1] == ("done", "done")
+
+
+def test_a_harness_that_died_waiting_for_the_confirmation_leaves_the_decision_to_the_next(
+    clone: Clone, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    asides = {"prove.sh": noting(log, "proven")}
+    clone.start_and_leave("r1", undoable(log, "copy"), seen=("confirming", "60"), confirm=60, asides=asides)
+    clone.kill_harness()
+    until(lambda: not clone.locked())
+    assert ("resumed", "r1", "done") in told(clone.start("r2"))
+    assert clone.journal("r1")[-2:] == [("confirmed", "the host"), ("done", "done")]
+    assert words(log) == ["proven"]
+
+
+# History
+
+
+def test_every_run_leaves_a_line_in_the_history(clone: Clone, tmp_path: Path) -> None:
+    clone.about |= {"was": "1" * 40, "revision": "2" * 40}
+    clone.start("r1", Step("sync", "true"), Step("copy", "true"))
+    clone.start("r2", undoable(tmp_path / "log", "copy", "false"))
+    clone.start("r3", Step("proof", "false", harmless=True))
+    rows = list(shell.records((clone.state / "history").read_text()))
+    assert [row[1:6] for row in rows] == [(f"r{n}", "hot-update", "ada@laptop", "1" * 40, "2" * 40) for n in (1, 2, 3)]
+    assert [row[7:9] for row in rows] == [("done", ""), ("undone", "copy 1"), ("refused", "proof 1")]
+    steps = [[step.split()[:2] for step in row[-1].split(",")] for row in rows]
+    assert steps == [[["sync", "0"], ["copy", "0"]], [["copy", "1"]], [["proof", "1"]]]

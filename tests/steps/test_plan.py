@@ -26,8 +26,9 @@ def updated_app(**changes: object) -> State:
     return replace(UPDATED, app=replace(UPDATED.app, **changes))  # type: ignore[arg-type]
 
 
-def test_a_new_commit_is_synced_copied_cleaned_and_restarted_into() -> None:
+def test_a_new_commit_is_proven_synced_copied_cleaned_and_restarted_into() -> None:
     assert [(step.name, step.reason) for step in plan(STATE).steps] == [
+        ("proof", "the code changes"),
         ("sync", "the clone is at 1111111"),
         ("copy", "1111111 runs"),
         ("clean", "the code changes"),
@@ -65,12 +66,12 @@ def test_a_container_without_a_record_gets_every_file() -> None:
 
 def test_a_copy_that_was_not_finished_is_done_again() -> None:
     state = updated_app(record=replace(RECORD, revision=NEW, complete=False))
-    assert names(state) == ["copy", "clean", "restart"]
+    assert names(state) == ["proof", "copy", "clean", "restart"]
 
 
 def test_files_changed_by_hand_are_put_right() -> None:
     state = updated_app(drift=("app/page.py",))
-    assert plan(state).steps[0].reason == "changed by hand: app/page.py"
+    assert plan(state).steps[1].reason == "changed by hand: app/page.py"
 
 
 def test_processes_older_than_the_copy_are_restarted() -> None:
@@ -114,3 +115,23 @@ def test_restart_runs_what_the_runbook_says() -> None:
         "nginx -t",
         "nginx -s reload",
     )
+
+
+def test_migrations_run_from_the_proven_tree_and_before_the_copy() -> None:
+    found = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,))))
+    assert [step.name for step in found.steps] == ["proof", "sync", "migrate", "copy", "clean", "restart"]
+    assert f"tree={SETTINGS.app.record}/tree\n" in found.steps[2].script
+    alone = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,))), "migrate")
+    assert f"tree={SETTINGS.app.path}\n" in alone.steps[0].script
+
+
+def test_only_what_changes_files_can_be_undone_and_only_the_proof_is_harmless() -> None:
+    found = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,)))).steps
+    assert [step.name for step in found if step.undo] == ["sync", "copy"]
+    assert [step.name for step in found if step.harmless] == ["proof"]
+
+
+def test_an_update_is_confirmed_in_the_end_and_a_verb_alone_is_not() -> None:
+    assert plan(STATE).confirm == SETTINGS.confirm.timeout
+    assert plan(UPDATED).confirm == 0
+    assert plan(STATE, "copy").confirm == 0

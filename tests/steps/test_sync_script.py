@@ -102,7 +102,20 @@ class Site:
         environment = self.environment | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.script(revision, discard=discard, remote=remote)],
+            cwd=self.root,
             env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+        )
+
+    def undo(self, revision: str) -> subprocess.CompletedProcess[str]:
+        """Undo what the sync to this revision did."""
+        script = self.script(revision).replace(shell.source("steps/sync.sh"), shell.source("steps/sync.undo.sh"))
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.root,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -294,7 +307,7 @@ def test_an_index_lock_that_was_there_is_refused_and_kept(site: Site) -> None:
     at = lock.stat().st_mtime - 12 * 60 - 5
     os.utime(lock, (at, at))
     done = site.sync(site.release({"app.py": "two\n"}))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr == (
         "another git is at work in the clone, or one was killed here: .git/index.lock, 12 minutes old"
         f" · if no git runs there, remove it: rm '{lock}'\n"
@@ -325,7 +338,7 @@ def test_a_failed_fetch_tells_what_git_said(site: Site) -> None:
     head = site.ref("HEAD")
     site.git("remote", "set-url", "origin", str(site.root / "gone.git"))
     done = site.sync(head)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith("git fetch origin main failed: ")
     assert "gone.git" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -336,7 +349,7 @@ def test_a_fetch_without_an_answer_is_given_up(site: Site) -> None:
     site.git("config", "protocol.ext.allow", "always")
     script = site.script(site.ref("HEAD")).replace("fetch_timeout=20", "fetch_timeout=1")
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=site.environment, capture_output=True)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert b"no answer within 1 s" in done.stderr
 
 
@@ -347,7 +360,7 @@ def test_a_planned_commit_that_left_the_branch_is_refused(site: Site) -> None:
     site.git("push", "-q", "-f", "origin", "HEAD:main", folder=site.author)
     before = site.snapshot()
     done = site.sync(planned)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert f"the planned commit {planned[:7]} is no longer on origin/main" in done.stderr
     assert site.snapshot() == before
 
@@ -357,7 +370,7 @@ def test_a_commit_that_tracks_a_protected_path_is_refused_even_with_discard(site
     planned = site.release({name: "from upstream\n"})
     before = site.snapshot()
     done = site.sync(planned, discard=True)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert f"tracks what must never be overwritten: {name}" in done.stderr
     assert site.snapshot() == before
 
@@ -370,7 +383,7 @@ def test_what_would_be_lost_is_counted_and_named_and_nothing_changes(site: Site)
     before = site.snapshot()
     done = site.sync(new)
     own = site.git("rev-parse", "--short=7", "HEAD")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
         "1 uncommitted change (app.py), 1 untracked file in the way (added.py), "
         f"1 commit that origin does not have ({own} local work) would be lost · nothing was changed; "
@@ -483,7 +496,7 @@ def test_is_refused_without_discard(site: Site, loss: str) -> None:
     LOSSES[loss](site)  # type: ignore[operator]
     before = site.snapshot()
     done = site.sync(new)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "would be lost" in done.stderr
     assert site.snapshot() == before
 
@@ -563,7 +576,7 @@ def test_commits_on_a_detached_head_and_on_the_branch_are_both_kept(site: Site) 
     site.git("commit", "-q", "--allow-empty", "-m", "detached")
     detached = site.ref("HEAD")
     new = site.release({"app.py": "two\n"})
-    assert site.sync(new).returncode == 1
+    assert site.sync(new).returncode == 3
     done = site.sync(new, discard=True)
     assert_at(site, new)
     assert (site.ref(HEAD_REF), site.ref(f"refs/hot-update/saved/{RUN}/branch")) == (detached, on_main)
@@ -618,7 +631,7 @@ def test_a_pipe_in_the_way_is_not_discarded(site: Site) -> None:
     new = site.release({"plain": "upstream\n"})
     os.mkfifo(site.clone / "plain")
     done = site.sync(new, discard=True)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "nothing was discarded" in done.stderr
     assert (site.clone / "plain").is_fifo()
 
@@ -727,3 +740,53 @@ def test_an_odd_name_is_saved(site: Site, name: str) -> None:
     assert done.returncode == 0, done.stderr
     site.bring_back(done.stdout)
     assert (site.clone / name).read_text() == "mine\n"
+
+
+# Undo
+
+
+def test_an_undone_sync_leaves_the_clone_where_it_was(site: Site) -> None:
+    before = site.snapshot()
+    new = site.release({"app.py": "two\n", "more.py": "more\n"})
+    site.sync(new)
+    done = site.undo(new)
+    assert (done.returncode, done.stdout) == (0, f"the clone is at {site.ref('HEAD')[:7]} again\n")
+    assert site.snapshot() == before
+
+
+def test_an_undone_sync_detaches_a_head_again_that_was_detached(site: Site) -> None:
+    site.git("checkout", "-q", "--detach")
+    before = site.snapshot()
+    new = site.release({"app.py": "two\n"})
+    site.sync(new)
+    assert site.undo(new).returncode == 0
+    assert site.snapshot() == before
+    assert subprocess.run(["git", "-C", site.clone, "symbolic-ref", "-q", "HEAD"], check=False).returncode == 1
+
+
+def test_a_sync_that_did_nothing_has_nothing_to_undo(site: Site) -> None:
+    before = site.snapshot()
+    new = site.release({"app.py": "two\n"})
+    assert site.undo(new).returncode == 0
+    assert site.snapshot() == before
+
+
+def test_what_somebody_did_in_the_clone_meanwhile_is_left_alone(site: Site) -> None:
+    new = site.release({"app.py": "two\n"})
+    site.sync(new)
+    write(site.clone / "app.py", "of somebody\n")
+    done = site.undo(new)
+    assert done.returncode == 1
+    assert done.stderr == "app.py was changed in the clone meanwhile: the clone is left as it is\n"
+    assert (site.clone / "app.py").read_text() == "of somebody\n"
+
+
+def test_a_sync_that_was_killed_halfway_is_undone_all_the_same(site: Site) -> None:
+    before = site.snapshot()
+    new = site.release({"app.py": "two\n"})
+    site.sync(new)
+    (site.root / "clone.after").unlink()
+    write(site.clone / "app.py", "half\n")
+    write(site.clone / ".git/index.lock", "")
+    assert site.undo(new).returncode == 0
+    assert site.snapshot() == before

@@ -1,0 +1,90 @@
+"""Judge what the health checks answered, what runs, and how old its processes are; end what a run left behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+from io import BufferedReader
+from typing import Any
+
+from deploy.inside.look import fresh, processes
+from deploy.inside.record import read_record
+from deploy.inside.wire import ExpectedError, counted, say
+
+# Seconds that a process gets to end by itself.
+GRACE = 5.0
+
+
+def prove(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Raise what shows that the revision does not serve, or not healthily; without a revision only health counts."""
+    problems = [] if not settings["revision"] else wrong(settings)
+    for line in stream:
+        name, status, body = line.decode("ascii", "replace").rstrip("\n").split("\t")
+        problem = ill(status, base64.b64decode(body), settings["expect"].get(name, {}))
+        problems += [f"{name}: {problem}"] if problem else []
+    if problems:
+        raise ExpectedError("; ".join(problems))
+
+
+def wrong(settings: dict[str, Any]) -> list[str]:
+    record, _ = read_record(settings)
+    if record is None or not record.complete or record.facts["revision"] != settings["revision"]:
+        return [f"the container does not run {settings['revision'][:7]}"]
+    found = processes(settings["server"].encode())
+    return [] if fresh(record, found) else ["a process of the app server is older than the code, or there is none"]
+
+
+def ill(status: str, body: bytes, expect: dict[str, Any]) -> str:
+    """Say what is wrong with an answer: its status, or the first value by dotted path that is not as expected."""
+    if not status.startswith("2"):
+        return "no answer" if status == "000" else f"answered {status}"
+    try:
+        answer = json.loads(body) if expect else None
+    except ValueError:
+        return "not JSON"
+    for path, wanted in expect.items():
+        found = answer
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
+            return f"{path} is not {wanted!r}"
+    return ""
+
+
+def settle(settings: dict[str, Any], _: BufferedReader) -> None:
+    """End the processes of a run in this container, and wait until they are gone."""
+    mark = f"HOT_UPDATE_RUN={settings['run']}".encode()
+    left = marked(mark)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+        deadline = time.monotonic() + GRACE
+        while marked(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not marked(mark):
+            break
+    if marked(mark):
+        raise ExpectedError(f"{counted(len(marked(mark)), 'process')} of the run cannot be ended")
+    if left:
+        say(f"{counted(len(left), 'process')} of the run ended")
+
+
+def marked(mark: bytes) -> list[int]:
+    """List the processes, this one apart, that have the mark in their environment."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as stream:
+                if mark in stream.read().split(b"\0"):
+                    found.append(int(name))
+        except OSError:
+            continue
+    return found

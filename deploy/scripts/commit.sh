@@ -1,0 +1,28 @@
+# Brings a commit's files into the container, beside the app's folder. Names never pass through the host's shell: only
+# blob ids do. Expects containers.sh and what that expects, revision, run, recorded (the container has a complete record).
+umask 077
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Every path that a branch, a remote branch or a tag of the repository ever had.
+history() {
+  git_ log --format= --name-only --no-renames -z --branches --remotes --tags "$revision" | grep -zv '^$' | sort -zu || true
+}
+
+# What the copy will have to do: in work/need the blobs that it needs, in work/had those that it does away with.
+scan() {
+  {
+    entries "$revision"
+    [ -n "$recorded" ] || history
+    printf '\0'
+  } | inside scan "$inside_settings" >"$work/scan"
+  sed -n 's/^need //p' "$work/scan" >"$work/need"
+  sed -n 's/^had //p' "$work/scan" >"$work/had"
+}
+
+# stage WHOLE: build the files beside the app's folder; `true`: all of them, to run the app from. Prints where then.
+stage() {
+  local bytes
+  bytes=$(git_ cat-file --batch-check='%(objectsize)' <"$work/need" | awk '{sum += $1} END {print sum + 0}')
+  git_ cat-file --batch <"$work/need" | inside stage "${inside_settings%\}}, \"need_bytes\": $bytes, \"whole\": $1}"
+}

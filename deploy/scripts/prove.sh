@@ -1,0 +1,41 @@
+# Proves that a release serves as it should, by the host itself: curl without a proxy asks the checks; what they answered,
+# the revision and the age of the app server's processes are judged in the container.
+# Expects containers.sh and what that expects, checks (name, URL, ... of every alternative), before (healthy or ill),
+# prove_settings (of the new release), old_settings (of the old one), probe_timeout, health_timeout.
+# Its argument says which release: `new`, or `old` after an undo, which has to be as healthy as it was before.
+
+# Asks every check: a line each of its name, status and base64 of the answer, of the first path that is not 404.
+ask() {
+  local i name= body status
+  body=$(mktemp)
+  for ((i = 0; i < ${#probes[@]}; i += 2)); do
+    if [ "${probes[i]}" = "$name" ] && [ "$status" != 404 ]; then continue; fi
+    [ -z "$name" ] || [ "${probes[i]}" = "$name" ] || tell
+    name=${probes[i]}
+    status=$(curl -s --noproxy '*' -o "$body" -w '%{http_code}' --max-time "$probe_timeout" "${probes[i + 1]}") || true
+  done
+  tell
+  rm -f "$body"
+}
+tell() { printf '%s\t%s\t%s\n' "$name" "$status" "$(base64 -w 0 "$body")"; }
+
+judge() {
+  local words
+  words=$(ask | inside prove "$1" 2>&1) && return
+  why=$words
+  return 1
+}
+
+settings=$prove_settings
+[ "$1" = new ] || settings=$old_settings
+if [ "$1" = old ] && [ "$before" = ill ]; then
+  echo 'the app was ill before, so its health proves nothing'
+  exit 0
+fi
+why=
+begin=$SECONDS
+until judge "$settings"; do
+  [ $((SECONDS - begin)) -lt "$health_timeout" ] || { echo "${why##*$'\n'}" >&2; exit 1; }
+  sleep 1
+done
+echo "the $1 release is healthy"

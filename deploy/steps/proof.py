@@ -1,0 +1,36 @@
+"""Prove the new code, in the app container and beside the running release, before anything is changed."""
+
+from deploy import migrations, shell
+from deploy.plan import Options, Step
+from deploy.settings import Settings
+from deploy.state import State, TargetIs
+from deploy.steps import copy, migrate
+
+NEEDS: tuple[str, ...] = (*copy.NEEDS, *migrate.NEEDS)
+TARGET: TargetIs = "remote"
+
+
+def reason(settings: Settings, state: State, options: Options) -> str:
+    if copy.reason(settings, state, options):
+        return "the code changes"
+    return "the database changes" if migrate.reason(settings, state, options) else ""
+
+
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
+    proof = settings.proof
+    upgrades = state.chain is not None and bool(migrate.reason(settings, state, options))
+    start = migrations.stamp(settings, state.database) or ",".join(state.database.revisions)
+    script = shell.script(
+        "containers.sh",
+        "flask.sh",
+        "commit.sh",
+        "steps/proof.sh",
+        **copy.commit_variables(settings, state, run, state.repository.target),
+        **migrate.flask_variables(settings, state),
+        proof_command=proof.command,
+        proof_environment=tuple(f"{name}={value}" for name, value in proof.environment.items()),
+        proof_timeout=proof.timeout,
+        pending=(f"{start}:head" if start else "head") if upgrades else "",
+    )
+    summary = (f"in a tree of {state.repository.target[:7]} in {settings.app.container}: {proof.command}",)
+    return Step("proof", reason(settings, state, options), script, proof.timeout + 300, summary, harmless=True)

@@ -1,0 +1,28 @@
+# Prove, before anything is changed, that the new code boots in the app's container and its real environment, in a tree
+# beside the running one, and tell what its migrations would drop or rewrite.
+# Expects commit.sh, flask.sh and what those expect, proof_command, proof_environment (array), proof_timeout,
+# pending (from:to of the migrations to run; empty: none).
+
+boot() {
+  local options=() entry
+  for entry in "${proof_environment[@]}" "HOT_UPDATE_RUN=$run" PYTHONDONTWRITEBYTECODE=1; do options+=(-e "$entry"); done
+  docker exec -i "${options[@]}" -u "$owner" -w "$tree" "$container" \
+    timeout -k 5 "$proof_timeout" sh -c "$proof_command" </dev/null
+}
+
+# Not every migration can be written down without a database: that alone proves nothing.
+flag_statements() {
+  local sql
+  if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
+    echo 'its migrations cannot be shown as SQL'
+    return 0
+  fi
+  grep -iE '^ *(drop|truncate|delete|alter table .* (drop|rename|alter column .* type))' <<<"$sql" |
+    grep -viE '^ *(delete from|drop table) alembic_version' | sed 's/^/drops or rewrites: /' || true
+}
+
+scan
+tree=$(stage true)
+boot 2>&1 | repeat_error
+echo "${revision:0:7} boots beside the running release"
+[ -z "$pending" ] || flag_statements

@@ -1,0 +1,34 @@
+# Bring the clone back to where it was before the sync, unless somebody has worked in it since.
+# Expects worktree.sh and what that expects, revision. What the sync saved before it discarded it stays under its ref.
+work=
+trap '[ -z "$work" ] || rm -rf "$work"' EXIT
+
+leave_alone() {
+  echo "$1: the clone is left as it is" >&2
+  exit 1
+}
+
+refuse_later_work() {
+  make_work_folder
+  find_losses "$now"
+  [ ${#changes[@]} = 0 ] || leave_alone "${changes[0]} was changed in the clone meanwhile"
+}
+
+[ -s clone.before ] || exit 0
+{ read -r was; read -r was_on; read -r tip; } <clone.before
+[ -n "$was" ] || leave_alone 'the clone had no commit before'
+now=$(plain rev-parse -q --verify HEAD || true)
+if [ "$now" != "$was" ] && [ "$now" != "$revision" ]; then leave_alone "the clone is at ${now:0:7} meanwhile"; fi
+if [ -e clone.after ]; then
+  refuse_later_work
+else
+  # A git of this run that was killed may have left its lock; its processes are gone by now.
+  rm -f "$git_folder/index.lock"
+fi
+if [ "$was_on" != "refs/heads/$branch" ] && [ -n "$tip" ]; then plain update-ref "refs/heads/$branch" "$tip"; fi
+if [ -n "$was_on" ]; then
+  plain checkout -q -f --no-track -B "${was_on#refs/heads/}" "$was" --
+else
+  plain checkout -q -f --detach "$was" --
+fi
+echo "the clone is at ${was:0:7} again"

@@ -1,0 +1,262 @@
+"""Follow a run to its end: show it, confirm it or have it undone, come back to it, tell how it ended."""
+
+import getpass
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deploy import causes, runs
+from deploy.errors import Exit, Failure
+from deploy.host import Disconnected
+from deploy.runs import Event
+from deploy.state import variables
+from deploy.verbs.session import Session
+
+# Seconds between two attempts to connect again: the first pause, its growth, the longest; and when to give up.
+PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
+
+# How long a step may outlive its harness.
+ORPHAN_SECONDS = 900
+
+Journal = AbstractContextManager[Iterator[Event]]
+# Proves that the revision serves, or raises what shows that it does not.
+Prove = Callable[[str], object]
+
+
+def operator() -> str:
+    """Name who runs the verb, and where."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def new_run_id() -> str:
+    return runs.new_run_id(datetime.now(UTC), secrets.token_hex(2))
+
+
+def finishing(session: Session, verb: str) -> Journal:
+    """Start a run without steps: it takes the lock, once a dead run's last step has ended, and finishes that run."""
+    shared = variables(session.settings)
+    about = {"verb": verb, "operator": operator()}
+    files = runs.files_of((), about, "true\n", "", shared, patience=ORPHAN_SECONDS)
+    return runs.start(session.host, shared, new_run_id(), files)
+
+
+class Follower:
+    """Follows one run; without an id the current or the last one.
+
+    `prove` is asked before the run is confirmed; without it, somebody else confirms. Ctrl-C has a run undone that is
+    `undoable`; `undo` has it undone at once.
+    """
+
+    def __init__(
+        self, session: Session, run: str, *, prove: Prove | None = None, undoable: bool = False, undo: bool = False
+    ) -> None:
+        self._session = session
+        self._run = run
+        self._prove = prove
+        self._undoable = undoable
+        self._undo = undo
+        self._seen: list[Event] = []
+        self._interrupted = False
+        self._to_confirm = False
+        self._problem: Failure | None = None
+
+    def follow(self, journal: Journal) -> None:
+        """Show the run's events to its end, and raise how it ended unless it is done."""
+        try:
+            while not self._ended(journal):
+                journal = runs.follow(self._session.host, self._variables, self._run, self._next)
+        except KeyboardInterrupt:
+            # The second one, wherever it meets us.
+            raise self._detached() from None
+        self._judge()
+
+    def _ended(self, journal: Journal) -> bool:
+        try:
+            if self._to_confirm:
+                self._confirm()
+            self._watch(journal)
+        except KeyboardInterrupt:
+            self._interrupt()
+            return False
+        except Disconnected as error:
+            self._come_back(error)
+            return False
+        if self._seen and self._seen[-1].kind == "gone":
+            self._finish_dead()
+            return False
+        return True
+
+    @property
+    def _variables(self) -> runs.Variables:
+        return variables(self._session.settings)
+
+    @property
+    def _next(self) -> int:
+        return self._seen[-1].line + 1 if self._seen else 1
+
+    def _watch(self, journal: Journal) -> None:
+        with journal as events:
+            for event in events:
+                self._seen.append(event)
+                self._session.report.event(event)
+                if event.kind == "run":
+                    self._run = event.fields[0]
+                    if self._undo:
+                        self._undo = False
+                        self.decide("undo")
+                if event.kind == "confirming" and self._prove:
+                    self._to_confirm = True
+                    self._confirm()
+
+    def _confirm(self) -> None:
+        revision = next((event.fields[3] for event in self._seen if event.kind == "run"), "")
+        assert self._prove, "asked only where there is somebody to prove"
+        try:
+            self._prove(revision)
+        except Disconnected:
+            raise
+        except Failure as failure:
+            self._problem = failure
+            self.decide("undo")
+        else:
+            self.decide("confirm")
+
+    def decide(self, choice: runs.Choice) -> None:
+        """Confirm the run or have it undone; who decided before is told."""
+        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, operator())
+        self._to_confirm = False
+        if decided == "ended":
+            self._session.report.line("the run has ended already", "yellow")
+        elif (decided, who) != (choice, operator()):
+            self._session.report.line(f"{who} decided before: {decided}", "yellow")
+
+    def _interrupt(self) -> None:
+        """The first Ctrl-C has the run undone; the second lets it go on unwatched."""
+        if self._interrupted or not self._undoable:
+            raise self._detached() from None
+        self._interrupted = True
+        try:
+            self.decide("undo")
+        except Disconnected as error:
+            self._come_back(error)
+            self.decide("undo")
+        self._session.report.line("interrupted: undone after the running step · Ctrl-C again detaches", "yellow")
+
+    def _detached(self) -> Failure:
+        see = f"inv attach --target {self._session.settings.target.name} tells how it ends"
+        return Failure("detached: the host finishes the run by itself", remedy=see, code=Exit.INTERRUPTED)
+
+    def _come_back(self, error: Disconnected) -> None:
+        """Connect again: the host goes on with the run meanwhile."""
+        self._session.report.line(f"{error.fact}; connecting again", "yellow")
+        end, pause = time.monotonic() + PATIENCE, PAUSE
+        while True:
+            try:
+                self._session.reconnect()
+                return
+            except Failure as failure:
+                if failure.code == Exit.REFUSED or time.monotonic() > end:
+                    raise Failure(
+                        f"the connection to {self._session.host.label} was lost; the host finishes the run by itself",
+                        evidence=(failure.fact, *failure.evidence),
+                        remedy=f"inv attach --target {self._session.settings.target.name} tells how it ends",
+                    ) from error
+            time.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_PAUSE)
+
+    def _finish_dead(self) -> None:
+        """Have another harness finish this run, whose own one died; once, or how it ended stays unknown."""
+        gone = self._seen.pop()
+        if any(event.kind == "gone" for event in self._seen):
+            raise Failure(
+                "the run's harness died and it could not be finished",
+                evidence=(*gone.fields, *self._session.now()),
+                remedy=f"inv preflight --target {self._session.settings.target.name}",
+            )
+        self._seen.append(replace(gone, line=gone.line - 1))
+        self._session.report.line("the run's harness died; another one finishes it", "yellow")
+        with finishing(self._session, "finish") as events:
+            for _ in events:
+                """The other run tells nothing of its own: what it does stands in this one's journal."""
+
+    def _judge(self) -> None:
+        """Raise how the run ended unless it is done."""
+        last = self._seen[-1] if self._seen else None
+        target = self._session.settings.target.name
+        if last is not None and last.kind == "none":
+            raise Failure("there was no run on this host yet", remedy=f"inv hot-update --target {target}")
+        if last is None or last.kind != "done":
+            raise Failure(
+                "the run's harness is gone and how it ended is unknown",
+                evidence=self._session.now(),
+                remedy=f"inv preflight --target {target}, then run the verb again",
+            )
+        outcome, *why = last.fields
+        if outcome != "done":
+            raise self._failure(outcome, why)
+        if self._interrupted:
+            raise Failure("interrupted, but the run was done already", code=Exit.INTERRUPTED)
+
+    def _failure(self, outcome: str, why: Sequence[str]) -> Failure:
+        target = self._session.settings.target.name
+        match outcome:
+            case "locked":
+                holder = next((event.fields for event in self._seen if event.kind == "refused"), ())
+                return Failure(
+                    "another run holds the lock, nothing was done",
+                    evidence=(_holder(holder),),
+                    remedy=f"inv attach --target {target} follows it",
+                    code=Exit.LOCKED,
+                )
+            case "changed":
+                changed = [event.fields for event in self._seen if event.kind == "changed"]
+                for run, how in (event.fields for event in self._seen if event.kind == "resumed"):
+                    fact = f"run {run} had died and was finished first: {how}; nothing else was done"
+                    return Failure(fact, evidence=self._session.now(), remedy="run the verb again", code=Exit.REFUSED)
+                return Failure(
+                    "the host changed since its state was read, nothing was done",
+                    evidence=tuple(f"{name}: {was} -> {now}" for name, was, now in changed),
+                    remedy="run the verb again",
+                    code=Exit.REFUSED,
+                )
+        fact, evidence = self._cause(why)
+        said = {
+            "refused": ("nothing was changed", Exit.REFUSED),
+            "undone": (f"undone: {target} is as healthy as before", Exit.UNDONE),
+            "undone-ill": (f"undone, but {target} is not as healthy as before", Exit.UNDONE_ILL),
+        }
+        state, code = said.get(outcome, ("", Exit.FAILED))
+        return Failure(
+            fact,
+            evidence=(*evidence, *((state,) if state else ()), *self._session.now()),
+            remedy=causes.remedy((fact, *evidence)) or f"inv preflight --target {target}",
+            code=Exit.INTERRUPTED if self._interrupted else code,
+        )
+
+    def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """Name the first thing that went wrong, and the lines that show it."""
+        if self._problem:
+            return self._problem.fact, self._problem.evidence
+        if self._interrupted:
+            return "interrupted", ()
+        step, *_ = (*why, "the run")
+        last = max((number for number, event in enumerate(self._seen) if event.kind == "undo"), default=len(self._seen))
+        told = [event.fields[1] for event in self._seen[:last] if event.kind == "line" and event.fields[0] == step]
+        lines = [line for line in told if line.strip()]
+        reason = lines[-1] if lines else why[2] if len(why) > 2 else "it failed without a word"
+        if place := causes.place(lines):
+            reason = f"{reason} ({place})"
+        return f"{step} failed on {self._session.host.label}: {reason}", tuple(lines[-16:-1])
+
+
+def _holder(fields: Sequence[str]) -> str:
+    """Say who holds the lock; the fields are those of the journal's `refused`."""
+    run, verb, who, _, start = fields if len(fields) == 5 else ("", "", "", "", "")
+    if not run:
+        return "the holder is not known yet"
+    since = f" since {datetime.fromtimestamp(float(start), UTC):%Y-%m-%d %H:%M:%S} UTC" if start else ""
+    return f"{verb} by {who}, run {run}{since}"

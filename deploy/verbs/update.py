@@ -1,0 +1,186 @@
+"""Change production: read, decide, carry out, prove."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from deploy import health, preflight, releases, runs, shell, steps
+from deploy.errors import Exit, Failure
+from deploy.plan import Finding, Options, Plan, refuse
+from deploy.state import State, TargetIs, variables
+from deploy.verbs.follow import Follower, new_run_id, operator
+from deploy.verbs.session import Session
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was read, how it was judged, and what is to be done."""
+
+    state: State
+    findings: tuple[Finding, ...]
+    needs: tuple[str, ...]
+    plan: Plan
+    run: str
+
+    def refuse(self, *, shown: bool = False) -> None:
+        refuse(self.findings, self.needs, shown=shown)
+
+
+def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs, options: Options) -> Decision:
+    """Read the state and plan the named steps; a refused plan has no steps."""
+    settings = session.settings
+    state = session.read(target)
+    findings = preflight.judge(settings, state, options)
+    needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
+    if state.env == "unreadable":
+        needs = (*needs, "env")
+    run = new_run_id()
+    refused = any(finding.level == "refusal" and finding.check in needs for finding in findings)
+    plan = (
+        Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
+    )
+    return Decision(state, findings, needs, plan, run)
+
+
+def run_step(session: Session, verb: str, options: Options) -> None:
+    """Carry out one verb alone: the same road with a plan of one step."""
+    decision = decide(session, verb, (verb,), steps.STEPS[verb].TARGET, options)
+    decision.refuse()
+    if not decision.plan.steps:
+        session.report.nothing_to_do(verb, decision.state)
+        return
+    carry_out(session, decision.plan, decision.state, decision.run)
+
+
+def carry_out(session: Session, plan: Plan, state: State, run: str, *, keep_schema: bool = False) -> None:
+    """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
+    settings = session.settings
+    shared = variables(settings)
+    record = state.app.record if state.app else None
+    about = {
+        "verb": plan.verb,
+        "target": settings.target.name,
+        "operator": operator(),
+        "was": record.revision if record and record.complete else "",
+        "revision": plan.revision,
+        "unattended": settings.confirm.unattended,
+    }
+    guard = shell.script("containers.sh", "guard.sh", **shared) + "guard\n"
+    undoable = any(step.undo for step in plan.steps)
+    files = runs.files_of(
+        plan.steps,
+        about,
+        guard,
+        state.guard,
+        shared,
+        confirm=plan.confirm,
+        asides=steps.asides(settings, state, plan, run) if undoable else {},
+    )
+    proof = partial(prove, session, keep_schema=keep_schema)
+    follower = Follower(session, run, prove=proof, undoable=undoable)
+    follower.follow(runs.start(session.host, shared, run, files))
+
+
+def attach(session: Session, *, confirm: bool, undo: bool) -> None:
+    """Follow the run in progress, or tell how the last one ended; prove and confirm it, or have it undone."""
+    if confirm and undo:
+        raise Failure("--confirm and --undo exclude each other", code=Exit.USAGE)
+    follower = Follower(session, "", prove=partial(prove, session) if confirm else None, undo=undo)
+    follower.follow(runs.follow(session.host, variables(session.settings)))
+
+
+def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None:
+    """Prove that production runs the revision and is healthy, or raise what shows that it does not."""
+    settings = session.settings
+    checks = health.wait(
+        session.host.http(),
+        settings.health.checks,
+        timeout=settings.health.request_timeout,
+        deadline=settings.health.timeout,
+    )
+    session.report.health(checks)
+    state = session.read("running")
+    wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state)))
+    ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
+    if not wrong and not ill:
+        return
+    why = preflight.last_error(settings, state) if ill else ""
+    raise Failure(
+        f"health: {(ill or wrong)[0]}",
+        evidence=(
+            *(ill + wrong)[1:],
+            *((f"last error in the logs: {why}",) if why else ()),
+        ),
+        remedy=f"publish a release that cures it, then inv hot-update --target {settings.target.name}",
+    )
+
+
+def _wrong(state: State, revision: str) -> tuple[str, ...]:
+    """What shows that not the revision serves, but something else."""
+    app = state.app
+    if app is None:
+        return (f"the app container cannot be looked into: {state.app_problem or 'it is not running'}",)
+    wrong = []
+    if app.record is None or not app.record.complete or app.record.revision != revision:
+        wrong.append(f"the container does not run {revision[:7]}")
+    if app.drift:
+        wrong.append(f"changed since the copy: {preflight.names(app.drift)}")
+    if not state.fresh:
+        wrong.append("a process of the app server is older than the code")
+    return tuple(wrong)
+
+
+def _pending(state: State) -> tuple[str, ...]:
+    if state.chain is None or state.database.problem or not state.chain.pending(state.database.revisions):
+        return ()
+    return ("migrations are pending",)
+
+
+def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool) -> None:
+    """Bring production to the remote branch and prove it, or say what would be done."""
+    bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, dry_run=dry_run, yes=yes)
+
+
+def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> None:
+    """Bring production back to a release, by default the last confirmed one before the one that runs."""
+    state = session.read("running")
+    target = revision or releases.before(state)
+    if not target:
+        raise Failure(
+            f"no confirmed release before {releases.running(state)[:7] or 'this one'} is known",
+            remedy="inv rollback --list shows those that are; --to REVISION names any commit",
+            code=Exit.REFUSED,
+        )
+    options = Options(keep_schema=True)
+    bring(session, "rollback", steps.ROLLBACK, target, options, dry_run=dry_run, yes=yes)
+
+
+def bring(
+    session: Session,
+    verb: str,
+    names: tuple[str, ...],
+    target: TargetIs,
+    options: Options,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Bring production to a release and prove it, or say what would be done."""
+    settings, report = session.settings, session.report
+    decision = decide(session, verb, names, target, options)
+    if verb == "rollback" and not decision.state.repository.target:
+        raise Failure(f"the clone has no commit {target}", remedy="inv rollback --list", code=Exit.REFUSED)
+    report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
+    decision.refuse(shown=True)
+    plan = decision.plan
+    if not plan.steps:
+        report.nothing_to_do(f"{verb} of {settings.target.name}", decision.state)
+    else:
+        report.plan(plan)
+    if dry_run:
+        return
+    if plan.steps:
+        session.agree(f"go on with the {verb} of {settings.target.name} to {plan.revision[:7]}", yes=yes)
+        carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema)
+        report.done(settings.target.name, plan.revision)
+    else:
+        prove(session, plan.revision, keep_schema=options.keep_schema)
