@@ -36,7 +36,7 @@ def run_inv(target: str, *words: str, environment: dict[str, str] | None = None)
     ended = subprocess.run(
         [sys.executable, "-m", "invoke", *words, *(("--target", target) if target else ())],
         cwd=ROOT,
-        env=os.environ | {"NO_COLOR": "1"} | (environment or {}),
+        env=os.environ | (environment or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -71,4 +71,4 @@ def sandbox(shared: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture
 def inv(sandbox: Sandbox) -> Inv:
     """Run a verb on the shared production."""
-    return lambda *words, **options: run_inv(sandbox.name, *words, **options)
+    return lambda *words: run_inv(sandbox.name, *words)

@@ -1,14 +1,11 @@
 """What a test compares before and after: the facts of a sandbox that only a change can change."""
 
-import os
 from dataclasses import dataclass
 
 from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 
-# The width of the terminal that the verbs believe in: nothing is wrapped, so sentences can be looked for.
-WIDE = {"COLUMNS": "500"}
 RECORD = "/var/lib/hot-update/record.json"
 
 
@@ -41,8 +38,3 @@ def holder(sandbox: Sandbox) -> str:
     """Return who holds the host's lock; nothing where nobody does."""
     file = sandbox.path / ".git/hot-update/holder"
     return file.read_text(encoding="utf-8") if file.exists() else ""
-
-
-def colourless() -> dict[str, str]:
-    """Return the environment of a verb that writes wide, plain text."""
-    return os.environ | {"NO_COLOR": "1"} | WIDE

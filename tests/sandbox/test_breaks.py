@@ -11,16 +11,10 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
-from tests.sandbox.conftest import Inv, run_inv
-from tests.sandbox.facts import WIDE, facts
+from tests.sandbox.conftest import Inv
+from tests.sandbox.facts import facts
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def inv(sandbox: Sandbox) -> Inv:
-    """Run a verb on the shared production, its text unwrapped."""
-    return lambda *words: run_inv(sandbox.name, *words, environment=WIDE)
 
 
 def assert_refused(
@@ -86,7 +80,15 @@ def test_a_crash_loop_is_a_warning_with_its_last_error_and_the_next_release_cure
     assert preflight.code == 0, preflight.text
     ill = [line for line in preflight.out.splitlines() if line.startswith("!  health")]
     assert [line.rstrip().endswith(f"SystemError: {breaks.MESSAGE}") for line in ill] == [True, True]
-    assert inv("health").code == 1
+    health = inv("health")
+    assert health.code == 1
+    assert health.err == (
+        f"✗ {sandbox.name} is not healthy: nginx, direct\n"
+        f"  last error in the logs: SystemError: {breaks.MESSAGE}\n"
+        f"→ inv preflight --target {sandbox.name}\n"
+    )
+
+    assert inv("migrate", "--current").code == 0
 
     commit = stack.release(sandbox.name, "code")
     cure = inv("hot-update", "--yes")
@@ -130,7 +132,7 @@ def test_a_schema_that_no_rule_matches_is_refused_with_the_way_to_stamp_by_hand(
 def test_a_recreated_container_is_told_and_then_gets_every_file(sandbox: Sandbox, inv: Inv) -> None:
     assert inv("hot-update", "--yes").code == 0
     stack.break_(sandbox.name, "recreated")
-    told = "unknown: never hot-updated, or the container was recreated since"
+    told = "the container was recreated since "
     health = inv("health")
     assert health.code == 0, health.text
     assert "runs an unknown revision" in health.out

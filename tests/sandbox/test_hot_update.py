@@ -1,12 +1,16 @@
-"""A production that was never hot-updated, through good and bad releases, and what no update may touch."""
+"""Hot updates of a real production: every kind of release with its outcome, and what none of them may touch.
+
+Nothing is mended between these tests: what a bad release breaks the next one cures.
+"""
 
 import hashlib
 import io
 import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,14 +20,23 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
-from tests.sandbox.conftest import ROOT, Ended, Inv, run_inv
-from tests.sandbox.facts import RECORD, WIDE, facts
+from tests.sandbox.conftest import Ended, Inv, run_inv
+from tests.sandbox.facts import RECORD, facts
 
 pytestmark = pytest.mark.stack
 
+SUITABLE = ("code", "deleted-file", "renamed-file", "migration", "static", "slow-boot")
+# What needs a new image, and the files that it changes.
+UNSUITABLE = {
+    "dependency": ("pyproject.toml", "requirements.txt", "uv.lock"),
+    "compose": ("docker-compose.prod.yml",),
+    "supervisor": ("nginx/supervisor/whalefall-prod.conf",),
+}
+# A file in /app that git never knew.
 UNKNOWN = "docs/客户 notes 'of' $production.txt"
-# In /app, but not in git: the environment, the secrets, the customers' files, and one made from a tracked file.
-BESIDE = ("./.venv", "./userdata", "./.env", "./gunicorn.conf.py", "./__pycache__", "*/__pycache__")
+# In /app, but not of the code: the environment, the customers' files, the secrets, what is made from a tracked file.
+BESIDE = ("./.venv", "./userdata", "./.env", "./gunicorn.conf.py", "__pycache__")
+GUNICORN, GUNICORN_SOURCE = "/app/gunicorn.conf.py", "/app/nginx/gunicorn/gunicorn-prod.conf.py"
 # Kills the copy once it has begun to write: its record says so by then.
 KILL = """
 import glob, os, sys, time
@@ -44,26 +57,30 @@ while time.monotonic() < deadline:
             sys.exit()
 sys.exit("there was no copy to kill")
 """
-SECRET_WORDS = ("PASSWORD", "SECRET", "KEY", "TOKEN", "URL")
+
+
+@pytest.fixture(scope="module")
+def production(shared: Sandbox) -> Iterator[Sandbox]:
+    """The shared production with a file that git does not know; in the end at a good release that its image suits."""
+    suitable = git(shared.origin, "rev-parse", "main")
+    execute(shared.app, "sh", "-c", 'echo kept >"$1"', "sh", f"/app/{UNKNOWN}")
+    yield shared
+    execute(shared.app, "rm", f"/app/{UNKNOWN}")
+    publish(shared, "code")
+    git(shared.developer, "checkout", suitable, "--", *chain.from_iterable(UNSUITABLE.values()))
+    git(shared.developer, "commit", "--quiet", "--allow-empty", "--message", "Suit the image again")
+    git(shared.developer, "push", "--quiet", "origin", "main")
+    ended = run_inv(shared.name, "hot-update", "--yes", "--allow-unsuitable")
+    assert ended.code == 0, ended.text
 
 
 @pytest.fixture(scope="module")
 def bystander(docker: None) -> Iterator[str]:
-    """A stopped container of somebody else."""
+    """A container of somebody else."""
     name = f"bystander-{os.getpid()}"
-    run("docker", "run", "--name", name, "debian:bookworm-slim", "true")
+    run("docker", "run", "--detach", "--name", name, "debian:bookworm-slim", "sleep", "infinity")
     yield name
     run("docker", "rm", "--force", name)
-
-
-@pytest.fixture(scope="module")
-def production(docker: None) -> Iterator[Sandbox]:
-    """A production that was never hot-updated, with a file in /app that git does not know."""
-    name = f"test-hot-{os.getpid()}"
-    sandbox = stack.up(name, import_seconds=0.3, say=lambda text: None)
-    execute(sandbox.app, "sh", "-c", 'echo kept >"$1"', "sh", f"/app/{UNKNOWN}")
-    yield sandbox
-    stack.down(name, say=lambda text: None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,36 +96,47 @@ def told() -> list[str]:
 
 @pytest.fixture
 def inv(production: Sandbox, told: list[str]) -> Inv:
-    """Run a verb on this module's production, its text unwrapped and remembered."""
+    """Run a verb on this module's production and remember what it said."""
 
     def remembered(*words: str) -> Ended:
-        ended = run_inv(production.name, *words, environment=WIDE)
+        ended = run_inv(production.name, *words)
         told.append(ended.text)
         return ended
 
     return remembered
 
 
-def untouchable(sandbox: Sandbox, bystander: str) -> dict[str, str]:
-    """What no update may change, by name; logs and the scheduler's lock change by themselves."""
-    inspected = "{{.Id}} {{.Image}} {{.State.StartedAt}} {{.State.Status}}"
-    options = ["--sort=name", "--exclude=userdata/logs", "--exclude=userdata/scheduler.lock", "--exclude=__pycache__"]
-    packed = ["sh", "-c", 'tar -C /app -cf - "$@" | sha256sum', "sh", *options]
-    return {
-        "environment": execute(sandbox.app, *packed, ".venv", user="root"),
-        "customers' files": execute(sandbox.app, *packed, "userdata", user="root"),
-        "unknown file": execute(sandbox.app, "cat", f"/app/{UNKNOWN}"),
-        "secrets": hashlib.sha256(sandbox.env_file.read_bytes()).hexdigest() + f" {sandbox.env_file.stat()}"[:40],
-        **{
-            name: run("docker", "inspect", "--format", inspected, name)
-            for name in (sandbox.postgres, sandbox.redis, bystander)
-        },
-    }
+def publish(sandbox: Sandbox, *kinds: str) -> str:
+    """Publish releases, one after the other; return the commit of the last."""
+    return [stack.release(sandbox.name, kind) for kind in kinds][-1]
+
+
+def revision(sandbox: Sandbox) -> str:
+    return psql(sandbox, "SELECT version_num FROM alembic_version")
+
+
+def newest_migration(sandbox: Sandbox, commit: str) -> str:
+    """The newest of a commit's migrations: their files begin with their revisions, which are dates."""
+    return max(git(sandbox.origin, "ls-tree", "--name-only", f"{commit}:migrations/versions").split()).split("_")[0]
 
 
 def processes(sandbox: Sandbox) -> list[str]:
-    """The container's processes: pid, start time and command."""
-    return run("docker", "top", sandbox.app, "-eo", "pid,lstart,args").splitlines()
+    """The app server's processes: pid, start time and command."""
+    running = run("docker", "top", sandbox.app, "-eo", "pid,lstart,args").splitlines()
+    return [line for line in running if "gunicorn" in line]
+
+
+def untouchable(sandbox: Sandbox, bystander: str) -> dict[str, str]:
+    """What no update may change, by name; logs and the scheduler's lock change by themselves."""
+    options = ("--sort=name", "--exclude=userdata/logs", "--exclude=userdata/scheduler.lock", "--exclude=__pycache__")
+    checksum = ("sh", "-c", 'tar -C /app -cf - "$@" | sha256sum', "sh", *options)
+    secrets, about = sandbox.env_file.read_bytes(), sandbox.env_file.stat()
+    container = ("docker", "inspect", "--format", "{{.Id}} {{.Image}} {{.State.StartedAt}}")
+    return {
+        ".env": f"{hashlib.sha256(secrets).hexdigest()} {about.st_mode:o} {about.st_uid} {about.st_mtime_ns}",
+        **{name: execute(sandbox.app, *checksum, name, user="root") for name in (".venv", "userdata", UNKNOWN)},
+        **{name: run(*container, name) for name in (sandbox.postgres, sandbox.redis, bystander)},
+    }
 
 
 def in_container(sandbox: Sandbox) -> dict[str, tuple[str, str, str]]:
@@ -145,176 +173,189 @@ def assert_runs(sandbox: Sandbox, commit: str) -> None:
     assert found == in_commit(sandbox, commit)
 
 
-def revision(sandbox: Sandbox) -> str:
-    return psql(sandbox, "SELECT version_num FROM alembic_version")
-
-
-def update(sandbox: Sandbox, inv: Inv, *kinds: str, words: tuple[str, ...] = ()) -> tuple[str, Ended]:
-    """Publish releases and hot-update to the last; its commit and how that ended."""
-    commit = [stack.release(sandbox.name, kind) for kind in kinds][-1]
-    return commit, inv(*words, "hot-update", "--yes")
-
-
-def assert_cured(sandbox: Sandbox, inv: Inv) -> None:
-    commit, ended = update(sandbox, inv, "code")
-    assert ended.code == 0, ended.text
-    assert f"{sandbox.name} runs {commit[:7]} and is healthy" in ended.out
-    assert_runs(sandbox, commit)
-
-
-def test_the_first_update_makes_the_code_equal_to_the_commit(production: Sandbox, inv: Inv) -> None:
-    commit = git(production.origin, "rev-parse", "main")
-    ended = inv("hot-update", "--yes")
-    assert ended.code == 0, ended.text
-    assert "never hot-updated" in ended.out
-    assert ended.err == ""
-    last = ended.out.splitlines()[-1]
-    assert last.startswith(f"{production.name} runs {commit[:7]} and is healthy (sync ")
-    assert_runs(production, commit)
-    assert git(production.path, "rev-parse", "HEAD") == commit
-
-
-def test_a_second_update_does_nothing_and_says_so(production: Sandbox, inv: Inv) -> None:
-    before = facts(production), processes(production)
-    ended = inv("hot-update", "--yes")
-    assert (facts(production), processes(production)) == before
-    assert (ended.code, ended.text.count("nothing to do"), "Plan" in ended.text) == (0, 1, False)
-
-
-def test_several_releases_arrive_in_one_update(production: Sandbox, inv: Inv) -> None:
-    commit, ended = update(production, inv, "deleted-file", "renamed-file", "migration", "static")
-    assert ended.code == 0, ended.text
-    assert_runs(production, commit)
-    served = git(production.origin, "show", f"{commit}:app/static/release.txt")
-    assert answer(production.http_port, "/static/release.txt")[1].strip() == served.strip()
-    names = git(production.origin, "ls-tree", "--name-only", f"{commit}:migrations/versions").split()
-    assert any(name.startswith(f"{revision(production)}_") for name in names)
-
-
-def test_broken_code_is_told_with_its_error_and_migrations_can_be_asked_meanwhile(
-    production: Sandbox, inv: Inv
-) -> None:
-    commit, ended = update(production, inv, "broken-import")
-    at = revision(production)
-    assert ended.code == 1
-    first, *evidence, remedy = ended.err.splitlines()
-    assert first.startswith(f"✗ restart failed on {production.user}@127.0.0.1:{production.ssh_port}: the app crash-")
-    assert "  last error in the logs: ModuleNotFoundError: No module named 'a_module_that_nobody_installed'" in evidence
-    assert evidence[-1] == (
-        f"  now: clone at {commit[:7]}, container at {commit[:7]}, database at {at}, "
-        "health: nginx 502, direct no answer"
-    )
-    assert remedy == f"→ inv preflight --target {production.name}"
-    current = inv("migrate", "--current")
-    assert (current.code, current.out.splitlines()) == (0, [f"database  {at}", f"heads     {at}", "pending   none"])
-
-
-def test_an_ill_release_is_told_with_its_own_error_and_not_with_the_one_before(
-    production: Sandbox, inv: Inv, tmp_path: Path
-) -> None:
-    impatient = tmp_path / "impatient.yaml"
-    impatient.write_text("health: {timeout: 3}\n", encoding="utf-8")
-    commit, ended = update(production, inv, "unhealthy", words=("-f", str(impatient)))
-    assert ended.code == 1
-    assert "answered 503" in ended.err.splitlines()[0]
-    assert "oracle: the oracle is silent" in ended.err
-    assert "ModuleNotFoundError" not in ended.err
-    assert f"container at {commit[:7]}" in ended.err
-    assert "is healthy" not in ended.out
-    assert_cured(production, inv)
-
-
-def test_a_failing_migration_is_told_with_its_error_and_what_still_runs(production: Sandbox, inv: Inv) -> None:
-    at, started = revision(production), processes(production)
-    commit, ended = update(production, inv, "failing-migration")
-    assert ended.code == 1
-    first, *_, now, _ = ended.err.splitlines()
-    assert "migrate failed on" in first
-    assert first.endswith('(psycopg2.errors.UndefinedColumn) column "no_such_column" does not exist')
-    assert f"container at {commit[:7]} (the app server runs what was there before), database at {at}" in now
-    assert (revision(production), processes(production)) == (at, started)
-    preflight = inv("preflight")
-    assert preflight.code == 0
-    assert "the app server is older and runs what was there before" in preflight.out
-    assert_cured(production, inv)
-
-
-def test_a_killed_copy_is_told_and_the_next_update_brings_every_file(production: Sandbox, inv: Inv) -> None:
-    configuration = execute(production.app, "cat", "/app/gunicorn.conf.py")
-    execute(production.app, "rm", "/app/gunicorn.conf.py")
-    assert "gunicorn.conf.py" in inv("health").out
-    execute(production.app, "rm", RECORD, user="root")
+def test_a_copy_that_was_killed_is_undone_and_the_next_update_brings_every_file(production: Sandbox, inv: Inv) -> None:
+    execute(production.app, "rm", "--force", RECORD, user="root")
+    before = facts(production), in_container(production)
     watch = ["docker", "exec", "-u", "0", production.app, "/app/.venv/bin/python", "-c", KILL, RECORD]
     with subprocess.Popen(watch, stdout=subprocess.PIPE) as killer:
         assert killer.stdout is not None
         killer.stdout.readline()
-        ended = inv("copy")
+        killed = inv("copy")
         assert killer.wait() == 0
-    assert ended.code == 1, ended.text
-    assert "copy failed" in ended.err
-    assert "was not finished" in inv("preflight").out
+    assert killed.code == 5, killed.text
+    assert "✗ copy failed on" in killed.err
+    assert f"undone: {production.name} is as healthy as before" in killed.err
+    assert (replace(facts(production), started=before[0].started), in_container(production)) == before
     ended = inv("hot-update", "--yes")
     assert ended.code == 0, ended.text
-    assert "the last copy was not finished" in ended.out
-    assert "made: gunicorn.conf.py from nginx/gunicorn/gunicorn-prod.conf.py" in ended.out
-    assert execute(production.app, "cat", "/app/gunicorn.conf.py") == configuration
+    assert "copy (what runs is unknown)" in ended.out
     assert_runs(production, git(production.origin, "rev-parse", "main"))
 
 
-def test_unsuitable_changes_that_were_allowed_do_not_refuse_later_updates_but_stay_a_warning(
+def test_without_a_terminal_it_acts_only_when_told_to(production: Sandbox, inv: Inv) -> None:
+    publish(production, "code")
+    before = facts(production)
+    ended = inv("hot-update")
+    assert (ended.code, ended.err) == (2, "✗ nobody can be asked here\n→ give --yes to act without asking\n")
+    assert facts(production) == before
+
+
+def test_a_dry_run_prints_the_plan_and_changes_nothing(production: Sandbox, inv: Inv) -> None:
+    commit = publish(production, "migration")
+    before = facts(production), revision(production), processes(production)
+    ended = inv("hot-update", "--dry-run")
+    assert (ended.code, ended.err) == (0, "")
+    plan = ended.out.split(f"Plan: hot-update to {commit[:7]}\n")[1].splitlines()
+    steps = [line.split(" (")[0] for line in plan if not line.startswith(" ")]
+    assert [step.split()[1] for step in steps] == ["proof", "sync", "migrate", "copy", "clean", "restart"]
+    assert f"     flask db upgrade to {newest_migration(production, commit)}" in plan
+    assert (facts(production), revision(production), processes(production)) == before
+
+
+def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbox, inv: Inv) -> None:
+    commit = publish(production, *SUITABLE)
+    ended = inv("hot-update", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1].startswith(f"{production.name} runs {commit[:7]} and is healthy (proof ")
+    assert_runs(production, commit)
+    assert git(production.path, "rev-parse", "HEAD") == commit
+    assert revision(production) == newest_migration(production, commit)
+    number = git(production.origin, "rev-list", "--count", commit)
+    assert f"release {number}" in answer(production.http_port, "/")[1]
+    assert answer(production.http_port, "/static/release.txt") == (200, f"release {number}\n")
+
+
+def test_a_second_update_changes_nothing_restarts_nothing_and_says_so(production: Sandbox, inv: Inv) -> None:
+    before = facts(production), processes(production)
+    ended = inv("hot-update", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert (ended.out.count("nothing to do"), "Plan" in ended.out) == (1, False)
+    assert (facts(production), processes(production)) == before
+
+
+def test_what_was_changed_by_hand_is_shown_saved_and_put_right_but_gunicorns_settings_are_kept(
     production: Sandbox, inv: Inv
 ) -> None:
-    kinds = ("dependency", "compose", "supervisor")
-    files = ("requirements.txt", "uv.lock", "docker-compose.prod.yml", "nginx/supervisor/whalefall-prod.conf")
-    before = facts(production), processes(production)
-    _, refused = update(production, inv, *kinds)
-    assert (refused.code, [file for file in files if file not in refused.out]) == (3, [])
-    assert (facts(production), processes(production)) == before
-    assert inv("hot-update", "--yes", "--allow-unsuitable").code == 0
-    assert_cured(production, inv)
-    assert "the image still lacks earlier changes of " in inv("preflight").out
+    execute(production.app, "sh", "-c", f"echo '# by hand' | tee -a /app/wsgi.py >>{GUNICORN}")
+    for verb in ("health", "preflight"):
+        assert "changed by hand: wsgi.py" in inv(verb).out
+    ended = inv("copy")
+    assert ended.code == 0, ended.text
+    assert "saved: wsgi.py (git does not know its content)" in ended.out
+    assert "kept: gunicorn.conf.py was changed by hand" in ended.out
+    assert_runs(production, git(production.origin, "rev-parse", "main"))
+    saved = ended.out.split("saved on the host: ")[1].split(" (look into it")[0]
+    assert run("tar", "-xOf", saved, "wsgi.py").endswith("# by hand\n")
+    assert execute(production.app, "cat", GUNICORN).endswith("# by hand\n")
 
 
-def test_without_a_terminal_it_acts_only_when_told_to(production: Sandbox, inv: Inv) -> None:
-    stack.release(production.name, "code")
-    before = facts(production), processes(production)
-    ended = inv("hot-update")
-    assert (ended.code, "give --yes" in ended.err) == (2, True)
-    dry = inv("hot-update", "--dry-run")
-    assert dry.code == 0
-    assert f"Plan: hot-update to {git(production.origin, 'rev-parse', 'main')[:7]}" in dry.out
-    stack.release(production.name, "two-heads")
-    refused = inv("hot-update", "--dry-run")
-    assert (refused.code, "migrations has 2 heads" in refused.out, "Plan" in refused.out) == (3, True, False)
-    assert (facts(production), processes(production)) == before
+def test_gunicorns_settings_are_made_when_they_are_missing(production: Sandbox, inv: Inv) -> None:
+    execute(production.app, "rm", GUNICORN)
+    assert "changed by hand: gunicorn.conf.py" in inv("health").out
+    ended = inv("copy")
+    assert ended.code == 0, ended.text
+    assert "made: gunicorn.conf.py from nginx/gunicorn/gunicorn-prod.conf.py" in ended.out
+    assert execute(production.app, "cat", GUNICORN) == execute(production.app, "cat", GUNICORN_SOURCE)
 
 
-def test_a_target_that_is_not_there_is_a_usage_error_that_names_those_that_are() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "invoke", "hot-update", "--target", "nowhere"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.mark.parametrize("words", ["--dry-run", "--yes"])
+def test_two_heads_of_the_migrations_are_refused_before_anything_changes(
+    production: Sandbox, inv: Inv, words: str
+) -> None:
+    publish(production, "two-heads")
+    before = facts(production), revision(production)
+    refused = inv("hot-update", words)
+    assert (refused.code, "Plan" in refused.out) == (3, False)
+    assert "migrations has 2 heads" in refused.out
+    assert refused.err.startswith("✗ refused, nothing was changed: migrations\n")
+    assert (facts(production), revision(production)) == before
+
+
+def test_a_migration_that_fails_is_told_with_its_error_and_the_update_undone(production: Sandbox, inv: Inv) -> None:
+    before = facts(production), revision(production), processes(production)
+    publish(production, "failing-migration")
+    ended = inv("hot-update", "--yes")
+    assert ended.code == 5, ended.text
+    first, *_, undone, now, _ = ended.err.splitlines()
+    assert first.startswith(f"✗ migrate failed on {production.user}@127.0.0.1:{production.ssh_port}: ")
+    assert first.endswith('(psycopg2.errors.UndefinedColumn) column "no_such_column" does not exist')
+    assert undone == f"  undone: {production.name} is as healthy as before"
+    head = before[0].head[:7]
+    assert now.startswith(f"  now: clone at {head}, container at {head}, database at {before[1]}, ")
+    assert (facts(production), revision(production), processes(production)) == before
+
+
+def test_code_that_does_not_boot_is_told_with_its_error_before_anything_changes(production: Sandbox, inv: Inv) -> None:
+    before = facts(production), revision(production), processes(production)
+    publish(production, "broken-import")
+    ended = inv("hot-update", "--yes")
+    assert ended.code == 3, ended.text
+    first, *_, unchanged, now, remedy = ended.err.splitlines()
+    assert first == (
+        f"✗ proof failed on {production.user}@127.0.0.1:{production.ssh_port}: "
+        "ModuleNotFoundError: No module named 'a_module_that_nobody_installed'"
     )
-    assert (ended.returncode, "nowhere" in ended.stderr, "prod" in ended.stderr) == (2, True, True)
+    assert unchanged == "  nothing was changed"
+    assert remedy.startswith("→ a_module_that_nobody_installed is not installed in the image")
+    assert (facts(production), revision(production), processes(production)) == before
+
+
+def test_an_unhealthy_release_is_told_with_its_own_error_and_undone(
+    production: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    impatient = tmp_path / "impatient.yaml"
+    impatient.write_text("health: {timeout: 3}\n", encoding="utf-8")
+    before = facts(production), in_container(production)
+    publish(production, "unhealthy")
+    ended = inv("-f", str(impatient), "hot-update", "--yes")
+    assert ended.code == 5, ended.text
+    assert "answered 503" in ended.err.splitlines()[0]
+    assert "oracle: the oracle is silent" in ended.err
+    assert "ModuleNotFoundError" not in ended.err
+    assert f"undone: {production.name} is as healthy as before" in ended.err
+    assert "runs" not in ended.out.splitlines()[-1]
+    assert (replace(facts(production), started=before[0].started), in_container(production)) == before
+    assert inv("health").code == 0
+
+
+@pytest.mark.parametrize("kind", UNSUITABLE)
+def test_what_needs_a_new_image_is_refused_and_its_files_are_named(production: Sandbox, inv: Inv, kind: str) -> None:
+    publish(production, kind)
+    before = facts(production)
+    refused = inv("hot-update", "--yes")
+    assert (refused.code, "not suitable for a hot update: " in refused.out) == (3, True)
+    assert [file for file in UNSUITABLE[kind] if file not in refused.out] == []
+    assert facts(production) == before
+
+
+def test_what_needs_a_new_image_and_was_allowed_is_brought_once_and_stays_a_warning(
+    production: Sandbox, inv: Inv
+) -> None:
+    commit = publish(production, *UNSUITABLE)
+    allowed = inv("hot-update", "--yes", "--allow-unsuitable")
+    assert allowed.code == 0, allowed.text
+    assert_runs(production, commit)
+    before = facts(production)
+    again = inv("hot-update", "--yes")
+    assert again.code == 0, again.text
+    assert "nothing to do" in again.out
+    (warning,) = [line for line in again.out.splitlines() if "the image still lacks earlier changes of " in line]
+    assert [file for files in UNSUITABLE.values() for file in files if file not in warning] == []
+    assert facts(production) == before
 
 
 def test_none_of_it_touched_anything_else(production: Sandbox, bystander: str, before: dict[str, str]) -> None:
     assert untouchable(production, bystander) == before
 
 
-def test_none_of_it_told_a_secret(production: Sandbox, told: list[str]) -> None:
+def test_none_of_it_told_or_journaled_a_secret(production: Sandbox, told: list[str]) -> None:
     lines = production.env_file.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("=", 1) for line in lines if "=" in line]
-    values = [value.strip("'\"") for key, value in pairs if any(word in key for word in SECRET_WORDS)]
+    values = {key: value.strip("'\"") for key, _, value in (line.partition("=") for line in lines)}
+    words = ("PASSWORD", "SECRET", "KEY", "TOKEN", "URL")
+    secrets = {key: value for key, value in values.items() if len(value) >= 8 and any(word in key for word in words)}
     state = production.path / ".git/hot-update"
     kept = [file.read_bytes().decode(errors="replace") for file in state.rglob("*") if file.is_file()]
-    assert len([value for value in values if len(value) >= 8]) >= 5
+    assert len(secrets) >= 5
+    assert told
     assert any((state / "runs").iterdir())
-    assert [key for key, value in pairs if value.strip("'\"") in values and shows([*told, *kept], value)] == []
-
-
-def shows(texts: list[str], value: str) -> bool:
-    plain = value.strip("'\"")
-    return len(plain) >= 8 and any(plain in text for text in texts)
+    assert [key for key, value in secrets.items() if any(value in text for text in (*told, *kept))] == []

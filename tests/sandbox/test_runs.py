@@ -25,18 +25,12 @@ from deploy.sandbox.processes import Process, below
 from deploy.verbs import update
 from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
-from tests.sandbox.conftest import ROOT, Ended, Inv, run_inv
-from tests.sandbox.facts import WIDE, colourless, facts, holder
+from tests.sandbox.conftest import ROOT, Ended, Inv
+from tests.sandbox.facts import facts, holder
 
 pytestmark = pytest.mark.stack
 
 WAIT_SECONDS = 120.0
-
-
-@pytest.fixture
-def inv(sandbox: Sandbox) -> Inv:
-    """Run a verb on the shared production, its text unwrapped."""
-    return lambda *words: run_inv(sandbox.name, *words, environment=WIDE)
 
 
 @pytest.fixture
@@ -56,7 +50,6 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", "--target", sandbox.name],
             cwd=ROOT,
-            env=colourless(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

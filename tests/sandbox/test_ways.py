@@ -18,7 +18,7 @@ from deploy.sandbox.compose import execute
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Ended, run_inv
-from tests.sandbox.facts import WIDE, facts
+from tests.sandbox.facts import facts
 
 pytestmark = pytest.mark.stack
 
@@ -41,7 +41,7 @@ def written(folder: Path, name: str, target: dict[str, Any]) -> str:
 
 
 def inv(target: str, *words: str, **environment: str) -> Ended:
-    ended = run_inv(target, *words, environment=WIDE | environment)
+    ended = run_inv(target, *words, environment=environment)
     assert "Traceback" not in ended.text
     return ended
 
