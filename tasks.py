@@ -362,6 +362,22 @@ def test(c: Context, install: bool = False) -> None:
 
 
 @verb(
+    only="one column of the matrix: one fault, at every point",
+    file="where the outcomes are kept; what has passed at this commit is not run again",
+    install=INSTALL,
+)
+def faults(c: Context, only: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
+    """Let every fault happen at every point of an update, and print what came of each."""
+    from deploy.sandbox import stack
+    from tests.faults import table
+
+    stack.prepare(install, print)
+    passed = table.fill(Path(file), only)
+    stack.tidy()
+    raise InvokeExit(code=0 if passed else 1)
+
+
+@verb(
     name="a sandbox that is there (default: one of its own, gone afterwards)",
     rounds="samples per case and side",
     json="also write every sample to this file",
@@ -375,6 +391,9 @@ def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
 
 namespace = Collection(
     preflight, sync, copy, clean, migrate, restart, health, hot_update, rollback,
-    attach, status_, history, unlock, test, bench,
+    attach, status_, history, unlock, bench,
 )  # fmt: skip
+tests = Collection("test", faults)
+tests.add_task(test, default=True)
+namespace.add_collection(tests)
 namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -285,6 +285,10 @@ def _database(settings: Settings, state: State, _: Options) -> Iterator[Finding]
 
 
 def _migrations(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    if state.app and state.app.migrating:
+        evidence = f"a migration runs in {settings.app.container} already: {names(state.app.migrating)}"
+        yield Finding("refusal", "migrations", evidence, "wait until it has ended, then run the verb again")
+        return
     if state.chain is None or state.database.problem:
         return
     if options.keep_schema:

@@ -131,6 +131,8 @@ class App:
     chain: Chain | None
     target_chain: Chain | None
     problems: tuple[str, ...]
+    # Commands of Flask-Migrate that run in there, whoever started them.
+    migrating: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,7 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "record": settings.app.record,
         "user": settings.app.user,
         "server": settings.app.server,
+        "flask": settings.app.flask,
         "protected": list(settings.copy.protected),
         "exclude": list(settings.copy.exclude),
         "derived": dict(settings.copy.derived),
@@ -419,6 +422,7 @@ def _app(answer: Mapping[str, Any]) -> App:
         chain=_chain(answer["chain"]),
         target_chain=_chain(answer["target_chain"]),
         problems=tuple(answer["problems"]),
+        migrating=tuple(answer["migrating"] or ()),
     )
 
 

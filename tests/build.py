@@ -49,6 +49,7 @@ APP = App(
     chain=CHAIN,
     target_chain=CHAIN,
     problems=(),
+    migrating=(),
 )
 
 STATE = State(

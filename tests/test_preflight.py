@@ -196,3 +196,17 @@ def test_a_lock_that_is_held_is_told_from_one_that_a_dead_run_left(held: bool, e
     holder = {"verb": "hot-update", "operator": "ann@laptop", "run": "r1"}
     found = finding("lock", replace(STATE, holder=holder, lock_held=held))
     assert (found.level, found.evidence) == ("warning", evidence)
+
+
+def test_a_migration_that_runs_already_is_refused() -> None:
+    state = app(migrating=("flask db upgrade (process 7)",))
+    found = finding("migrations", state)
+    assert (found.level, "flask db upgrade (process 7)" in found.evidence) == ("refusal", True)
+
+
+def test_a_schema_that_is_kept_is_a_warning_that_says_what_it_means() -> None:
+    database = replace(STATE.database, revisions=("beef",))
+    old = replace(STATE, database=database)
+    assert finding("migrations", old).level == "refusal"
+    kept = finding("migrations", old, Options(keep_schema=True))
+    assert (kept.level, "newer schema" in kept.evidence) == ("warning", True)

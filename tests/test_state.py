@@ -26,6 +26,7 @@ INSIDE = {
     "chain": {"error": "SyntaxError in x.py"},
     "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "doc": None}]},
     "problems": [],
+    "migrating": [],
 }
 
 

@@ -32,6 +32,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         "differs": lambda: differs(tree, entries),
         "installed": lambda: installed(tree, entries, settings["installed"]),
         "processes": lambda: processes(settings["server"].encode()),
+        "migrating": lambda: commands([settings["flask"], "db"]),
         "boot_id": boot_id,
         "uptime": uptime,
         "chain": lambda: chain(os.fsdecode(tree.at(raw(folder))), folder),
@@ -91,6 +92,22 @@ def processes(server: bytes) -> list[dict[str, Any]]:
         if serves(argv, server):
             started = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
             found.append({"pid": pid, "ppid": int(after_name[1]), "started": started})
+    return found
+
+
+def commands(words: list[str]) -> list[str]:
+    """List the running commands that have these words one after the other, by their last path component."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as stream:
+                argv = stream.read().decode("utf-8", "replace").rstrip("\0").split("\0")
+        except OSError:
+            continue
+        tails = [os.path.basename(word) for word in argv]
+        wanted = [os.path.basename(word) for word in words]
+        if any(tails[at : at + len(wanted)] == wanted for at in range(len(tails))) and tails[0] != "timeout":
+            found.append(f"{' '.join(argv[-3:])} (process {name})")
     return found
 
 

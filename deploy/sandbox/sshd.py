@@ -86,6 +86,8 @@ def _configure(sandbox: Sandbox) -> None:
         "AllowTcpForwarding yes",
         "PrintMotd no",
         "PermitUserRC no",
+        # The host talks to the engine that the sandbox is on, when that is not the default one.
+        *(f'SetEnv "{name}={value}"' for name, value in os.environ.items() if name == "DOCKER_HOST"),
     )
     _config(sandbox).write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -6,8 +6,7 @@ if grep -qE $'^[0-9.]+\tdone\t' journal; then
   record ended ''
   exit
 fi
-record "$choice" "$who" >"decision.$$"
-ln "decision.$$" decision 2>/dev/null || true
-rm -f "decision.$$"
-[ "$EUID" != 0 ] || chown --reference="$path" decision
-cat decision
+# As in runner.sh, for a full disk too.
+ln -sT "$(record "$choice" "$who")" decision 2>/dev/null || true
+[ "$EUID" != 0 ] || chown -h --reference="$path" decision
+readlink decision

@@ -12,6 +12,8 @@ guard_timeout=120
 settle_timeout=120
 prove_timeout=300
 longest_line=4000
+# In bytes: room on a full disk for the last words, and for what an undo writes beside the files of clone.reserve.
+reserve=4194304
 journal_lost=74
 stopped=
 stage=lock
@@ -87,8 +89,10 @@ hold() {
 # finish OUTCOME [STEP STATUS REASON]: nothing of the run is left by now. Who sees `done` may start the next run at
 # once, so the lock is free before; and it is freed by hand, because a process that a step left may still inherit it.
 finish() {
-  rm -f reserve
+  rm -f reserve clone.reserve
   remember "$@"
+  # What root made in somebody's clone must still be theirs at their own next run.
+  [ "$EUID" != 0 ] || chown -R --reference="$path" .
   # Who resumes another's run does so under its own lock.
   if [ -z "$borrowed" ]; then
     rm -f "$state/holder"
@@ -108,19 +112,43 @@ remember() {
   [ "$EUID" != 0 ] || chown --reference="$path" "$state/history"
 }
 
-# The journal can't be written, so nothing more is done. The reserve gives a full disk room for the last words.
+# prune: keep the folders of the newest runs, by number and size; those of confirmed releases go last.
+prune() {
+  local folder failed=() good=()
+  for folder in "$state"/runs/*/; do
+    folder=${folder%/}
+    case ${folder##*/} in "$run" | "${holder[run]-}") continue ;; esac
+    if grep -qE $'^[0-9.]+\tdone\tdone$' "$folder/journal" 2>/dev/null && [ -e "$folder/confirm" ]; then
+      good+=("$folder")
+    else
+      failed+=("$folder")
+    fi
+  done
+  # The oldest come first by their names, and failed ones before good ones.
+  local all=(${failed[@]+"${failed[@]}"} ${good[@]+"${good[@]}"})
+  local surplus=$((${#all[@]} - ${about[keep]:-50})) used
+  used=$(du -sk "$state/runs" | cut -f 1)
+  for folder in ${all[@]+"${all[@]}"}; do
+    [ "$surplus" -gt 0 ] || [ "$used" -gt $((${about[keep_mib]:-100} * 1024)) ] || break
+    used=$((used - $(du -sk "$folder" | cut -f 1)))
+    surplus=$((surplus - 1))
+    rm -rf -- "$folder"
+  done
+}
+
+# The journal can't be written, so nothing more is done.
 give_up() {
   rm -f reserve
   echo >>journal
   go_back "$stage" "$journal_lost" 'the journal could not be written'
 }
 
-# What was decided of this run, and by whom: to confirm or to undo it. The first word counts, so it is one link(2).
-choice() { cut -f 1 decision 2>/dev/null; }
+# What was decided of this run, and by whom: to confirm or to undo it. The first word counts, and a full disk must not
+# keep it from being said, so it is the target of a link.
+choice() { readlink decision | cut -f 1; }
+chooser() { readlink decision | cut -f 2; }
 decide() { # CHOICE WHO
-  record "$1" "$2" >"decision.$$"
-  ln "decision.$$" decision 2>/dev/null
-  rm -f "decision.$$"
+  ln -sT "$(record "$1" "$2")" decision 2>/dev/null
 }
 
 # go_back STEP STATUS [REASON]: undo what was done, the last step first, and end the run.
@@ -135,6 +163,7 @@ go_back() {
   done
   [ -n "$changed" ] || finish refused "$@"
   [ ${#undoable[@]} != 0 ] || finish failed "$@"
+  rm -f reserve
   event undo "$@"
   aside settle "$settle_timeout" settle.sh || broken=1
   for script in "${undoable[@]}"; do
@@ -173,8 +202,8 @@ settle_choice() {
       decide undo 'the host'
     fi
   fi
-  [ "$(choice)" = confirm ] || go_back confirm 0 "$(cut -f 2 decision)"
-  event confirmed "$(cut -f 2 decision)"
+  [ "$(choice)" = confirm ] || go_back confirm 0 "$(chooser)"
+  event confirmed "$(chooser)"
 }
 
 # journal_lines STEP: stdin as `line` events. Where that is impossible the step is stopped, not left unwatched.
@@ -239,7 +268,7 @@ carry_out_step() { # SCRIPT
   stage=${1#steps/*-}
   stage=${stage%.sh}
   [ -z "$stopped" ] || go_back "$stage" 143
-  [ "$(choice)" != undo ] || go_back "$stage" 143 "$(cut -f 2 decision)"
+  [ "$(choice)" != undo ] || go_back "$stage" 143 "$(chooser)"
   event begin "$stage" || give_up
   begun+=("$1")
   carry_out "$stage" "$limit" bash -euo pipefail "$1"
@@ -283,12 +312,13 @@ main() {
   event locked || give_up
   take_over || give_up
   hold || give_up
-  head -c 65536 /dev/zero >reserve || give_up
+  head -c "$reserve" /dev/zero >reserve || give_up
+  prune
   check_guard
   for script in steps/*.sh; do
     case $script in *.undo.sh) ;; *) carry_out_step "$script" ;; esac
   done
-  [ "$(choice)" != undo ] || go_back confirm 143 "$(cut -f 2 decision)"
+  [ "$(choice)" != undo ] || go_back confirm 143 "$(chooser)"
   await_confirmation
   finish 'done'
 }

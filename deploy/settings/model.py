@@ -291,6 +291,14 @@ class Confirm:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class History:
+    """How many runs the host keeps the journals of, and how much room they may take."""
+
+    runs: Positive = 50
+    max_mib: Positive = 100
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Migrate:
     """Where the migrations lie, how long one may take in seconds, and what to stamp an unstamped database with."""
 
@@ -372,6 +380,7 @@ class Sections:
     restart: Restart = field(default_factory=Restart)
     health: Health = field(default_factory=Health)
     confirm: Confirm = field(default_factory=Confirm)
+    history: History = field(default_factory=History)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

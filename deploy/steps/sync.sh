@@ -239,6 +239,16 @@ drop_unfinished() {
   [ ! -d "$git_folder/sequencer" ] || plain cherry-pick --quit
 }
 
+# Room for what an undo has to write back, taken before anything is written.
+reserve() {
+  local bytes
+  [ -n "$old" ] || return 0
+  bytes=$(plain diff-tree -r --no-renames "$old" "$revision" | awk '$3 !~ /^0+$/ {print $3}' |
+    plain cat-file --batch-check='%(objectsize)' | awk '$1 ~ /^[0-9]+$/ {sum += $1} END {print sum + 65536}')
+  head -c "$bytes" /dev/zero >clone.reserve 2>/dev/null ||
+    stop "no room for $bytes bytes in $PWD, which an undo would need" 'nothing was changed; free some space'
+}
+
 move() {
   doing="git could not bring the clone to ${revision:0:7} · see the lines above"
   # For sync.undo.sh, with clone.after.
@@ -293,6 +303,7 @@ if [ "$losses" = '' ] && [ "$old" = "$revision" ] && [ "$position" = "refs/heads
   echo "already at ${revision:0:7}"
   exit 0
 fi
+reserve
 [ -z "$losses" ] || save
 move
 report

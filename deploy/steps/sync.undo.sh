@@ -14,6 +14,7 @@ refuse_later_work() {
   [ ${#changes[@]} = 0 ] || leave_alone "${changes[0]} was changed in the clone meanwhile"
 }
 
+rm -f clone.reserve
 [ -s clone.before ] || exit 0
 { read -r was; read -r was_on; read -r tip; } <clone.before
 [ -n "$was" ] || leave_alone 'the clone had no commit before'

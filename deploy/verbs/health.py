@@ -22,6 +22,8 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
             report.health(checks)
             running = releases.running(state)[:7] or "an unknown revision"
             report.line(f"  runs {running}; drift: {preflight.drift(state) or 'none'}")
+            if state.holder and not state.lock_held:
+                report.line(f"  run {state.holder.get('run', '?')} died and is to be finished: inv unlock", "yellow")
         if not watch:
             break
         time.sleep(WATCH_PAUSE)

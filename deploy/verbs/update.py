@@ -63,6 +63,8 @@ def carry_out(session: Session, plan: Plan, state: State, run: str, *, keep_sche
         "was": record.revision if record and record.complete else "",
         "revision": plan.revision,
         "unattended": settings.confirm.unattended,
+        "keep": str(settings.history.runs),
+        "keep_mib": str(settings.history.max_mib),
     }
     guard = shell.script("containers.sh", "guard.sh", **shared) + "guard\n"
     undoable = any(step.undo for step in plan.steps)

@@ -59,6 +59,7 @@ class World:
             "derived": {},
             "user": "",
             "server": "gunicorn-inside-test",
+            "flask": "/app/.venv/bin/flask-inside-test",
             "caches": [],
             "migrations": "migrations",
             "installed": {},

@@ -281,7 +281,8 @@ def test_a_migration_that_fails_is_told_with_its_error_and_the_update_undone(pro
     assert first.endswith('(psycopg2.errors.UndefinedColumn) column "no_such_column" does not exist')
     assert undone == f"  undone: {production.name} is as healthy as before"
     head = before[0].head[:7]
-    assert now.startswith(f"  now: clone at {head}, container at {head}, database at {before[1]}, ")
+    assert now.startswith(f"  now: clone at {head}, container at {head}")
+    assert f", database at {before[1]}, health: nginx 200, direct 200" in now
     assert (facts(production), revision(production), processes(production)) == before
 
 
@@ -290,7 +291,7 @@ def test_code_that_does_not_boot_is_told_with_its_error_before_anything_changes(
     publish(production, "broken-import")
     ended = inv("hot-update", "--yes")
     assert ended.code == 3, ended.text
-    first, *_, unchanged, now, remedy = ended.err.splitlines()
+    first, *_, unchanged, _, remedy = ended.err.splitlines()
     assert first == (
         f"✗ proof failed on {production.user}@127.0.0.1:{production.ssh_port}: "
         "ModuleNotFoundError: No module named 'a_module_that_nobody_installed'"

@@ -68,7 +68,7 @@ def test_the_operator_is_asked_and_may_decline(sandbox: Sandbox, inv: Inv, colum
     code, lines = terminal.ended()
     assert code == 3
     assert lines[-1] == "✗ not agreed to, nothing was done"
-    assert any(line.startswith("1. sync (") for line in lines)
+    assert any(line.startswith("1. proof (") for line in lines)
     assert git(sandbox.path, "rev-parse", "HEAD") == before
 
 

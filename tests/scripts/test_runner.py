@@ -622,3 +622,22 @@ def test_every_run_leaves_a_line_in_the_history(clone: Clone, tmp_path: Path) ->
     assert [row[7:9] for row in rows] == [("done", ""), ("undone", "copy 1"), ("refused", "proof 1")]
     steps = [[step.split()[:2] for step in row[-1].split(",")] for row in rows]
     assert steps == [[["sync", "0"], ["copy", "0"]], [["copy", "1"]], [["proof", "1"]]]
+
+
+def test_old_runs_are_pruned_and_confirmed_ones_last(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    clone.about["keep"] = "2"
+    clone.start_and_leave("r1", undoable(log, "copy"), seen=("confirming", "60"), confirm=60)
+    clone.decide("r1", "confirm")
+    clone.follow("r1")
+    for run in ("r2", "r3", "r4"):
+        clone.start(run, Step("sync", "false"))
+    assert sorted(path.name for path in (clone.state / "runs").iterdir()) == ["r1", "r3", "r4"]
+    assert len((clone.state / "history").read_text().splitlines()) == 4
+
+
+def test_runs_that_take_too_much_room_are_pruned(clone: Clone) -> None:
+    clone.about["keep_mib"] = "1"
+    clone.start("r1", Step("sync", "head -c 2000000 /dev/zero >large"))
+    clone.start("r2", Step("sync", "true"))
+    assert [path.name for path in (clone.state / "runs").iterdir()] == ["r2"]

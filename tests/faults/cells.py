@@ -1,0 +1,150 @@
+"""One cell of the matrix: an update to a release with code, a deleted file and a migration, and a fault at a point."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.errors import Failure
+from deploy.sandbox import stack
+from deploy.sandbox.git import git
+from deploy.sandbox.home import Sandbox
+from tests.faults import production
+from tests.faults.engine import Engine
+from tests.faults.faults import FAULTS, Fault, Scene
+from tests.faults.laptop import ROOT
+from tests.sandbox.conftest import run_inv
+from tests.sandbox.facts import holder
+
+# Short times, so that a run that nobody confirms is over soon.
+SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\n"
+# What an outcome says besides the release.
+DATABASE_NEW, UNLOCKED, UPDATED, MENDED = "database new", "unlock", "hot-update again", "mended"
+REACH_SECONDS = 90.0
+END_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A fault at a point of an update."""
+
+    fault: str
+    point: str
+
+    def __str__(self) -> str:
+        return f"{self.fault} at {self.point}"
+
+
+def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str:
+    """Let the fault happen, wait until all has ended, check everything; the outcome in a word or two.
+
+    AssertionError tells everything that is not as it should be.
+    """
+    make_ready(sandbox)
+    was, fault = production.before(sandbox), FAULTS[cell.fault]
+    with laptop(sandbox, cell, fault) as process:
+        assert process.stdout
+        run = process.stdout.readline().strip()
+        folder = sandbox.path / ".git/hot-update/runs" / run
+        assert run.startswith("20"), run + process.stdout.read()
+        scene = Scene(sandbox, process, was, engine)
+        if not fault.fail:
+            wait_until(lambda: (folder / "reached").exists() or process.poll() is not None, REACH_SECONDS)
+            assert (folder / "reached").exists(), f"the update never came to {cell.point}: {process.stdout.read()}"
+            fault.strike(scene)
+            (folder / "go").touch()
+        said, _ = process.communicate(timeout=END_SECONDS)
+    wait_until(lambda: production.is_free(sandbox), END_SECONDS)
+    try:
+        return judge(sandbox, scene.was, run, fault)
+    except (AssertionError, Failure) as problem:
+        evidence = problem.evidence if isinstance(problem, Failure) else ()
+        raise AssertionError("\n".join((str(problem), *evidence, said, journal(folder)))) from problem
+
+
+def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> str:
+    """Finish what is unfinished with one verb, mend what only an operator can, then look at everything."""
+    words = []
+    if holder(sandbox):
+        words.append(UNLOCKED)
+        finish(sandbox, "unlock")
+    healthy = production.healthy(sandbox)
+    problems = production.clone_problems(sandbox, was)
+    if fault.victim and not healthy:
+        words.append(MENDED)
+    if fault.victim:
+        stack.restore(sandbox.name)
+    if not production.healthy(sandbox):
+        problems.append("the app is ill")
+    claimed = production.outcome(sandbox, run)
+    if UNLOCKED not in words and claimed not in ("done", "undone") and not production.is_whole(sandbox, was):
+        # It said itself that production is not as before: what it then takes is one more update.
+        words.append(UPDATED)
+        problems = []
+        finish(sandbox, "hot-update")
+    word, more = production.release(sandbox, was)
+    problems += more + production.history_problems(sandbox, run, word, healthy=healthy, updated=UPDATED in words)
+    if problems:
+        raise AssertionError("; ".join(problems))
+    if word == "old" and production.database(sandbox) == was.new_database:
+        words.insert(0, DATABASE_NEW)
+    return ", ".join((word, *words))
+
+
+def finish(sandbox: Sandbox, verb: str) -> None:
+    """Run the one more verb that a cell may need; whatever it says of the run that it finishes."""
+    run_inv(sandbox.name, verb, "--yes", *(("--discard",) if verb == "hot-update" else ()))
+
+
+def make_ready(sandbox: Sandbox) -> None:
+    """Make production well and known, and have a release wait for it."""
+    stack.restore(sandbox.name)
+    if not known(sandbox):
+        ended = run_inv(sandbox.name, "hot-update", "--yes", "--discard")
+        assert ended.code == 0, f"the sandbox cannot be made ready: {ended.text}"
+    production.publish(sandbox)
+
+
+def known(sandbox: Sandbox) -> bool:
+    """Tell whether the last cell left a release behind that the next can begin with."""
+    ended = run_inv(sandbox.name, "status", "--json")
+    assert ended.code == 0, f"the sandbox cannot be looked at: {ended.text}"
+    told = json.loads(ended.out)
+    return not told["drift"] and not told["lock"] and told["running"] == git(sandbox.path, "rev-parse", "HEAD")
+
+
+@contextmanager
+def laptop(sandbox: Sandbox, cell: Cell, fault: Fault) -> Iterator[subprocess.Popen[str]]:
+    """Start the update, as somebody at a laptop does; it is gone when the cell has ended."""
+    settings = sandbox.root / "faults.yaml"
+    settings.write_text(SETTINGS, encoding="utf-8")
+    words = [sandbox.name, str(settings), cell.point, fault.moment, *(["fail"] if fault.fail else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.laptop", *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain"
+        time.sleep(0.05)
+
+
+def journal(folder: Path) -> str:
+    file = folder / "journal"
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

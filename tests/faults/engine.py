@@ -1,0 +1,94 @@
+"""A second Docker engine, beside the one that everything else runs on: one that may be restarted."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from deploy.errors import Failure
+from deploy.sandbox import images
+from deploy.sandbox.command import run, tail, works
+from deploy.sandbox.engine import find
+from deploy.sandbox.processes import Process, below
+
+BRIDGE = "whalefall-2nd"
+# Away from the addresses that the first engine gives out.
+BRIDGE_ADDRESS, POOL = "10.213.0.1/24", "base=10.214.0.0/16,size=24"
+START_SECONDS = 60.0
+
+
+@dataclass
+class Engine:
+    """An engine of our own, with everything of it below `root`."""
+
+    root: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.root}/docker.sock"
+
+    def start(self) -> None:
+        with (self.root / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    find("dockerd") or "dockerd", "--host", self.url, "--data-root", self.root / "data",
+                    "--exec-root", self.root / "exec", "--pidfile", self.root / "pid",
+                    "--bridge", BRIDGE, "--default-address-pool", POOL,
+                ],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not works("docker", "--host", self.url, "version"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Failure("the second engine did not start", evidence=tail((self.root / "log").read_text()))
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        own = Process.of(self.process.pid)
+        helpers = below(own) if own else []
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        for helper in helpers:
+            helper.end()
+
+    def restart(self) -> None:
+        """End it and start it again; the containers that it had stop meanwhile."""
+        self.stop()
+        self.start()
+
+
+@contextmanager
+def second() -> Iterator[Engine]:
+    """Start a second engine that has the images of the first; every docker of this process asks it meanwhile."""
+    own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")))
+    run("ip", "link", "add", "name", BRIDGE, "type", "bridge")
+    try:
+        run("ip", "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
+        run("ip", "link", "set", BRIDGE, "up")
+        own.start()
+        _bring_images(own)
+        with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
+            yield own
+    finally:
+        own.stop()
+        run("ip", "link", "delete", BRIDGE)
+        shutil.rmtree(own.root, ignore_errors=True)
+
+
+def _bring_images(own: Engine) -> None:
+    tags = images.dependencies(False, lambda text: None)
+    with subprocess.Popen(["docker", "save", tags.app, tags.postgres, tags.redis], stdout=subprocess.PIPE) as saved:
+        subprocess.run(["docker", "--host", own.url, "load", "--quiet"], stdin=saved.stdout, check=True)

@@ -1,0 +1,87 @@
+"""How a run is held at a point: the scripts of its steps are wrapped before the host gets them.
+
+A held run says so by a file `reached` in its folder, and goes on once there is a file `go`.
+"""
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from deploy.plan import Plan, Step
+from deploy.steps import HOT_UPDATE
+
+Moment = Literal["before", "after"]
+
+CONFIRM = "confirm"
+# While a step runs, between two steps, while the host waits for the confirmation.
+POINTS = (
+    *(point for one, other in pairwise(HOT_UPDATE) for point in (one, f"{one}-{other}")),
+    HOT_UPDATE[-1],
+    CONFIRM,
+)
+# By which command a step does what it is for: a word of it. Of any other step it is the first command.
+DECISIVE = {
+    "proof": "--check-config",
+    "sync": "reset",
+    "migrate": "upgrade",
+    "copy": "apply",
+    "clean": "clean",
+    "restart": "restart",
+}
+PAUSE = 0.05
+
+_HOLD = """held_in=$PWD
+hold_here() { : >"$held_in/reached"; until [ -e "$held_in/go" ]; do sleep 0.05; done; }
+"""
+_FAIL = """echo 'made to fail' >&2
+exit 1
+"""
+# Every program that a step starts outside of its shell is started by one of these.
+_DECISIVE = """decisive() { # PROGRAM ARGUMENT...
+  local status=0
+  if [[ " $* " != *WORD* ]]; then command "$@"; return; fi
+  BEFORE
+  command "$@" || status=$?
+  AFTER
+  return "$status"
+}
+docker() { decisive docker "$@"; }
+timeout() { decisive timeout "$@"; }
+env() { decisive env "$@"; }
+"""
+
+
+def held(plan: Plan, point: str, moment: Moment, *, fail: bool) -> Plan:
+    """Have a run held at a point, or `fail` there: within a step before or after its decisive command."""
+    inner, between = point in HOT_UPDATE, point.partition("-")[2]
+    name = point if inner else between
+    assert point == CONFIRM or any(step.name == name for step in plan.steps), f"the plan has no {name}"
+    return replace(
+        plan,
+        steps=tuple(
+            replace(step, script=(_within(step, moment, fail) if inner else _first(fail)) + step.script)
+            if step.name == name
+            else step
+            for step in plan.steps
+        ),
+    )
+
+
+def wait(folder: Path) -> None:
+    """Hold this process at the point, as the scripts do."""
+    (folder / "reached").touch()
+    while not (folder / "go").exists():
+        time.sleep(PAUSE)
+
+
+def _first(fail: bool) -> str:
+    return _FAIL if fail else f"{_HOLD}hold_here\n"
+
+
+def _within(step: Step, moment: Moment, fail: bool) -> str:
+    word = DECISIVE.get(step.name)
+    calls = {"before": ":", "after": ":"} | {moment: "{ echo 'made to fail' >&2; status=1; }" if fail else "hold_here"}
+    body = _DECISIVE.replace("WORD", f"' {word} '*" if word else "*")
+    return _HOLD + body.replace("BEFORE", calls["before"]).replace("AFTER", calls["after"])

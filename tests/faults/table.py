@@ -1,0 +1,153 @@
+"""The whole matrix: every fault at every point, its outcomes kept in a file and told as a table."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.errors import Failure
+from deploy.sandbox import stack
+from deploy.sandbox.command import run
+from deploy.sandbox.home import Sandbox
+from tests.faults import cells, engine
+from tests.faults.cells import Cell
+from tests.faults.faults import ENGINE_RESTARTED, FAULTS
+from tests.faults.laptop import ROOT
+from tests.faults.points import CONFIRM, POINTS
+
+FAILED = "FAILED: "
+# What a cell of the table says in short.
+MARKS = {
+    cells.DATABASE_NEW: "d",
+    cells.UNLOCKED: "u",
+    cells.UPDATED: "h",
+    cells.MENDED: "m",
+}
+LEGEND = (
+    "`old`, `new`: the release that production was at in the end, with everything as that commit has it · "
+    "`d`: the database keeps the new release's migration · `u`: after one `inv unlock` · "
+    "`h`: after one more `inv hot-update` · `m`: after the container, service or disk that was hit was mended by hand"
+)
+IMPORT_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a cell, with which product, when and after how many seconds."""
+
+    commit: str
+    fault: str
+    point: str
+    outcome: str
+    told: str
+    at: str
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome.startswith(FAILED)
+
+
+def matrix(only: str = "") -> list[Cell]:
+    """Every cell, or those of one column."""
+    if only and only not in FAULTS:
+        raise Failure(f"there is no column {only!r}", remedy=f"one of: {', '.join(FAULTS)}")
+    return [Cell(fault, point) for fault in FAULTS if only in ("", fault) for point in POINTS]
+
+
+def commit() -> str:
+    """Name the product that is tested: the commit that changed it last."""
+    changed = run("git", "-C", ROOT, "status", "--porcelain", "--", "deploy").strip()
+    return run("git", "-C", ROOT, "log", "-1", "--format=%h", "--", "deploy").strip() + ("+changes" if changed else "")
+
+
+def read(file: Path, at: str) -> dict[tuple[str, str], Result]:
+    """The last result of each cell, of this commit."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = [Result(**json.loads(line)) for line in lines]
+    return {(result.fault, result.point): result for result in found if result.commit == at}
+
+
+def fill(file: Path, only: str = "") -> bool:
+    """Run every cell that has not passed yet, print the table, and tell whether all of them passed."""
+    at = commit()
+    passed = {key for key, result in read(file, at).items() if not result.failed}
+    missing = [cell for cell in matrix(only) if (cell.fault, cell.point) not in passed]
+    _run(file, at, [cell for cell in missing if cell.fault != ENGINE_RESTARTED])
+    on_own_engine = [cell for cell in missing if cell.fault == ENGINE_RESTARTED]
+    if on_own_engine:
+        with engine.second() as own:
+            _run(file, at, on_own_engine, own)
+    results = read(file, at)
+    print(markdown(results, at))  # noqa: T201
+    return all(key in results and not results[key].failed for key in ((c.fault, c.point) for c in matrix(only)))
+
+
+def markdown(results: dict[tuple[str, str], Result], at: str) -> str:
+    """Tell the results as a table of Markdown, the faults side by side."""
+    when = max((result.at for result in results.values()), default="never")
+    rows = [
+        f"| | {' | '.join(FAULTS)} |",
+        f"|{' --- |' * (len(FAULTS) + 1)}",
+        *(
+            f"| {_title(point)} | {' | '.join(_short(results.get((fault, point))) for fault in FAULTS)} |"
+            for point in POINTS
+        ),
+    ]
+    failures = [f"- {r.fault} at {r.point}: {r.outcome}" for r in results.values() if r.failed]
+    head = f"Commit {at}, {when[:10]}: {len(results)} of {len(matrix())} cells, {len(failures)} failed."
+    return "\n".join((head, "", *rows, "", LEGEND, *(["", *failures] if failures else [])))
+
+
+@contextmanager
+def sandbox(name: str) -> Iterator[Sandbox]:
+    """A production of the matrix's own, gone afterwards."""
+    try:
+        yield stack.up(name, import_seconds=IMPORT_SECONDS, say=lambda text: None)
+    finally:
+        stack.down(name, say=lambda text: None)
+
+
+def _run(file: Path, at: str, todo: Iterable[Cell], own: "engine.Engine | None" = None) -> None:
+    cells_left = list(todo)
+    while cells_left:
+        with sandbox(f"faults-{os.getpid()}") as production:
+            while cells_left:
+                result = _result(production, cells_left.pop(0), at, own)
+                print(f"{result.fault} at {result.point}: {result.outcome} ({result.seconds} s)", flush=True)  # noqa: T201
+                with file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+                if result.failed:
+                    # What it left is nothing to begin the next cell with.
+                    break
+
+
+def _result(production: Sandbox, cell: Cell, at: str, own: "engine.Engine | None") -> Result:
+    began, told = time.monotonic(), ""
+    try:
+        outcome = cells.carry_out(production, cell, own)
+    except (AssertionError, Failure) as problem:
+        told = str(problem)
+        outcome = FAILED + told.partition("\n")[0]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Result(at, cell.fault, cell.point, outcome, told, now, round(time.monotonic() - began, 1))
+
+
+def _title(point: str) -> str:
+    if point == CONFIRM:
+        return "waiting for the confirmation"
+    one, _, other = point.partition("-")
+    return f"between {one} and {other}" if other else f"during {one}"
+
+
+def _short(result: Result | None) -> str:
+    if result is None:
+        return ""
+    if result.failed:
+        return "**FAILED**"
+    word, *more = result.outcome.split(", ")
+    return " ".join((word, *(f"`{MARKS[one]}`" for one in more)))
