@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parent
 TARGET = "the target of invoke.yaml to work on (default: default_target)"
 DISCARD = "discard uncommitted changes and unpushed commits on the host, after saving them under a ref"
+NO_BACKUP = "do not dump the database before it is migrated"
 ALLOW = "update although dependencies, image or start-up files changed"
 
 
@@ -145,9 +146,16 @@ def clean(c: Context, target: str = "") -> None:
     history="list the code's migrations; changes nothing",
     sql="print the SQL that an upgrade would run; changes nothing",
     stamp="write this revision into the database without running anything",
+    no_backup=NO_BACKUP,
 )
 def migrate(
-    c: Context, target: str = "", current: bool = False, history: bool = False, sql: bool = False, stamp: str = ""
+    c: Context,
+    target: str = "",
+    current: bool = False,
+    history: bool = False,
+    sql: bool = False,
+    stamp: str = "",
+    no_backup: bool = False,
 ) -> None:
     """Upgrade the database to the code in the container, stamping it first where it was never stamped."""
     from deploy.errors import Exit, Failure
@@ -167,7 +175,34 @@ def migrate(
         elif stamp:
             migrations.stamp(s, stamp)
         else:
-            update.run_step(s, "migrate", Options())
+            update.run_step(s, "migrate", Options(no_backup=no_backup))
+
+
+@verb(target=TARGET, list="list the dumps; changes nothing")
+def backup(c: Context, target: str = "", list: bool = False) -> None:
+    """Dump the database into the host's backup folder, and check the dump."""
+    from deploy.plan import Options
+    from deploy.verbs import backup as backups
+    from deploy.verbs import update
+
+    with session(c, target) as s:
+        if list:
+            backups.show(s)
+        else:
+            update.run_step(s, "backup", Options())
+
+
+@verb(
+    target=TARGET,
+    backup="the dump to bring back, as inv backup --list names it (default: the newest)",
+    yes="do not ask for the database's name",
+)
+def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -> None:
+    """Make a dump the database again: restored beside it and checked first, swapped while the app is stopped."""
+    from deploy.verbs import backup as backups
+
+    with session(c, target) as s:
+        backups.restore(s, backup, yes=yes)
 
 
 @verb(target=TARGET)
@@ -195,6 +230,7 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
     allow_unsuitable=ALLOW,
     dry_run="print the findings and the exact plan, change nothing",
     keep_schema="leave the database as it is",
+    no_backup=NO_BACKUP,
     yes="do not ask before acting",
 )
 def hot_update(
@@ -203,15 +239,17 @@ def hot_update(
     discard: bool = False,
     allow_unsuitable: bool = False,
     keep_schema: bool = False,
+    no_backup: bool = False,
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
-    """Bring production to the remote branch: preflight, sync, copy, clean, migrate, restart, health."""
+    """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
     from deploy.plan import Options
     from deploy.verbs import update
 
     with session(c, target) as s:
-        update.hot_update(s, Options(discard, allow_unsuitable, keep_schema), dry_run=dry_run, yes=yes)
+        options = Options(discard, allow_unsuitable, keep_schema, no_backup)
+        update.hot_update(s, options, dry_run=dry_run, yes=yes)
 
 
 @verb(
@@ -390,7 +428,7 @@ def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
 
 
 namespace = Collection(
-    preflight, sync, copy, clean, migrate, restart, health, hot_update, rollback,
+    preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback,
     attach, status_, history, unlock, bench,
 )  # fmt: skip
 tests = Collection("test", faults)

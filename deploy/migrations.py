@@ -25,6 +25,11 @@ def pending(settings: Settings, database: Database, chain: Chain) -> tuple[Revis
     return chain.pending((stamped,) if stamped else database.revisions)
 
 
+def unknown(database: Database, chain: Chain) -> tuple[str, ...]:
+    """The revisions of the database that the code does not know: it runs on a newer schema."""
+    return tuple(revision for revision in database.revisions if not chain.knows([revision]))
+
+
 def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, str] | None:
     """What makes an upgrade to the chain's head impossible (evidence, remedy), or None."""
     directory = settings.migrate.directory
@@ -38,9 +43,8 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     if unstamped(database) and not stamp(settings, database):
         evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
         return evidence, "find its revision, then inv migrate --stamp REVISION"
-    unknown = [revision for revision in database.revisions if not chain.knows([revision])]
-    if unknown:
-        evidence = f"the database is at {', '.join(unknown)}, which this code does not know"
+    if newer := unknown(database, chain):
+        evidence = f"the database is at {', '.join(newer)}, which this code does not know"
         return (
             evidence,
             "give --keep-schema to leave the database as it is, or inv restore the backup that goes with it",

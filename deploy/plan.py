@@ -16,6 +16,7 @@ class Options:
     discard: bool = False
     allow_unsuitable: bool = False
     keep_schema: bool = False
+    no_backup: bool = False
 
 
 @dataclass(frozen=True)

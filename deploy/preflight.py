@@ -306,8 +306,7 @@ def _migrations(settings: Settings, state: State, options: Options) -> Iterator[
 
 def _kept_schema(state: State, chain: Chain) -> Finding:
     """Say what it means that the schema is left as it is."""
-    ahead = [revision for revision in state.database.revisions if not chain.knows([revision])]
-    if ahead:
+    if ahead := migrations.unknown(state.database, chain):
         known = {revision.id for revision in chain.revisions}
         newer = [r for r in (state.app.chain.revisions if state.app and state.app.chain else ()) if r.id not in known]
         told = names(tuple(f"{r.id} {r.message}".strip() for r in newer)) or ", ".join(ahead)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import preflight, releases
+from deploy import backups, preflight, releases
 from deploy.errors import Failure
 from deploy.plan import Finding, Plan
 from deploy.state import State
@@ -110,6 +110,24 @@ class Report:
     def done(self, target: str, revision: str) -> None:
         times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in self.times.items())
         self.line(f"{target} runs {revision[:7]} and is healthy ({times})", "bold green")
+
+    def restored(self, target: str, database: str, dump: backups.Backup) -> None:
+        times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in self.times.items())
+        at = ", ".join(dump.revisions) or "no revision"
+        self.line(f"{target}: {database} is that of backup {dump.id}, at {at}, and healthy ({times})", "bold green")
+
+    def backups(self, found: backups.Backups) -> None:
+        """List the dumps, the newest first."""
+        if not found.all:
+            self.line(f"there is no backup in {found.folder}")
+            return
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("backup", "age", "size", "database at", "code"):
+            table.add_column(name, overflow="fold")
+        for dump in found.all:
+            at, code = ", ".join(dump.revisions) or "no revision", dump.code[:7] or "unknown"
+            table.add_row(dump.id, backups.age(found.now - dump.made), backups.size(dump.bytes), at, code)
+        self._out.print(table)
 
     def health(self, checks: Sequence["Check"]) -> None:
         for check in checks:

@@ -4,7 +4,19 @@ import ast
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
-PURE = ("errors", "settings", "shell", "state", "migrations", "releases", "causes", "preflight", "plan", "steps")
+PURE = (
+    "errors",
+    "settings",
+    "shell",
+    "state",
+    "migrations",
+    "releases",
+    "causes",
+    "backups",
+    "preflight",
+    "plan",
+    "steps",
+)
 EFFECTS = {"fabric", "paramiko", "requests", "rich", "time", "os", "subprocess", "socket", "random", "invoke"}
 
 

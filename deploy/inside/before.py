@@ -93,6 +93,9 @@ def put_back(tree: Tree, copy: bytes, path: bytes) -> None:
 
 
 def make_folder(tree: Tree, path: bytes, mode: int, owner: tuple[int, int]) -> None:
+    if tree.status(path) is not None and not is_folder(tree, path):
+        # The copy put a file where a folder was.
+        remove(tree.at(path))
     if tree.status(path) is None:
         os.makedirs(tree.at(path), exist_ok=True)
         os.chmod(tree.at(path), mode)

@@ -23,7 +23,10 @@ from deploy.inside.wire import FILE, MIB, ExpectedError, counted, digits_of, fie
 
 
 def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Work out what apply has to do, keep it, and print which blobs that needs and which it does away with."""
+    """Work out what apply has to do, keep it, and print which blobs that needs and which it does away with.
+
+    Printed as `made` are those of the derived files: apply has to be told which of them git knows.
+    """
     entries = read_entries(stream)
     history = set(fields(stream))
     if not entries:
@@ -36,9 +39,8 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
     former = (record.paths if record else set()) | (set() if complete else history)
-    derived = [path for path in tree.derived if not os.path.islink(tree.at(path))]
     gone = former - set(entries) - set(clear) - set(tree.derived)
-    found = {path: tree.entry(path) for path in [*write, *clear, *gone, *derived] if not tree.spares(path)}
+    found = {path: tree.entry(path) for path in [*write, *clear, *gone] if not tree.spares(path)}
     had = {path: entry for path, entry in found.items() if entry and entry.mode}
     work = {
         "revision": settings["revision"],
@@ -54,6 +56,8 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
         say(f"need {blob}")
     for blob in sorted({entry.blob for entry in had.values()}):
         say(f"had {blob}")
+    for blob in filter(None, (followed_id(tree.at(path), tree.digits) for path in tree.derived)):
+        say(f"made {blob}")
 
 
 def save(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -91,7 +95,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     removed = [path for path in map(raw, work["remove"]) if tree.status(path) and remove(tree.at(path))]
     for path in removed:
         tree.prune(path, entries)
-    derived, lines = derive(tree, work, record, entries, owner)
+    derived, lines = derive(tree, settings["known"], record, entries, owner)
     wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
     if wrong:
         raise ExpectedError(
@@ -115,10 +119,9 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
 
 
 def derive(
-    tree: Tree, work: dict[str, Any], record: Record | None, tracked: Container[bytes], owner: tuple[int, int]
+    tree: Tree, known: list[str], record: Record | None, tracked: Container[bytes], owner: tuple[int, int]
 ) -> tuple[dict[str, str], list[str]]:
     """Make or refresh the files made from a tracked one, unless changed by hand: their blobs, and what was done."""
-    known = set(work["had"].values()) - set(work["unknown"])
     made, lines = {}, []
     for path, source in tree.derived.items():
         want = followed_id(tree.at(source), tree.digits)
@@ -129,7 +132,7 @@ def derive(
         if have == want:
             continue
         before = tree.entry(path)
-        ours = before and before.mode in PERMISSIONS and have in known | {record.derived.get(path) if record else None}
+        ours = before and before.mode in PERMISSIONS and have in {*known, record.derived.get(path) if record else None}
         if tree.blocker(path) or (before and not ours):
             lines.append(f"kept: {shown(path)} was changed by hand")
             continue

@@ -20,6 +20,15 @@ scan() {
   sed -n 's/^had //p' "$work/scan" >"$work/had"
 }
 
+# apply: move what is staged into the app's folder. It is told which of the derived files have bytes that git knows, and
+# so were not changed by hand.
+apply() {
+  local known
+  known=$(sed -n 's/^made //p' "$work/scan" | git_ cat-file --batch-check |
+    awk '$2 == "blob" {printf "%s\"%s\"", sep, $1; sep = ", "}')
+  inside apply "${inside_settings%\}}, \"known\": [$known]}" </dev/null
+}
+
 # stage WHOLE: build the files beside the app's folder; `true`: all of them, to run the app from. Prints where then.
 stage() {
   local bytes

@@ -3,7 +3,8 @@
 # Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
 # journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh where it can be undone and .harmless where it
 # changes nothing; settle.sh ends what a failed step left elsewhere, prove.sh proves the `new` or the `old` release,
-# and confirm (seconds) is there where somebody has to confirm the end. Steps run in this folder.
+# proven.sh does what may be done only after that, and confirm (seconds) is there where somebody has to confirm the end.
+# Steps run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}
@@ -174,6 +175,7 @@ go_back() {
     [ "$status" = 0 ] || broken=1
   done
   aside prove "$prove_timeout" prove.sh old || broken=1
+  [ -n "$broken" ] || aside proven "$settle_timeout" proven.sh old
   finish "undone${broken:+-ill}" "$@"
 }
 
@@ -204,6 +206,8 @@ settle_choice() {
   fi
   [ "$(choice)" = confirm ] || go_back confirm 0 "$(chooser)"
   event confirmed "$(chooser)"
+  # What it could not do is told, and does not make a good release a bad one.
+  aside proven "$settle_timeout" proven.sh new || true
 }
 
 # journal_lines STEP: stdin as `line` events. Where that is impossible the step is stopped, not left unwatched.

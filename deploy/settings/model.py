@@ -67,6 +67,10 @@ def _absolute(value: str) -> str:
     return str(path)
 
 
+def _folder(value: str) -> str:
+    return _absolute(value) if value else value
+
+
 def _positive(value: int) -> int:
     if value < 1:
         raise ValueError("must be at least 1")
@@ -119,6 +123,7 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 Exclusion = Annotated[str, AfterValidator(_exclusion)]
 RelativePath = Annotated[str, AfterValidator(_relative)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+Folder = Annotated[str, AfterValidator(_folder)]
 Positive = Annotated[int, AfterValidator(_positive)]
 Natural = Annotated[int, AfterValidator(_natural)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -283,6 +288,13 @@ class Proof:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Undo:
+    """What the undo of an update does about a database that it had migrated."""
+
+    database: Literal["keep", "restore"] = "keep"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Confirm:
     """How long the host waits for the confirmation of an update, in seconds, and what it does without one."""
 
@@ -296,6 +308,15 @@ class History:
 
     runs: Positive = 50
     max_mib: Positive = 100
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Backup:
+    """When the database is dumped, into which folder on the host, and how many dumps are kept."""
+
+    before_migration: bool = True
+    dir: Folder = ""
+    keep: Positive = 5
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -376,10 +397,12 @@ class Sections:
     copy: Copy = field(default_factory=Copy)
     clean: Clean = field(default_factory=Clean)
     proof: Proof = field(default_factory=Proof)
+    backup: Backup = field(default_factory=Backup)
     migrate: Migrate = field(default_factory=Migrate)
     restart: Restart = field(default_factory=Restart)
     health: Health = field(default_factory=Health)
     confirm: Confirm = field(default_factory=Confirm)
+    undo: Undo = field(default_factory=Undo)
     history: History = field(default_factory=History)
 
 

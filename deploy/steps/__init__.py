@@ -12,7 +12,7 @@ from deploy import shell
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import clean, copy, migrate, proof, restart, sync
+from deploy.steps import backup, clean, copy, migrate, proof, restart, restore, sync
 
 
 class StepModule(Protocol):
@@ -24,13 +24,23 @@ class StepModule(Protocol):
 
 
 # Migrations come before the copy: workers recycle by themselves, and would import new code before its schema is there.
-HOT_UPDATE = ("proof", "sync", "migrate", "copy", "clean", "restart")
+HOT_UPDATE = ("proof", "backup", "sync", "migrate", "copy", "clean", "restart")
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
-    {"proof": proof, "sync": sync, "migrate": migrate, "copy": copy, "clean": clean, "restart": restart}
+    {
+        "proof": proof,
+        "backup": backup,
+        "sync": sync,
+        "migrate": migrate,
+        "copy": copy,
+        "clean": clean,
+        "restart": restart,
+    }
 )
 ROLLBACK = ("proof", "sync", "copy", "clean", "restart")
 # Asked for by name, these run whether or not anything calls for them.
-UNCONDITIONAL = ("clean", "restart")
+UNCONDITIONAL = ("backup", "clean", "restart")
+# What goes before a verb that is asked for by name.
+BEFORE = MappingProxyType({"migrate": ("backup",)})
 
 
 def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, options: Options, run: str) -> Plan:
@@ -64,7 +74,10 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
         health_timeout=settings.health.timeout,
     )
     settle = shell.script("containers.sh", "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run)
-    return {"settle.sh": settle, "prove.sh": prove}
+    found = {"settle.sh": settle, "prove.sh": prove}
+    if any(step.name in ("backup", "swap") for step in plan.steps):
+        found["proven.sh"] = restore.script(settings, state, run, "proven.sh")
+    return found
 
 
 def needs(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import wait
+from deploy.steps import restore, wait
 
 NEEDS: tuple[str, ...] = (
     "tools",
@@ -45,7 +45,8 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         **commit_variables(settings, state, run, state.repository.target),
     )
     summary = _summary(settings, state, _recorded(state))
-    return Step("copy", reason(settings, state, options), script, TIMEOUT, summary, undo=_undo(settings, state, run))
+    undo = _undo(settings, state, options, run)
+    return Step("copy", reason(settings, state, options), script, TIMEOUT, summary, undo=undo)
 
 
 def commit_variables(settings: Settings, state: State, run: str, revision: str) -> dict[str, Variable]:
@@ -66,14 +67,20 @@ def commit_variables(settings: Settings, state: State, run: str, revision: str) 
     return {**variables(settings), **own}
 
 
-def _undo(settings: Settings, state: State, run: str) -> str:
-    """Bring back the files, then the old processes: workers may have recycled and imported new code meanwhile."""
+def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
+    """Bring back the files, then the old processes: workers may have recycled and imported new code meanwhile.
+
+    Where the database is brought back next, the processes come with that: old code may not boot on the new schema.
+    """
     container = state.containers["app"]
     old = state.app.record.revision if state.app and state.app.record and state.app.record.complete else ""
     told = commit_variables(settings, state, run, old) | {"recorded": False}
-    scripts = ("containers.sh", "commit.sh", "steps/copy.undo.sh", "steps/restart.sh")
+    restarts = () if restore.undoes(settings, state, options) else ("steps/restart.sh",)
     return shell.script(
-        *scripts,
+        "containers.sh",
+        "commit.sh",
+        "steps/copy.undo.sh",
+        *restarts,
         **told,
         **wait.variables(settings, before="healthy" if state.answering else "ill"),
         undo_settings=told["inside_settings"],

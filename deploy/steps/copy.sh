@@ -14,5 +14,5 @@ save_unknown() {
 scan
 save_unknown
 stage false
-inside apply "$inside_settings" </dev/null
+apply
 [ ! -s "$work/unknown" ] || echo "saved on the host: $saved (look into it: tar -tvf '$saved')"

@@ -27,5 +27,5 @@ else
   echo "the container was recreated meanwhile: it gets every file of ${revision:0:7}"
   scan
   stage false
-  inside apply "$inside_settings" </dev/null
+  apply
 fi

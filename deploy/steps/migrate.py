@@ -1,12 +1,14 @@
 """Stamp the database where it was never stamped, and upgrade it to the code's head."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from deploy import migrations, preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
+from deploy.steps import backup, restore
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "app container", *preflight.DATABASE)
 TARGET: TargetIs = "running"
@@ -29,6 +31,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         *((f"flask db stamp {stamp}",) if stamp else ()),
         *((f"flask db upgrade to {state.chain.heads[0]}",) if waiting else ()),
         *(f"{revision.id} {revision.message}".strip() for revision in waiting),
+        *(("without a dump before it",) if waiting and not backup.reason(settings, state, options) else ()),
     )
     tree = f"{settings.app.record}/tree" if proven else settings.app.path
     asked: dict[str, str | bool] = {
@@ -38,7 +41,12 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "run": run,
         "tree": tree,
     }
-    return _step(settings, state, reason(settings, state, options), summary, asked)
+    undoes = restore.undoes(settings, state, options)
+    # Without a proof before it, no old code is brought back that would run on the new schema.
+    undo = restore.undo(settings, state, options, run) if proven or undoes else ""
+    timeout = settings.migrate.timeout + (backup.TIMEOUT if undoes else 0)
+    made = _step(settings, state, reason(settings, state, options), summary, asked)
+    return replace(made, undo=undo, timeout=timeout + 60)
 
 
 def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Step:

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deploy import causes, runs
+from deploy import causes, migrations, runs
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
-from deploy.state import variables
+from deploy.state import State, variables
 from deploy.verbs.session import Session
 
 # Seconds between two attempts to connect again: the first pause, its growth, the longest; and when to give up.
@@ -229,13 +229,26 @@ class Follower:
             "undone": (f"undone: {target} is as healthy as before", Exit.UNDONE),
             "undone-ill": (f"undone, but {target} is not as healthy as before", Exit.UNDONE_ILL),
         }
-        state, code = said.get(outcome, ("", Exit.FAILED))
+        ended, code = said.get(outcome, ("", Exit.FAILED))
+        state, now = self._session.look()
+        schema, restoring = self._newer_schema(state) if code in (Exit.UNDONE, Exit.UNDONE_ILL) else ("", "")
+        known = causes.remedy((fact, *evidence)) or f"inv preflight --target {target}"
         return Failure(
             fact,
-            evidence=(*evidence, *((state,) if state else ()), *self._session.now()),
-            remedy=causes.remedy((fact, *evidence)) or f"inv preflight --target {target}",
+            evidence=(*evidence, *filter(None, (ended, schema)), *now),
+            remedy=restoring if restoring and code == Exit.UNDONE_ILL else known,
             code=Exit.INTERRUPTED if self._interrupted else code,
         )
+
+    def _newer_schema(self, state: State | None) -> tuple[str, str]:
+        """Say that old code runs on the schema of what was undone, and which command brings the old one back."""
+        newer = migrations.unknown(state.database, state.chain) if state and state.chain else ()
+        if not newer:
+            return "", ""
+        dumped = any(event.kind == "end" and event.fields[:2] == ("backup", "0") for event in self._seen)
+        command = f"inv restore --backup {self._run} --target {self._session.settings.target.name}"
+        told = f"the old code runs on the new schema: the database is at {', '.join(newer)}, which it does not know"
+        return told, f"{command} brings the old schema back; what was written since is then lost" if dumped else ""
 
     def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """Name the first thing that went wrong, and the lines that show it."""

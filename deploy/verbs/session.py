@@ -46,12 +46,16 @@ class Session:
 
     def now(self) -> tuple[str, ...]:
         """Say the host's state now; a failing look never hides the failure that it explains."""
+        return self.look()[1]
+
+    def look(self) -> tuple[State | None, tuple[str, ...]]:
+        """Give the host's state now, where it can be read, and say it."""
         try:
             state = self.read("running")
-            why = "" if state.answering else preflight.last_error(self.settings, state)
-            return (*((f"last error in the logs: {why}",) if why else ()), f"now: {self.report.describe(state)}")
         except Failure as failure:
-            return (f"now: unknown, {failure.fact}",)
+            return None, (f"now: unknown, {failure.fact}",)
+        why = "" if state.answering else preflight.last_error(self.settings, state)
+        return state, (*((f"last error in the logs: {why}",) if why else ()), f"now: {self.report.describe(state)}")
 
 
 def tail(answer: Answer) -> tuple[str, ...]:

@@ -42,8 +42,9 @@ def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs
 
 
 def run_step(session: Session, verb: str, options: Options) -> None:
-    """Carry out one verb alone: the same road with a plan of one step."""
-    decision = decide(session, verb, (verb,), steps.STEPS[verb].TARGET, options)
+    """Carry out one verb alone: the same road with a plan of its step, and of what has to go before it."""
+    names = (*steps.BEFORE.get(verb, ()), verb)
+    decision = decide(session, verb, names, steps.STEPS[verb].TARGET, options)
     decision.refuse()
     if not decision.plan.steps:
         session.report.nothing_to_do(verb, decision.state)
@@ -91,7 +92,7 @@ def attach(session: Session, *, confirm: bool, undo: bool) -> None:
 
 
 def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None:
-    """Prove that production runs the revision and is healthy, or raise what shows that it does not."""
+    """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise."""
     settings = session.settings
     checks = health.wait(
         session.host.http(),
@@ -101,7 +102,7 @@ def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None
     )
     session.report.health(checks)
     state = session.read("running")
-    wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state)))
+    wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state))) if revision else ()
     ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
     if not wrong and not ill:
         return

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.inside import LOADER
@@ -69,6 +69,7 @@ class World:
             "min_free_mib": 0,
             "whole": False,
             "scratch": ["userdata"],
+            "known": [],
         }
 
     def git(self, *words: str, sent: bytes = b"", at: Path | None = None) -> bytes:
@@ -122,6 +123,9 @@ class World:
         had = [blob for word, blob in lines if word == "had"]
         checked = self.git("cat-file", "--batch-check", sent="".join(f"{blob}\n" for blob in had).encode())
         unknown = [line.split()[0] for line in checked.decode().splitlines() if line.endswith(" missing")]
+        made = [blob for word, blob in lines if word == "made"]
+        checked = self.git("cat-file", "--batch-check", sent="".join(f"{blob}\n" for blob in made).encode())
+        self.settings["known"] = [line.split()[0] for line in checked.decode().splitlines() if " blob " in line]
         return [blob for word, blob in lines if word == "need"], unknown
 
     def update(self, revision: str, **changes: Any) -> str:
@@ -626,6 +630,7 @@ def test_a_derived_file_changed_by_hand_is_kept_and_named_every_time(world: Worl
     for number in (2, 3):
         said = world.update(world.commit({SOURCE: b"workers = %d" % number}), derived=DERIVED)
         assert f"kept: {MADE} was changed by hand\n" in said
+        assert world.saved == {}
     assert (world.app / MADE).read_bytes() == b"workers = 9"
 
 
@@ -1232,3 +1237,36 @@ def test_after_any_copy_the_app_equals_the_commit_and_what_git_never_knew_is_kep
         wanted = {os.fsdecode(name).rstrip("*") for name in second}
         gone = {os.fsdecode(name).rstrip("*") for name in first} - wanted
         assert not gone & {name.rstrip("*") for name in after}
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+@given(history=st.lists(TREES, min_size=2, max_size=3), there=TREES, data=st.data())
+def test_any_copy_can_be_undone_and_any_release_gone_back_to(
+    history: list[dict[str | bytes, bytes | str]], there: dict[str | bytes, bytes | str], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        world = World(Path(place))
+        for name, content in there.items():
+            lay(world.app, b"untracked/" + os.fsencode(name), content)
+        releases: list[tuple[str, dict[str, bytes | str]]] = []
+        for files in history:
+            for path in world.repo.iterdir():
+                if path.name != ".git":
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            releases.append((world.commit(files), {os.fsdecode(name): content for name, content in files.items()}))
+        kept = tree(world.app)
+        for revision, wanted in data.draw(st.permutations(releases)):
+            before, record = tree(world.app), (world.record / "record.json").exists() and world.recorded()
+            world.update(revision)
+            world.done("undo")
+            assert tree(world.app) == before
+            assert ((world.record / "record.json").exists() and world.recorded()) == record
+            world.update(revision)
+            # What git never knew goes only where a release needs its place, and is saved then.
+            assert wanted.items() <= tree(world.app).items()
+            assert {name for name in kept if name.startswith("untracked/")} <= set(tree(world.app))

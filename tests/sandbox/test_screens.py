@@ -79,3 +79,12 @@ def test_a_failure_is_one_block_at_the_end(sandbox: Sandbox, columns: int) -> No
     assert code == 3
     assert any(line.startswith("✗ refused, nothing was changed: work tree") for line in lines[-4:])
     assert any(line.startswith("→ commit and push it, or give --discard") for line in lines[-3:])
+
+
+def test_a_restore_asks_for_the_database_s_name(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("backup").code == 0
+    terminal = Terminal(120, sandbox, "restore")
+    terminal.answer("Type the database's name, whalefall_prod, to restore it: ", "yes")
+    code, lines = terminal.ended()
+    assert (code, lines[-1]) == (3, "✗ not agreed to, nothing was done")
+    assert lines[0] == "Plan: restore"

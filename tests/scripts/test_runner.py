@@ -541,7 +541,29 @@ def test_a_run_that_is_to_be_undone_ends_after_the_running_step(clone: Clone, tm
     assert words(log) == ["undo-sync"]
 
 
+def test_what_needs_the_proof_is_done_after_an_undo_that_succeeded(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    asides = {"prove.sh": "true\n", "proven.sh": f"echo proven-$1 >>{shlex.quote(str(log))}\n"}
+    clone.start("r1", undoable(log, "copy", "false"), asides=asides)
+    assert words(log) == ["undo-copy", "proven-old"]
+    clone.start("r2", undoable(log, "copy", "false"), asides=asides | {"prove.sh": "false\n"})
+    assert words(log) == ["undo-copy", "proven-old", "undo-copy"]
+
+
 # Confirm
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_needs_the_proof_is_done_once_a_run_is_confirmed_and_cannot_fail_it(
+    clone: Clone, tmp_path: Path, status: int
+) -> None:
+    log = tmp_path / "log"
+    asides = {"proven.sh": f"echo proven-$1 >>{shlex.quote(str(log))}; exit {status}\n"}
+    clone.start_and_leave("r1", undoable(log, "copy"), seen=("confirming", "60"), confirm=60, asides=asides)
+    assert words(log) == []
+    clone.decide("r1", "confirm")
+    assert told(clone.follow("r1"))[-2:] == [("confirmed", "ada"), ("done", "done")]
+    assert words(log) == ["proven-new"]
 
 
 def test_a_run_waits_until_it_is_confirmed(clone: Clone, tmp_path: Path) -> None:

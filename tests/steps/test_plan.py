@@ -5,16 +5,22 @@ from dataclasses import replace
 import pytest
 
 from deploy import steps
-from deploy.plan import Options, Plan
+from deploy.plan import Options, Plan, Step
+from deploy.settings import Settings
+from deploy.settings.model import Backup, Undo
 from deploy.state import State
 from tests.build import BASE, HEAD, MIDDLE, NEW, RECORD, SETTINGS, STATE, UPDATED
 
 RUN = "20260101T000000-abcd"
 
 
-def plan(state: State, verb: str = "hot-update", **options: bool) -> Plan:
-    names = steps.HOT_UPDATE if verb == "hot-update" else (verb,)
-    return steps.plan(verb, names, SETTINGS, state, Options(**options), RUN)
+def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: bool) -> Plan:
+    names = steps.HOT_UPDATE if verb == "hot-update" else (*steps.BEFORE.get(verb, ()), verb)
+    return steps.plan(verb, names, settings, state, Options(**options), RUN)
+
+
+def step_of(found: Plan, name: str) -> Step:
+    return next(step for step in found.steps if step.name == name)
 
 
 def names(state: State) -> list[str]:
@@ -24,6 +30,11 @@ def names(state: State) -> list[str]:
 def updated_app(**changes: object) -> State:
     assert UPDATED.app is not None
     return replace(UPDATED, app=replace(UPDATED.app, **changes))  # type: ignore[arg-type]
+
+
+PENDING = replace(STATE, database=replace(STATE.database, revisions=(BASE,)))
+TIME_ZONE = "database_size_aggregations.calculated_at"
+RESTARTS = "# Restart the service's container"
 
 
 def test_a_new_commit_is_proven_synced_copied_cleaned_and_restarted_into() -> None:
@@ -91,7 +102,7 @@ def test_an_app_that_does_not_answer_is_restarted() -> None:
     assert names(replace(UPDATED, probes=probes)) == ["restart"]
 
 
-@pytest.mark.parametrize("verb", ["clean", "restart"])
+@pytest.mark.parametrize("verb", ["backup", "clean", "restart"])
 def test_a_step_asked_for_by_name_runs_without_a_reason(verb: str) -> None:
     assert [(step.name, step.reason) for step in plan(UPDATED, verb).steps] == [(verb, "asked for")]
 
@@ -119,16 +130,78 @@ def test_restart_runs_what_the_runbook_says() -> None:
 
 def test_migrations_run_from_the_proven_tree_and_before_the_copy() -> None:
     found = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,))))
-    assert [step.name for step in found.steps] == ["proof", "sync", "migrate", "copy", "clean", "restart"]
-    assert f"tree={SETTINGS.app.record}/tree\n" in found.steps[2].script
+    assert [step.name for step in found.steps] == ["proof", "backup", "sync", "migrate", "copy", "clean", "restart"]
+    assert f"tree={SETTINGS.app.record}/tree\n" in step_of(found, "migrate").script
     alone = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,))), "migrate")
-    assert f"tree={SETTINGS.app.path}\n" in alone.steps[0].script
+    assert f"tree={SETTINGS.app.path}\n" in step_of(alone, "migrate").script
 
 
-def test_only_what_changes_files_can_be_undone_and_only_the_proof_is_harmless() -> None:
-    found = plan(replace(STATE, database=replace(STATE.database, revisions=(BASE,)))).steps
-    assert [step.name for step in found if step.undo] == ["sync", "copy"]
-    assert [step.name for step in found if step.harmless] == ["proof"]
+def test_what_cannot_be_made_anew_can_be_undone_and_only_proof_and_dump_are_harmless() -> None:
+    found = plan(PENDING).steps
+    assert [step.name for step in found if step.undo] == ["sync", "migrate", "copy"]
+    assert [step.name for step in found if step.harmless] == ["proof", "backup"]
+
+
+def test_the_database_is_dumped_before_it_is_migrated_and_only_then() -> None:
+    assert step_of(plan(PENDING), "backup").reason == "the database is migrated"
+    assert [step.name for step in plan(PENDING, "migrate").steps] == ["backup", "migrate"]
+    assert "backup" not in names(STATE)
+    unstamped = replace(
+        STATE, database=replace(STATE.database, revisions=(), columns={TIME_ZONE: "timestamp with time zone"})
+    )
+    assert step_of(plan(unstamped), "migrate").summary == (f"flask db stamp {HEAD}",)
+    assert "backup" not in names(unstamped)
+
+
+def test_where_no_dump_is_wanted_the_plan_says_that_there_is_none() -> None:
+    unwanted = replace(SETTINGS, backup=Backup(before_migration=False))
+    for found in (plan(PENDING, no_backup=True), plan(PENDING, settings=unwanted)):
+        assert "backup" not in [step.name for step in found.steps]
+        assert step_of(found, "migrate").summary[-1] == "without a dump before it"
+    kept = [step.name for step in plan(PENDING, keep_schema=True).steps]
+    assert kept == ["proof", "sync", "copy", "clean", "restart"]
+
+
+def test_an_update_that_is_undone_leaves_the_database_and_says_where_it_is() -> None:
+    found = plan(PENDING)
+    undo = step_of(found, "migrate").undo
+    assert f"\nwas={BASE}\n" in undo
+    assert f"\nbackup={RUN}\n" in undo
+    assert "\nundo_database=keep\n" in undo
+    assert RESTARTS not in undo
+    assert RESTARTS in step_of(found, "copy").undo
+    assert "\nbackup=''\n" in step_of(plan(PENDING, no_backup=True), "migrate").undo
+
+
+def test_where_the_undo_restores_the_database_the_app_is_started_with_that_and_not_before() -> None:
+    restoring = replace(SETTINGS, undo=Undo("restore"))
+    found = plan(PENDING, settings=restoring)
+    assert "\nundo_database=restore\n" in step_of(found, "migrate").undo
+    assert RESTARTS in step_of(found, "migrate").undo
+    assert RESTARTS not in step_of(found, "copy").undo
+    without = plan(PENDING, settings=restoring, no_backup=True)
+    assert "\nundo_database=keep\n" in step_of(without, "migrate").undo
+    assert RESTARTS in step_of(without, "copy").undo
+
+
+def test_a_migration_alone_is_undone_only_by_its_dump() -> None:
+    assert step_of(plan(PENDING, "migrate"), "migrate").undo == ""
+    restoring = replace(SETTINGS, undo=Undo("restore"))
+    assert "\nundo_database=restore\n" in step_of(plan(PENDING, "migrate", restoring), "migrate").undo
+
+
+def test_a_restore_fills_a_new_database_before_it_touches_the_one_in_use() -> None:
+    restore, swap = steps.restore.steps(SETTINGS, STATE, "20250101T000000-abcd", RUN)
+    assert (restore.name, restore.harmless, restore.undo) == ("restore", True, "")
+    assert "\nbackup=20250101T000000-abcd\n" in restore.script
+    assert (swap.name, swap.harmless) == ("swap", False)
+    assert swap.summary[0] == "docker compose -f docker-compose.prod.yml stop whalefall"
+    assert RESTARTS in swap.undo
+
+
+def test_the_database_of_before_is_dropped_only_where_one_was_exchanged() -> None:
+    assert "proven.sh" in steps.asides(SETTINGS, STATE, plan(PENDING), RUN)
+    assert "proven.sh" not in steps.asides(SETTINGS, STATE, plan(STATE), RUN)
 
 
 def test_an_update_is_confirmed_in_the_end_and_a_verb_alone_is_not() -> None:

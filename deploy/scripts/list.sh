@@ -1,0 +1,12 @@
+# Tells this database's dumps, the newest first, in records; changes nothing.
+# Expects backups.sh and what that expects. `now` is the host's clock, to tell ages by.
+set -euo pipefail
+folder=$(backup_folder)
+record now "$(date +%s)" "$folder"
+if [ -d "$folder" ] && ! { [ -r "$folder" ] && [ -x "$folder" ]; }; then
+  echo "$folder cannot be read by $(id -un)" >&2
+  exit 1
+fi
+for id in $(backups); do
+  sed "s/^/about\t$id\t/" "$folder/$id.about"
+done

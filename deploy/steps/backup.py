@@ -1,0 +1,49 @@
+"""Dump the database into the host's backup folder, before it is migrated."""
+
+from deploy import migrations, shell
+from deploy.plan import Options, Step
+from deploy.settings import Settings
+from deploy.shell import Variable
+from deploy.state import State, TargetIs, variables
+
+NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database")
+TARGET: TargetIs = "running"
+# A dump or its restore is ended after so many seconds.
+TIMEOUT = 3600
+
+
+def reason(settings: Settings, state: State, options: Options) -> str:
+    if state.chain is None or options.keep_schema or options.no_backup or not settings.backup.before_migration:
+        return ""
+    waiting = migrations.pending(settings, state.database, state.chain)
+    return "the database is migrated" if waiting else ""
+
+
+def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
+    record = state.app.record if state.app else None
+    script = shell.script(
+        "containers.sh",
+        "backups.sh",
+        "steps/backup.sh",
+        **variables(settings),
+        **dump_variables(settings, run),
+        keep=settings.backup.keep,
+        code=record.revision if record and record.complete else "",
+    )
+    folder = settings.backup.dir or ".git/hot-update/backups in the clone"
+    summary = (
+        f"pg_dump {settings.postgres.database} into {folder}, as {run}",
+        f"the newest {settings.backup.keep} stay",
+    )
+    why = reason(settings, state, options) or "asked for"
+    return Step("backup", why, script, TIMEOUT + 60, summary, harmless=True)
+
+
+def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
+    """What backups.sh has to know, beside the shared variables."""
+    return {
+        "run": run,
+        "backup_dir": settings.backup.dir,
+        "pg_timeout": TIMEOUT,
+        "min_free_mib": settings.preflight.min_free_mib,
+    }

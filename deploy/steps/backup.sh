@@ -1,0 +1,88 @@
+# Dump the database, and keep the dump only when it is whole. Changes nothing of production.
+# Expects backups.sh and what that expects, keep, code (the revision that runs; empty: unknown).
+
+leave() { # STATUS
+  rm -f "$part"
+  # What is left of a pg_dump in its container would hold its locks against the next migration.
+  [ "$1" = 0 ] ||
+    ask "select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'name'" \
+      name="hot-update $run" >/dev/null 2>&1 || true
+}
+
+# A folder that the operator named may be on a disk that is not there: only the last part of its path is made.
+prepare_folder() {
+  local words
+  if [ ! -d "$folder" ]; then
+    words=$(mkdir "$folder" 2>&1) || stop "backups cannot go to $folder: ${words##*: }" 'make it on the host, or set backup.dir'
+    own "$folder"
+  fi
+  words=$({ : >"$part"; } 2>&1) || stop "backups cannot go to $folder: ${words##*: }" 'mend it, or set backup.dir'
+  # Under the lock, a part is what a killed run left.
+  find "$folder" -maxdepth 1 -name '*.dump.part' ! -path "$part" -delete
+}
+
+# What root makes in somebody's clone must still be theirs at their own next run.
+own() { [ "$EUID" != 0 ] || chown --reference="$path" "$@"; }
+
+dump() {
+  local words
+  if ! words=$({
+    pg_ pg_dump --format=custom --lock-wait-timeout=60s --dbname="$database" |
+      dd of="$part" bs=1M conv=fsync status=none
+  } 2>&1); then
+    printf '%s\n' "$words" >&2
+    stop "no dump could be made: $(grep -m 1 -E 'error( writing|:)' <<<"$words" || tail -n 1 <<<"$words")" 'see the lines above'
+  fi
+}
+
+# The list is at its head; whether the rest is there too shows only when all of it is read.
+check() {
+  local list
+  list=$(pg_ pg_restore --list <"$part") || stop 'pg_restore cannot list the dump' 'see the lines above'
+  pg_ pg_restore --file=/dev/null <"$part" || stop 'pg_restore cannot read the dump to its end' 'see the lines above'
+  tables=$(awk '$4 == "TABLE" && $5 != "DATA" && $5 != "ATTACH" {count++} END {print count + 0}' <<<"$list")
+}
+
+# The dump is there once it has its name, and its description has it before.
+complete() {
+  local sum
+  bytes=$(stat -c %s "$part")
+  sum=$(sha256sum "$part")
+  {
+    record run "$run"
+    record database "$database"
+    record revision "$revision"
+    record code "$code"
+    record bytes "$bytes"
+    record size "$size"
+    record tables "$tables"
+    record sha256 "${sum%% *}"
+    record time "$(date +%s)"
+  } >"$folder/$run.about"
+  own "$folder/$run.about" "$part"
+  mv "$part" "$folder/$run.dump"
+}
+
+prune() {
+  local id about
+  for id in $(backups | tail -n +$((keep + 1))); do
+    rm -f "$folder/$id.dump" "$folder/$id.about"
+    echo "removed $id: $keep are kept"
+  done
+  for about in "$folder"/*.about; do
+    [ -e "${about%.about}.dump" ] || rm -f "$about"
+  done
+}
+
+folder=$(backup_folder)
+part=$folder/$run.dump.part
+trap 'leave $?' EXIT
+prepare_folder
+size=$(psql_ <<<'select pg_database_size(current_database())')
+room "$(df -Pk "$folder" | awk 'NR == 2 {print $4}')" "$size" "in $folder" 'free some space there, or set backup.dir'
+revision=$(revision_of "$database")
+dump
+check
+complete
+echo "$database at ${revision:-no revision}: $tables tables, $(numfmt --to=iec-i --suffix=B "$bytes") in $folder/$run.dump"
+prune

@@ -1,0 +1,81 @@
+"""Restore a dump beside the database in use, then let the two change their names while the app is stopped."""
+
+from typing import Literal
+
+from deploy import shell
+from deploy.plan import Options, Step
+from deploy.settings import Settings
+from deploy.state import State, variables
+from deploy.steps import backup, wait
+
+NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "postgres", "database")
+
+
+def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, Step]:
+    """Bring back the dump of this id; the first step leaves the database in use alone."""
+    name = settings.postgres.database
+    restore = Step(
+        "restore",
+        "asked for",
+        script(settings, state, run, "steps/restore.sh", backup=dump),
+        backup.TIMEOUT + 60,
+        (f"restore the dump {dump} into a new database beside {name}", "check its revision and its tables"),
+        harmless=True,
+    )
+    swap = Step(
+        "swap",
+        "asked for",
+        script(settings, state, run, "steps/swap.sh", "steps/restart.sh", before="healthy"),
+        settings.restart.timeout + 180,
+        (
+            f"docker compose -f {settings.compose.file} stop {settings.app.service}",
+            f"rename {name}, and give its name to the restored one",
+            f"start the app, wait up to {settings.restart.timeout} s for {wait.check(settings).url}",
+            "drop the old one once health is confirmed",
+        ),
+        undo=script(settings, state, run, "steps/swap.undo.sh", "steps/restart.sh"),
+    )
+    return restore, swap
+
+
+def undoes(settings: Settings, state: State, options: Options) -> bool:
+    """Tell whether the undo of an update brings back the dump that it made before its migration."""
+    return settings.undo.database == "restore" and bool(backup.reason(settings, state, options))
+
+
+def undo(settings: Settings, state: State, options: Options, run: str) -> str:
+    """Say where the undo of a migration leaves the database, or bring back the dump of this run."""
+    restores = undoes(settings, state, options)
+    return script(
+        settings,
+        state,
+        run,
+        "steps/migrate.undo.sh",
+        *(("steps/restart.sh",) if restores else ()),
+        backup=run if backup.reason(settings, state, options) else "",
+        was=" ".join(state.database.revisions),
+        target=settings.target.name,
+        undo_database="restore" if restores else "keep",
+    )
+
+
+def script(
+    settings: Settings,
+    state: State,
+    run: str,
+    *sources: str,
+    before: Literal["healthy", "ill", "as read"] = "as read",
+    **told: str,
+) -> str:
+    """Build a script that works with dumps and may start the app, which has to answer then unless it was ill before."""
+    if before == "as read":
+        before = "healthy" if state.answering else "ill"
+    return shell.script(
+        "containers.sh",
+        "backups.sh",
+        *sources,
+        **variables(settings),
+        **backup.dump_variables(settings, run),
+        **wait.variables(settings, before=before),
+        **told,
+    )

@@ -1,0 +1,74 @@
+"""Dump the database, list the dumps, bring one back."""
+
+import sys
+
+from deploy import backups, preflight, releases, shell, steps
+from deploy.backups import Backup, Backups
+from deploy.errors import Exit, Failure
+from deploy.plan import Options, Plan, refuse
+from deploy.state import State, variables
+from deploy.verbs.follow import new_run_id
+from deploy.verbs.session import Session, tail
+from deploy.verbs.update import carry_out
+
+
+def show(session: Session) -> None:
+    """List the dumps, the newest first."""
+    session.report.backups(_read(session))
+
+
+def restore(session: Session, wanted: str, *, yes: bool) -> None:
+    """Make a dump the database, by default the newest, and prove that production is healthy with it."""
+    settings, report = session.settings, session.report
+    found = _read(session)
+    dump = found.find(wanted)
+    state = session.read("running")
+    findings = preflight.judge(settings, state, Options())
+    refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
+    run = new_run_id()
+    parts = steps.restore.steps(settings, state, dump.id, run)
+    plan = Plan("restore", "", parts, confirm=settings.confirm.timeout)
+    report.plan(plan)
+    report.line(
+        f"! what was written since the dump was made, {backups.age(found.now - dump.made)} ago, is lost", "yellow"
+    )
+    if told := _mismatch(state, dump, settings.target.name):
+        report.line(f"! {told}", "yellow")
+    _agree(settings.postgres.database, yes=yes)
+    carry_out(session, plan, state, run)
+    report.restored(settings.target.name, settings.postgres.database, dump)
+
+
+def _read(session: Session) -> Backups:
+    shared = variables(session.settings)
+    told = steps.backup.dump_variables(session.settings, "")
+    answer = session.host.run(shell.script("containers.sh", "backups.sh", "list.sh", **shared, **told))
+    if answer.status != 0:
+        raise Failure("the backups could not be listed", evidence=tail(answer), code=Exit.REFUSED)
+    return backups.parse(answer.stdout)
+
+
+def _mismatch(state: State, dump: Backup, target: str) -> str:
+    """Say how the code that runs, which stays, differs from the schema of the dump; nothing where it does not."""
+    chain = state.chain
+    if chain is None or chain.error:
+        return ""
+    running = releases.running(state)
+    code = f"the code stays at {running[:7] or 'what runs'}"
+    other = dump.code not in ("", running)
+    fits = f"; inv rollback --to {dump.code[:7]} --target {target} brings the code of then" if other else ""
+    at = ", ".join(dump.revisions) or "no revision"
+    if not chain.knows(dump.revisions):
+        return f"{code}, which does not know the dump's revision {at}{fits}"
+    waiting = chain.pending(dump.revisions)
+    return f"{code}, newer than the schema of the dump ({at}): {len(waiting)} pending then{fits}" if waiting else ""
+
+
+def _agree(database: str, *, yes: bool) -> None:
+    """Have the database's name typed: nobody restores the wrong one by pressing y."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure("nobody can be asked here", remedy="give --yes to act without asking", code=Exit.USAGE)
+    if input(f"Type the database's name, {database}, to restore it: ").strip() != database:
+        raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)

@@ -1,0 +1,78 @@
+"""How a run that was undone is told, where it had migrated the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.errors import Exit, Failure
+from deploy.runs import Event
+from deploy.state import State
+from deploy.verbs.follow import Follower
+from tests.build import BASE, CHAIN, SETTINGS, STATE
+
+RUN = "20260101T000000-abcd"
+DUMPED = (("begin", "backup"), ("end", "backup", "0"))
+MIGRATED = (
+    ("begin", "migrate"),
+    ("end", "migrate", "0"),
+    ("begin", "copy"),
+    ("line", "copy", "broke"),
+    ("end", "copy", "1"),
+)
+OLD_CODE = replace(CHAIN, heads=(BASE,), revisions=CHAIN.revisions[:1])
+
+
+def failure(outcome: str, state: State, *events: tuple[str, ...]) -> Failure:
+    """Follow a run that ended like this, on a host in this state."""
+    told = (("run", RUN, "hot-update", "ada", ""), *events, ("undo", "copy", "1"), ("done", outcome, "copy", "1"))
+    session: Any = SimpleNamespace(
+        settings=SETTINGS,
+        host=SimpleNamespace(label="prod"),
+        report=SimpleNamespace(event=lambda event: None),
+        look=lambda: (state, ("now: told",)),
+    )
+
+    @contextmanager
+    def journal() -> Iterator[Iterator[Event]]:
+        yield iter(Event(0.0, kind, tuple(fields), line) for line, (kind, *fields) in enumerate(told))
+
+    with pytest.raises(Failure) as raised:
+        Follower(session, RUN).follow(journal())
+    return raised.value
+
+
+def newer_schema() -> State:
+    assert STATE.app is not None
+    return replace(STATE, app=replace(STATE.app, chain=OLD_CODE, target_chain=None))
+
+
+SAID = f"the old code runs on the new schema: the database is at {CHAIN.heads[0]}, which it does not know"
+
+
+def test_old_code_that_is_ill_on_the_new_schema_is_told_with_the_command_that_restores_the_dump() -> None:
+    found = failure("undone-ill", newer_schema(), *DUMPED, *MIGRATED)
+    assert found.code == Exit.UNDONE_ILL
+    assert SAID in found.evidence
+    assert found.remedy.startswith(f"inv restore --backup {RUN} --target prod brings the old schema back")
+
+
+def test_old_code_that_is_healthy_on_the_new_schema_is_told_and_nothing_has_to_be_restored() -> None:
+    found = failure("undone", newer_schema(), *DUMPED, *MIGRATED)
+    assert (found.code, SAID in found.evidence) == (Exit.UNDONE, True)
+    assert found.remedy == "inv preflight --target prod"
+
+
+def test_without_a_dump_none_is_named() -> None:
+    found = failure("undone-ill", newer_schema(), *MIGRATED)
+    assert SAID in found.evidence
+    assert found.remedy == "inv preflight --target prod"
+
+
+def test_where_the_code_knows_the_schema_nothing_is_said_of_it() -> None:
+    found = failure("undone-ill", STATE, *DUMPED, *MIGRATED)
+    assert found.evidence == ("undone, but prod is not as healthy as before", "now: told")
+    assert found.remedy == "inv preflight --target prod"
