@@ -151,6 +151,11 @@ def _remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         evidence = f"no {git.remote}/{git.branch}; known are {', '.join(repository.branches) or 'none'}"
         yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
     else:
+        if not repository.fetched:
+            yield Finding(
+                "ok", "remote", f"going to {repository.target[:7]}, not to the head of {git.remote}/{git.branch}"
+            )
+            return
         count = len(repository.incoming)
         new = plural(count, "new commit") if count else "nothing new"
         yield Finding("ok", "remote", f"{git.remote}/{git.branch} at {repository.target[:7]}, {new}")

@@ -28,6 +28,7 @@ REPOSITORY = Repository(
     owner="root",
     remotes=(("origin", "git@example.com:whalefall.git"),),
     branches=("main", "origin/main"),
+    fetched=True,
     head=OLD,
     branch="main",
     target=NEW,

@@ -1,8 +1,12 @@
 """What holds for every test."""
 
 import os
+import signal
 
 import pytest
+
+# Started in the background of a shell, we would hand on to every verb that Ctrl-C is to be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

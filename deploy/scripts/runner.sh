@@ -1,10 +1,10 @@
 # The harness: carries a run out on the host, on its own, journals each event, and undoes what it did when a step fails.
 # launch.sh starts it; with the word `resume` it finishes the run of a harness that died.
 # Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
-# journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh where it can be undone and .harmless where it
-# changes nothing; settle.sh ends what a failed step left elsewhere, prove.sh proves the `new` or the `old` release,
-# proven.sh does what may be done only after that, and confirm (seconds) is there where somebody has to confirm the end.
-# Steps run in this folder.
+# journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
+# where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
+# prove.sh proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds)
+# is there where somebody has to confirm the end. Steps run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}

@@ -15,9 +15,13 @@ if [ "$(identity State.Running)" != true ]; then
   docker start "$container" >/dev/null
 fi
 if [ "$(identity Id)" = "$container_id" ]; then
+  # An undo that was killed may have brought the files back already, and not have restarted the app.
+  again=
+  [ ! -e copy.undoing ] || again=1
+  : >copy.undoing
   undone=$(inside undo "$undo_settings" </dev/null)
   echo "$undone"
-  [ "$undone" != 'the copy had not touched anything' ] || exit 0
+  if [ -z "$again" ] && [ "$undone" = 'the copy had not touched anything' ]; then exit 0; fi
 elif [ "$(identity Image)" != "$image_id" ]; then
   leave_alone 'the container was recreated from another image meanwhile: nothing was written into it'
 elif [ -z "$revision" ]; then

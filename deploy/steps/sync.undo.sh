@@ -14,6 +14,17 @@ refuse_later_work() {
   [ ${#changes[@]} = 0 ] || leave_alone "${changes[0]} was changed in the clone meanwhile"
 }
 
+# A reset that was cut short left files that its index does not know yet. Nobody else's lies there: the sync refuses or
+# saves those first.
+take_out_new() {
+  local name
+  plain diff-tree -r -z --name-only --no-renames --diff-filter=A "$was" "$revision" | while IFS= read -r -d '' name; do
+    if [ -d "$path/$name" ] && [ ! -L "$path/$name" ]; then continue; fi
+    rm -f -- "$path/$name"
+    (cd "$path" && rmdir -p -- "$(dirname -- "$name")" 2>/dev/null) || true
+  done
+}
+
 rm -f clone.reserve
 [ -s clone.before ] || exit 0
 { read -r was; read -r was_on; read -r tip; } <clone.before
@@ -25,6 +36,7 @@ if [ -e clone.after ]; then
 else
   # A git of this run that was killed may have left its lock; its processes are gone by now.
   rm -f "$git_folder/index.lock"
+  take_out_new
 fi
 if [ "$was_on" != "refs/heads/$branch" ] && [ -n "$tip" ]; then plain update-ref "refs/heads/$branch" "$tip"; fi
 if [ -n "$was_on" ]; then

@@ -19,6 +19,8 @@ from deploy.verbs.session import Session
 # Seconds between two attempts to connect again: the first pause, its growth, the longest; and when to give up.
 PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 
+# The statuses of a run that ends because somebody decided so.
+DECIDED = ("0", "143")
 # How long a step may outlive its harness.
 ORPHAN_SECONDS = 900
 
@@ -256,14 +258,22 @@ class Follower:
             return self._problem.fact, self._problem.evidence
         if self._interrupted:
             return "interrupted", ()
-        step, *_ = (*why, "the run")
-        last = max((number for number, event in enumerate(self._seen) if event.kind == "undo"), default=len(self._seen))
-        told = [event.fields[1] for event in self._seen[:last] if event.kind == "line" and event.fields[0] == step]
-        lines = [line for line in told if line.strip()]
-        reason = lines[-1] if lines else why[2] if len(why) > 2 else "it failed without a word"
-        if place := causes.place(lines):
-            reason = f"{reason} ({place})"
-        return f"{step} failed on {self._session.host.label}: {reason}", tuple(lines[-16:-1])
+        step, status, reason, *_ = (*why, "", "", "")
+        where = self._session.host.label
+        if status in DECIDED and reason:
+            return f"{reason} had the run undone", self._told("prove") if reason == "the host" else ()
+        lines = self._told(step)
+        if reason:
+            return f"{step} failed on {where}: {reason}", lines
+        cause = lines[-1] if lines else "it failed without a word"
+        place = causes.place(lines)
+        return f"{step} failed on {where}: {cause}" + (f" ({place})" if place else ""), lines[:-1]
+
+    def _told(self, step: str) -> tuple[str, ...]:
+        """Give the last lines that a step said before it was undone."""
+        end = max((number for number, event in enumerate(self._seen) if event.kind == "undo"), default=len(self._seen))
+        said = [event.fields for event in self._seen[:end] if event.kind == "line"]
+        return tuple(line for name, line in said if name == step and line.strip())[-16:]
 
 
 def _holder(fields: Sequence[str]) -> str:

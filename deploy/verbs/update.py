@@ -91,6 +91,18 @@ def attach(session: Session, *, confirm: bool, undo: bool) -> None:
     follower.follow(runs.follow(session.host, variables(session.settings)))
 
 
+def _refuse_locked(session: Session, decision: Decision) -> None:
+    """Refuse beside a run that is not over: what it has brought so far may still be undone."""
+    if decision.state.lock_held:
+        told = next(finding.evidence for finding in decision.findings if finding.check == "lock")
+        raise Failure(
+            "another run holds the lock, nothing was done",
+            evidence=(told,),
+            remedy=f"inv attach --target {session.settings.target.name} follows it",
+            code=Exit.LOCKED,
+        )
+
+
 def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None:
     """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise."""
     settings = session.settings
@@ -174,6 +186,8 @@ def bring(
         raise Failure(f"the clone has no commit {target}", remedy="inv rollback --list", code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
+    if not dry_run:
+        _refuse_locked(session, decision)
     plan = decision.plan
     if not plan.steps:
         report.nothing_to_do(f"{verb} of {settings.target.name}", decision.state)

@@ -5,20 +5,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import Failure
-from deploy.sandbox import stack
-from deploy.sandbox.git import git
+from deploy.sandbox import compose, stack
 from deploy.sandbox.home import Sandbox
 from tests.faults import production
 from tests.faults.engine import Engine
 from tests.faults.faults import FAULTS, Fault, Scene
 from tests.faults.laptop import ROOT
 from tests.sandbox.conftest import run_inv
-from tests.sandbox.facts import holder
+from tests.sandbox.facts import facts, holder
 
 # Short times, so that a run that nobody confirms is over soon.
 SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\n"
@@ -63,6 +62,8 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
         return judge(sandbox, scene.was, run, fault)
     except (AssertionError, Failure) as problem:
         evidence = problem.evidence if isinstance(problem, Failure) else ()
+        with suppress(Failure):
+            stack.restore(sandbox.name)
         raise AssertionError("\n".join((str(problem), *evidence, said, journal(folder)))) from problem
 
 
@@ -77,15 +78,15 @@ def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> s
     if fault.victim and not healthy:
         words.append(MENDED)
     if fault.victim:
-        stack.restore(sandbox.name)
+        mend(sandbox)
     if not production.healthy(sandbox):
         problems.append("the app is ill")
     claimed = production.outcome(sandbox, run)
     if UNLOCKED not in words and claimed not in ("done", "undone") and not production.is_whole(sandbox, was):
         # It said itself that production is not as before: what it then takes is one more update.
         words.append(UPDATED)
-        problems = []
         finish(sandbox, "hot-update")
+        problems = production.clone_problems(sandbox, was)
     word, more = production.release(sandbox, was)
     problems += more + production.history_problems(sandbox, run, word, healthy=healthy, updated=UPDATED in words)
     if problems:
@@ -97,13 +98,21 @@ def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> s
 
 def finish(sandbox: Sandbox, verb: str) -> None:
     """Run the one more verb that a cell may need; whatever it says of the run that it finishes."""
-    run_inv(sandbox.name, verb, "--yes", *(("--discard",) if verb == "hot-update" else ()))
+    run_inv(sandbox.name, verb, "--yes")
+
+
+def mend(sandbox: Sandbox) -> None:
+    """Do what an operator does about a stopped service or a full disk, and nothing to the release."""
+    (sandbox.host / "ballast").unlink(missing_ok=True)
+    compose.start(sandbox)
+    with suppress(Failure):
+        compose.wait_until_healthy(sandbox, seconds=60)
 
 
 def make_ready(sandbox: Sandbox) -> None:
     """Make production well and known, and have a release wait for it."""
-    stack.restore(sandbox.name)
     if not known(sandbox):
+        stack.restore(sandbox.name)
         ended = run_inv(sandbox.name, "hot-update", "--yes", "--discard")
         assert ended.code == 0, f"the sandbox cannot be made ready: {ended.text}"
     production.publish(sandbox)
@@ -111,10 +120,11 @@ def make_ready(sandbox: Sandbox) -> None:
 
 def known(sandbox: Sandbox) -> bool:
     """Tell whether the last cell left a release behind that the next can begin with."""
-    ended = run_inv(sandbox.name, "status", "--json")
-    assert ended.code == 0, f"the sandbox cannot be looked at: {ended.text}"
-    told = json.loads(ended.out)
-    return not told["drift"] and not told["lock"] and told["running"] == git(sandbox.path, "rev-parse", "HEAD")
+    if not production.healthy(sandbox):
+        return False
+    found = facts(sandbox)
+    record = json.loads(found.record or "{}")
+    return not found.status and bool(record.get("complete")) and record["revision"] == found.head
 
 
 @contextmanager

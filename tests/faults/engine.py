@@ -17,9 +17,11 @@ from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.engine import find
 from deploy.sandbox.processes import Process, below
 
-BRIDGE = "whalefall-2nd"
-# Away from the addresses that the first engine gives out.
-BRIDGE_ADDRESS, POOL = "10.213.0.1/24", "base=10.214.0.0/16,size=24"
+# Of this process alone, and away from the addresses that the first engine gives out.
+BRIDGE = f"whalefall{os.getpid() % 100_000}"
+BRIDGE_ADDRESS, POOL = f"10.213.{os.getpid() % 250}.1/24", f"10.{214 + os.getpid() % 30}.0.0/16"
+# An engine that keeps rules itself removes those of the first one when it starts.
+RULE = ("FORWARD", "--source", POOL, "--destination", POOL, "--jump", "ACCEPT")
 START_SECONDS = 60.0
 
 
@@ -40,7 +42,7 @@ class Engine:
                 [
                     find("dockerd") or "dockerd", "--host", self.url, "--data-root", self.root / "data",
                     "--exec-root", self.root / "exec", "--pidfile", self.root / "pid",
-                    "--bridge", BRIDGE, "--default-address-pool", POOL,
+                    "--bridge", BRIDGE, "--default-address-pool", f"base={POOL},size=24", "--iptables=false",
                 ],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -78,14 +80,20 @@ def second() -> Iterator[Engine]:
     try:
         run("ip", "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
+        run(_iptables(), "--insert", *RULE)
         own.start()
         _bring_images(own)
         with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
             yield own
     finally:
         own.stop()
+        works(_iptables(), "--delete", *RULE)
         run("ip", "link", "delete", BRIDGE)
         shutil.rmtree(own.root, ignore_errors=True)
+
+
+def _iptables() -> str:
+    return find("iptables") or "iptables"
 
 
 def _bring_images(own: Engine) -> None:

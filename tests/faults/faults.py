@@ -35,17 +35,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault; it strikes `before` or `after` the decisive command of the step that it meets.
+    """A fault; it strikes `before`, `amid` or `after` the decisive command of the step that it meets.
 
     `fail`: it is no act of anybody, but the step's own command fails. `victim`: it may leave a service or the disk in a
-    state that only an operator mends. `resets`: it brings /app back to the image's code, whatever the update does.
+    state that only an operator mends.
     """
 
     strike: Callable[[Scene], None]
     moment: Moment = "after"
     fail: bool = False
     victim: bool = False
-    resets: bool = False
 
 
 def nothing(scene: Scene) -> None:
@@ -138,12 +137,12 @@ FAULTS = {
     "ctrl-c-twice": Fault(press_ctrl_c_twice),
     "harness-killed": Fault(kill_harness),
     "second-update": Fault(start_second_update),
-    "app-killed": Fault(kill_app, moment="before", victim=True),
-    "app-recreated": Fault(recreate_app, moment="before", victim=True, resets=True),
-    "postgres-stopped": Fault(stop_postgres, moment="before", victim=True),
+    "app-killed": Fault(kill_app, moment="amid", victim=True),
+    "app-recreated": Fault(recreate_app, moment="amid", victim=True),
+    "postgres-stopped": Fault(stop_postgres, moment="amid", victim=True),
     "disk-full": Fault(fill_disk, moment="before", victim=True),
     "host-rebooted": Fault(reboot),
-    ENGINE_RESTARTED: Fault(restart_engine, moment="before", victim=True),
+    ENGINE_RESTARTED: Fault(restart_engine, moment="amid", victim=True),
 }
 
 

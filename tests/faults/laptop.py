@@ -3,6 +3,7 @@
 python -m tests.faults.laptop TARGET SETTINGS POINT MOMENT [fail]; the first line that it prints is the run.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import cast
@@ -41,6 +42,8 @@ def carry_out(session: Session, point: str, moment: points.Moment, *, fail: bool
 
 
 def main(target: str, extra: str, point: str, moment: str, *fail: str) -> int:
+    # A shell has what it starts in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = settings.load(project=ROOT, extra=Path(extra), target=target)
     session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None), Report())
     try:

@@ -12,7 +12,7 @@ from typing import Literal
 from deploy.plan import Plan, Step
 from deploy.steps import HOT_UPDATE
 
-Moment = Literal["before", "after"]
+Moment = Literal["before", "amid", "after"]
 
 CONFIRM = "confirm"
 # While a step runs, between two steps, while the host waits for the confirmation.
@@ -24,6 +24,7 @@ POINTS = (
 # By which command a step does what it is for: a word of it. Of any other step it is the first command.
 DECISIVE = {
     "proof": "--check-config",
+    "backup": "pg_dump",
     "sync": "reset",
     "migrate": "upgrade",
     "copy": "apply",
@@ -38,13 +39,18 @@ hold_here() { : >"$held_in/reached"; until [ -e "$held_in/go" ]; do sleep 0.05; 
 _FAIL = """echo 'made to fail' >&2
 exit 1
 """
+_MOMENTS = {
+    "before": 'hold_here; command "$@" || status=$?',
+    # A short while into it: none of these commands is over at once.
+    "amid": 'command "$@" <&0 & sleep 0.3; hold_here; wait "$!" || status=$?',
+    "after": 'command "$@" || status=$?; hold_here',
+    "fail": 'command "$@" || true; echo "made to fail" >&2; status=1',
+}
 # Every program that a step starts outside of its shell is started by one of these.
 _DECISIVE = """decisive() { # PROGRAM ARGUMENT...
   local status=0
   if [[ " $* " != *WORD* ]]; then command "$@"; return; fi
-  BEFORE
-  command "$@" || status=$?
-  AFTER
+  MOMENT
   return "$status"
 }
 docker() { decisive docker "$@"; }
@@ -54,7 +60,7 @@ env() { decisive env "$@"; }
 
 
 def held(plan: Plan, point: str, moment: Moment, *, fail: bool) -> Plan:
-    """Have a run held at a point, or `fail` there: within a step before or after its decisive command."""
+    """Have a run held at a point, or `fail` there: within a step before, amid or after its decisive command."""
     inner, between = point in HOT_UPDATE, point.partition("-")[2]
     name = point if inner else between
     assert point == CONFIRM or any(step.name == name for step in plan.steps), f"the plan has no {name}"
@@ -82,6 +88,5 @@ def _first(fail: bool) -> str:
 
 def _within(step: Step, moment: Moment, fail: bool) -> str:
     word = DECISIVE.get(step.name)
-    calls = {"before": ":", "after": ":"} | {moment: "{ echo 'made to fail' >&2; status=1; }" if fail else "hold_here"}
     body = _DECISIVE.replace("WORD", f"' {word} '*" if word else "*")
-    return _HOLD + body.replace("BEFORE", calls["before"]).replace("AFTER", calls["after"])
+    return _HOLD + body.replace("MOMENT", _MOMENTS["fail" if fail else moment])

@@ -7,13 +7,14 @@ import subprocess
 import tarfile
 from dataclasses import dataclass, replace
 
-from deploy import shell
-from deploy.errors import Failure
+from deploy import health, settings, shell
+from deploy.host.local import LocalHost
 from deploy.sandbox import compose, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.state import PastRun, past_run
+from tests.sandbox.conftest import ROOT
 from tests.sandbox.facts import holder
 
 VERSIONS = "migrations/versions"
@@ -244,9 +245,8 @@ def marks(sandbox: Sandbox) -> list[str]:
 
 
 def healthy(sandbox: Sandbox) -> bool:
-    """Tell whether the app answers by both doors within a few seconds."""
-    try:
-        compose.wait_until_healthy(sandbox, seconds=5)
-    except Failure:
-        return False
-    return True
+    """Tell whether every check of the settings is healthy within a few seconds, database and Redis too."""
+    checks = settings.load(project=ROOT, target=sandbox.name).health.checks
+    with LocalHost().http() as session:
+        answers = health.wait(session, checks, timeout=3, deadline=5)
+    return all(answer.healthy for answer in answers)

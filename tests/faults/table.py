@@ -32,6 +32,8 @@ LEGEND = (
     "`d`: the database keeps the new release's migration · `u`: after one `inv unlock` · "
     "`h`: after one more `inv hot-update` · `m`: after the container, service or disk that was hit was mended by hand"
 )
+README = ROOT / "README.md"
+BEGIN, END = "<!-- inv test.faults writes this -->", "<!-- to here -->"
 IMPORT_SECONDS = 0.3
 
 
@@ -83,8 +85,18 @@ def fill(file: Path, only: str = "") -> bool:
         with engine.second() as own:
             _run(file, at, on_own_engine, own)
     results = read(file, at)
-    print(markdown(results, at))  # noqa: T201
+    table = markdown(results, at)
+    print(table)  # noqa: T201
+    if len(results) == len(matrix()):
+        _show(table)
     return all(key in results and not results[key].failed for key in ((c.fault, c.point) for c in matrix(only)))
+
+
+def _show(table: str) -> None:
+    """Put the table into the README, in place of the one that is there."""
+    text = README.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    README.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def markdown(results: dict[tuple[str, str], Result], at: str) -> str:

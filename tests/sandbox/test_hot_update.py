@@ -207,7 +207,7 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(production: Sandbox, inv:
     assert (ended.code, ended.err) == (0, "")
     plan = ended.out.split(f"Plan: hot-update to {commit[:7]}\n")[1].splitlines()
     steps = [line.split(" (")[0] for line in plan if not line.startswith(" ")]
-    assert [step.split()[1] for step in steps] == ["proof", "sync", "migrate", "copy", "clean", "restart"]
+    assert [step.split()[1] for step in steps] == ["proof", "backup", "sync", "migrate", "copy", "clean", "restart"]
     assert f"     flask db upgrade to {newest_migration(production, commit)}" in plan
     assert (facts(production), revision(production), processes(production)) == before
 

@@ -790,3 +790,14 @@ def test_a_sync_that_was_killed_halfway_is_undone_all_the_same(site: Site) -> No
     write(site.clone / ".git/index.lock", "")
     assert site.undo(new).returncode == 0
     assert site.snapshot() == before
+
+
+def test_an_undo_takes_out_what_a_reset_wrote_that_never_came_to_its_index(site: Site) -> None:
+    before = site.snapshot()
+    new = site.release({"app.py": "two\n", "made/here/new file.py": "more\n"})
+    site.sync(new)
+    (site.root / "clone.after").unlink()
+    site.git("reset", "-q", "--mixed", "HEAD~1")
+    assert site.undo(new).returncode == 0
+    assert site.snapshot() == before
+    assert not (site.clone / "made").exists()

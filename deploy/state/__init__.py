@@ -1,0 +1,39 @@
+"""The host's whole state: `script` reads it, `answer` understands what comes back, `model` is what that is."""
+
+from deploy.state.answer import parse, past_run
+from deploy.state.model import (
+    App,
+    Chain,
+    Container,
+    Database,
+    PastRun,
+    Probe,
+    Process,
+    Record,
+    Repository,
+    Revision,
+    State,
+    TargetIs,
+)
+from deploy.state.script import image_pathspecs, inside_settings, read_script, variables
+
+__all__ = [
+    "App",
+    "Chain",
+    "Container",
+    "Database",
+    "PastRun",
+    "Probe",
+    "Process",
+    "Record",
+    "Repository",
+    "Revision",
+    "State",
+    "TargetIs",
+    "image_pathspecs",
+    "inside_settings",
+    "parse",
+    "past_run",
+    "read_script",
+    "variables",
+]

@@ -1,0 +1,182 @@
+"""What the reading script answered, as a state."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from deploy import shell
+from deploy.errors import Failure
+from deploy.state.model import (
+    App,
+    Chain,
+    Container,
+    Database,
+    PastRun,
+    Probe,
+    Process,
+    Record,
+    Repository,
+    Revision,
+    State,
+)
+
+
+def parse(answer: str) -> State:
+    """Read what the script answered. An answer without its end is a failure, not a state."""
+    rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for kind, *fields in shell.records(answer):
+        rows[kind].append(tuple(fields))
+    if not rows["end"]:
+        last = answer.strip().splitlines()[-1:]
+        raise Failure("the host did not tell its whole state", evidence=tuple(last), remedy="run the verb again")
+
+    def one(kind: str, index: int = 0) -> str:
+        return rows[kind][0][index] if rows[kind] else ""
+
+    def column(kind: str, index: int = 0) -> tuple[str, ...]:
+        return tuple(row[index] for row in rows[kind])
+
+    return State(
+        user=one("host"),
+        boot_id=one("host", 2),
+        tools=dict(_pairs(rows["tool"])),
+        engine=one("engine"),
+        engine_problem=one("engine", 1),
+        compose=one("compose"),
+        compose_file=bool(rows["compose_file"]),
+        free_mib=int(one("disk")) if rows["disk"] else None,
+        env=one("env"),
+        env_empty=column("env_empty"),
+        repository=_repository(rows),
+        containers={row[0]: _container(row) for row in rows["container"]},
+        app=_app(json.loads(one("app"))) if rows["app"] else None,
+        app_problem=one("app_problem"),
+        running=one("running_known"),
+        changes=tuple(_pairs(rows["differs_change"])),
+        image_files=column("image_file"),
+        image_changes=column("differs_running", 1),
+        image_changes_since_head=column("differs_head", 1),
+        database=_database(rows),
+        probes=_probes(rows["probe"]),
+        logs=tuple(_pairs(rows["log"])),
+        holder=dict(_pairs(rows["holder"])),
+        lock_held=bool(rows["lock_held"]),
+        history=tuple(past_run(row) for row in rows["history"]),
+        image_revision=one("image"),
+        image_created=one("image", 1),
+        guard="".join(
+            "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
+        ),
+    )
+
+
+def past_run(row: tuple[str, ...]) -> PastRun:
+    """Read a record of the history."""
+    ended, run, verb, operator, was, revision, began, outcome, why, steps = row
+    times = (step.split() for step in steps.split(",") if step)
+    told = tuple((name, int(status), float(seconds)) for name, status, seconds in times)
+    return PastRun(int(ended), run, verb, operator, was, revision, int(began), outcome, why, told)
+
+
+def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:
+    return ((row[0], row[1]) for row in rows)
+
+
+def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
+    if "repository" not in rows:
+        return Repository()
+    problem, *rest = rows["repository"][0]
+    if problem:
+        return Repository(problem=problem)
+    head, branch, target = rows["head"][0] if rows["head"] else ("", "", "")
+    lists = {
+        name: tuple(row[0] for row in rows[name])
+        for name in (
+            "incoming",
+            "unpushed",
+            "uncommitted",
+            "endangered",
+            "tracks_protected",
+            "filters",
+        )
+    }
+    return Repository(
+        problem="",
+        owner=rest[1],
+        remotes=tuple(_pairs(rows["remote"])),
+        branches=tuple(row[0] for row in rows["known_branch"]),
+        fetched=bool(rows["fetched"]),
+        fetch_problem=rows["fetched"][0][0] if rows["fetched"] else "",
+        head=head,
+        branch=branch,
+        target=target,
+        index_lock=rows["index_lock"][0][0] if rows["index_lock"] else "",
+        **lists,
+    )
+
+
+def _container(row: tuple[str, ...]) -> Container:
+    _, identity, status, restarts, started, service, folder, image = row
+    return Container(identity, status, int(restarts), started, service, folder, image)
+
+
+def _app(answer: Mapping[str, Any]) -> App:
+    differs: Mapping[str, str | None] = answer["differs"] or {}
+    return App(
+        owner=answer["owner"] or "",
+        free_mib=answer["free_mib"],
+        record=_record(answer["record"]),
+        drift=tuple(answer["drift"] or ()),
+        differs=frozenset(differs),
+        absent=frozenset(path for path, have in differs.items() if have is None),
+        installed=answer["installed"] or {},
+        processes=tuple(Process(p["pid"], p["ppid"], p["started"]) for p in answer["processes"] or ()),
+        boot_id=answer["boot_id"] or "",
+        chain=_chain(answer["chain"]),
+        target_chain=_chain(answer["target_chain"]),
+        problems=tuple(answer["problems"]),
+        migrating=tuple(answer["migrating"] or ()),
+    )
+
+
+def _record(answer: Mapping[str, Any] | None) -> Record | None:
+    if answer is None:
+        return None
+    return Record(
+        revision=answer["revision"],
+        complete=answer["complete"],
+        run=answer["run"],
+        boot_id=answer["boot_id"] or "",
+        uptime=answer["uptime"] or 0.0,
+        overridden=tuple(answer["overridden"] or ()),
+    )
+
+
+def _chain(answer: Mapping[str, Any] | None) -> Chain | None:
+    if answer is None:
+        return None
+    if "error" in answer:
+        return Chain(error=answer["error"])
+    revisions = tuple(Revision(r["revision"], tuple(r["down"]), r["doc"] or "") for r in answer["revisions"])
+    return Chain(heads=tuple(answer["heads"]), revisions=revisions)
+
+
+def _database(rows: Mapping[str, list[tuple[str, ...]]]) -> Database:
+    if "database" not in rows:
+        return Database()
+    return Database(
+        problem=rows["database"][0][0],
+        tables=int(rows["db_tables"][0][0]) if "db_tables" in rows else 0,
+        revisions=tuple(row[0] for row in rows["db_revision"]) if "db_revision" in rows else (),
+        columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
+    )
+
+
+def _probes(rows: Iterable[tuple[str, ...]]) -> dict[str, tuple[Probe, ...]]:
+    probes: dict[str, tuple[Probe, ...]] = {}
+    for name, url, status in rows:
+        answered = probes.get(name, ())
+        if not answered or answered[-1].status == 404:
+            probes[name] = (*answered, Probe(url, int(status)))
+    return probes

@@ -1,0 +1,226 @@
+"""What is known of a host: frozen values, from which every decision is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else a commit's name.
+TargetIs = str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service's container as the engine describes it."""
+
+    id: str
+    status: str
+    restarts: int
+    started: str
+    service: str
+    folder: str
+    image: str
+
+    @property
+    def running(self) -> bool:
+        return self.status == "running"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the container says runs in it; written by the last copy."""
+
+    revision: str
+    complete: bool
+    run: str
+    boot_id: str
+    uptime: float
+    overridden: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the app server; `started` in seconds since boot."""
+
+    pid: int
+    ppid: int
+    started: float
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A migration: its id, the ids it follows, its message."""
+
+    id: str
+    down: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The migrations of a tree, base first; `error` where Alembic cannot read them."""
+
+    heads: tuple[str, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    error: str = ""
+
+    def pending(self, current: Iterable[str]) -> tuple[Revision, ...]:
+        """Revisions that an upgrade from `current` would run, in order."""
+        known = {revision.id: revision for revision in self.revisions}
+        applied: set[str] = set()
+        waiting = list(current)
+        while waiting:
+            revision = waiting.pop()
+            if revision in applied or revision not in known:
+                continue
+            applied.add(revision)
+            waiting.extend(known[revision].down)
+        return tuple(revision for revision in self.revisions if revision.id not in applied)
+
+    def knows(self, revisions: Iterable[str]) -> bool:
+        return set(revisions) <= {revision.id for revision in self.revisions}
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that has ended, as the history on the host tells it.
+
+    `ended` and `began` are in seconds since the epoch, by the host's clock; `steps` are name, exit status and seconds;
+    `was` and `revision` are what ran before and what was to run.
+    """
+
+    ended: int
+    id: str
+    verb: str
+    operator: str
+    was: str
+    revision: str
+    began: int
+    outcome: str
+    why: str
+    steps: tuple[tuple[str, int, float], ...]
+
+    @property
+    def released(self) -> bool:
+        """Did it bring a release that was proven and confirmed?"""
+        return self.outcome == "done" and self.verb in ("hot-update", "rollback") and bool(self.revision)
+
+
+@dataclass(frozen=True)
+class App:
+    """The app container from inside. `differs` are the target's files that it lacks or has with other bytes.
+
+    `installed` are those that the image keeps elsewhere too, and whether that copy differs.
+    """
+
+    owner: str
+    free_mib: int | None
+    record: Record | None
+    drift: tuple[str, ...]
+    differs: frozenset[str]
+    absent: frozenset[str]
+    installed: Mapping[str, bool]
+    processes: tuple[Process, ...]
+    boot_id: str
+    chain: Chain | None
+    target_chain: Chain | None
+    problems: tuple[str, ...]
+    # Commands of Flask-Migrate that run in there, whoever started them.
+    migrating: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Database:
+    """What PostgreSQL answered; `problem` is its error line where it could not be asked."""
+
+    problem: str = "not asked"
+    tables: int = 0
+    revisions: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The deployment clone. `problem` where it is not one; `target` is the branch's head, if `fetched`."""
+
+    problem: str = "not read"
+    owner: str = ""
+    remotes: tuple[tuple[str, str], ...] = ()
+    branches: tuple[str, ...] = ()
+    fetched: bool = False
+    fetch_problem: str = ""
+    head: str = ""
+    branch: str = ""
+    target: str = ""
+    index_lock: str = ""
+    incoming: tuple[str, ...] = ()
+    unpushed: tuple[str, ...] = ()
+    uncommitted: tuple[str, ...] = ()
+    endangered: tuple[str, ...] = ()
+    tracks_protected: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The status of the first path of a check that does not answer 404; 0 is no answer."""
+
+    url: str
+    status: int
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a decision may depend on."""
+
+    user: str
+    boot_id: str
+    tools: Mapping[str, str]
+    engine: str
+    engine_problem: str
+    compose: str
+    compose_file: bool
+    free_mib: int | None
+    env: str
+    env_empty: tuple[str, ...]
+    repository: Repository
+    containers: Mapping[str, Container]
+    app: App | None
+    app_problem: str
+    # The running revision where the clone knows it, and what the target changes since then (status, path).
+    running: str
+    changes: tuple[tuple[str, str], ...]
+    # Files that are baked into the image: all of the target's, and those changed since `running` or HEAD.
+    image_files: tuple[str, ...]
+    image_changes: tuple[str, ...]
+    image_changes_since_head: tuple[str, ...]
+    database: Database
+    probes: Mapping[str, tuple[Probe, ...]]
+    logs: tuple[tuple[str, str], ...]
+    # The run that holds the lock, or that died with it.
+    holder: Mapping[str, str]
+    lock_held: bool
+    # The runs that have ended, the oldest first.
+    history: tuple[PastRun, ...]
+    # What the app's image says of itself: its revision, if it has a label, and when it was made.
+    image_revision: str
+    image_created: str
+    # What the harness compares under the lock, byte for byte.
+    guard: str
+
+    @property
+    def answering(self) -> bool:
+        """Does every health check answer with success?"""
+        return bool(self.probes) and all(200 <= probes[-1].status < 300 for probes in self.probes.values())
+
+    @property
+    def chain(self) -> Chain | None:
+        """The target's migrations; those that lie in the container where there is no target."""
+        return (self.app.target_chain or self.app.chain) if self.app else None
+
+    @property
+    def fresh(self) -> bool:
+        """Is every process of the app server younger than the last copy?"""
+        if self.app is None or self.app.record is None or not self.app.processes:
+            return False
+        if self.app.boot_id != self.app.record.boot_id:
+            return True
+        return all(process.started > self.app.record.uptime for process in self.app.processes)

@@ -1,0 +1,85 @@
+"""The script that reads the state in one round trip, and the settings as every script on the host knows them."""
+
+import json
+from typing import Any
+
+from deploy import inside, shell
+from deploy.settings import Settings
+from deploy.shell import Variable
+from deploy.state.model import TargetIs
+
+
+def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
+    """Build the script that reads the state."""
+    sources = ("redact.sh", "containers.sh", "worktree.sh", "guard.sh", "read.sh")
+    return shell.script(*sources, **variables(settings), target_is=target, want_logs=logs)
+
+
+def variables(settings: Settings) -> dict[str, Variable]:
+    """Name the settings as the scripts on the host know them."""
+    app, postgres = settings.app, settings.postgres
+    return {
+        "path": settings.target.path,
+        "remote": settings.git.remote,
+        "branch": settings.git.branch,
+        "fetch_timeout": settings.git.fetch_timeout,
+        "compose_file": settings.compose.file,
+        "env_file": f"{settings.target.path}/{settings.env.file}",
+        "required": tuple(settings.env.required),
+        "secret_words": tuple(settings.secrets.words),
+        "secret_min_length": settings.secrets.min_length,
+        "container": app.container,
+        "service": app.service,
+        "app_path": app.path,
+        "app_user": app.user,
+        "python": app.python,
+        "flask": app.flask,
+        "record_folder": app.record,
+        "logs": tuple(app.logs),
+        "postgres_container": postgres.container,
+        "database": postgres.database,
+        "database_user": postgres.user,
+        "redis_container": settings.redis.container,
+        "migrations": settings.migrate.directory,
+        "stamp_columns": "{" + ",".join(sorted(stamp_columns(settings))) + "}",
+        "protected": tuple(settings.copy.protected),
+        "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),
+        "unsuitable": image_pathspecs(settings),
+        "probes": tuple(
+            word for check in settings.health.checks for path in check.paths for word in (check.name, check.url + path)
+        ),
+        "probe_timeout": settings.health.request_timeout,
+        "inside_settings": json.dumps(inside_settings(settings)),
+        "inside_program": inside.program(),
+        "inside_loader": inside.LOADER,
+    }
+
+
+def stamp_columns(settings: Settings) -> set[str]:
+    return {column for rule in settings.migrate.stamp for column in rule.columns}
+
+
+def image_pathspecs(settings: Settings) -> tuple[str, ...]:
+    """Turn the patterns of preflight.unsuitable into git's pathspecs; `!` makes an exception."""
+    patterns = settings.preflight.unsuitable
+    wanted = [f":(glob){pattern}" for pattern in patterns if not pattern.startswith("!")]
+    exceptions = [f":(exclude,glob){pattern[1:]}" for pattern in patterns if pattern.startswith("!")]
+    return (*wanted, *exceptions) if wanted else (":(exclude,glob)**",)
+
+
+def inside_settings(settings: Settings) -> dict[str, Any]:
+    """What the program inside the container is told of the settings."""
+    return {
+        "app": settings.app.path,
+        "record": settings.app.record,
+        "user": settings.app.user,
+        "server": settings.app.server,
+        "flask": settings.app.flask,
+        "protected": list(settings.copy.protected),
+        "exclude": list(settings.copy.exclude),
+        "derived": dict(settings.copy.derived),
+        "installed": dict(settings.preflight.installed),
+        "migrations": settings.migrate.directory,
+        "caches": list(settings.clean.caches),
+        "min_free_mib": settings.preflight.min_free_mib,
+    }
