@@ -51,7 +51,8 @@ class Event:
     resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
     end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP STATUS [REASON] · undo-begin STEP ·
     undo-end STEP STATUS · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was changed),
-    undone (and as healthy as before), undone-ill, failed (nothing could be undone), changed and locked.
+    undone (and as healthy as before), undone-ill, failed (nothing could be undone), changed, locked
+    and abandoned (its harness died, and its files with it).
     Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
     """
 
