@@ -35,6 +35,8 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     entries = {path: entry for path, entry in entries.items() if not tree.spares(path)}
     record, _ = read_record(settings)
     complete = record is not None and record.complete
+    if settings.get("recorded") and not complete:
+        raise ExpectedError("the container was recreated since the plan was made: nothing is copied into it")
     owner = tree.owner()
     write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))

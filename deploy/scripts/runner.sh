@@ -3,14 +3,16 @@
 # Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
 # journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
 # where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
-# prove.sh proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds)
-# is there where somebody has to confirm the end. Steps run in this folder.
+# revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
+# proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds) is there
+# where somebody has to confirm the end. Steps run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}
 state=../..
 guard_timeout=120
 settle_timeout=120
+revive_timeout=900
 prove_timeout=300
 longest_line=4000
 # In bytes: room on a full disk for the last words, and for what an undo writes beside the files of clone.reserve.
@@ -162,11 +164,11 @@ go_back() {
     [ -e "$script.harmless" ] || changed=1
     [ ! -e "$script.undo.sh" ] || undoable+=("$script")
   done
-  [ -n "$changed" ] || finish refused "$@"
+  [ -n "$changed" ] || leave_unchanged "$@"
   [ ${#undoable[@]} != 0 ] || finish failed "$@"
   rm -f reserve
   event undo "$@"
-  aside settle "$settle_timeout" settle.sh || broken=1
+  stand_up || broken=1
   for script in "${undoable[@]}"; do
     stage=${script#steps/*-}
     event undo-begin "$stage"
@@ -177,6 +179,20 @@ go_back() {
   aside prove "$prove_timeout" prove.sh old || broken=1
   [ -n "$broken" ] || aside proven "$settle_timeout" proven.sh old
   finish "undone${broken:+-ill}" "$@"
+}
+
+# leave_unchanged STEP STATUS [REASON]: end a run that changed nothing; whatever befell the container meanwhile, the old
+# release is to run there.
+leave_unchanged() {
+  [ ${#begun[@]} != 0 ] || finish refused "$@"
+  stand_up || finish undone-ill "$@"
+  [ ! -e revived ] || aside prove "$prove_timeout" prove.sh old || finish undone-ill "$@"
+  finish refused "$@"
+}
+
+# What every way back begins with: nothing of the failed step is left, and there is a container to go back to.
+stand_up() {
+  aside settle "$settle_timeout" settle.sh && aside revive "$revive_timeout" revive.sh
 }
 
 # aside NAME SECONDS SCRIPT ARGUMENT...: a script of the run that is no step, where there is one.

@@ -74,7 +74,7 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
         health_timeout=settings.health.timeout,
     )
     settle = shell.script("containers.sh", "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run)
-    found = {"settle.sh": settle, "prove.sh": prove}
+    found = {"settle.sh": settle, "prove.sh": prove, "revive.sh": copy.revive(settings, state, run)}
     if any(step.name in ("backup", "swap") for step in plan.steps):
         found["proven.sh"] = restore.script(settings, state, run, "proven.sh")
     return found

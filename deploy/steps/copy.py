@@ -49,20 +49,24 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     return Step("copy", reason(settings, state, options), script, TIMEOUT, summary, undo=undo)
 
 
-def commit_variables(settings: Settings, state: State, run: str, revision: str) -> dict[str, Variable]:
+def commit_variables(
+    settings: Settings, state: State, run: str, revision: str, *, recorded: bool | None = None
+) -> dict[str, Variable]:
     """What commit.sh has to know to bring a revision into the container, beside the shared variables."""
+    recorded = _recorded(state) if recorded is None else recorded
     overridden = dict.fromkeys((*preflight.overridden(state), *preflight.unsuitable(state)))
     told = inside_settings(settings) | {
         "run": run,
         "revision": revision,
         "overridden": list(overridden),
         "scratch": list(settings.proof.scratch),
+        "recorded": recorded,
     }
     own: dict[str, Variable] = {
         "inside_settings": json.dumps(told),
         "revision": revision,
         "run": run,
-        "recorded": _recorded(state),
+        "recorded": recorded,
     }
     return {**variables(settings), **own}
 
@@ -72,18 +76,28 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
 
     Where the database is brought back next, the processes come with that: old code may not boot on the new schema.
     """
-    container = state.containers["app"]
-    old = state.app.record.revision if state.app and state.app.record and state.app.record.complete else ""
-    told = commit_variables(settings, state, run, old) | {"recorded": False}
     restarts = () if restore.undoes(settings, state, options) else ("steps/restart.sh",)
     return shell.script(
         "containers.sh",
-        "commit.sh",
         "steps/copy.undo.sh",
         *restarts,
-        **told,
+        **commit_variables(settings, state, run, ""),
         **wait.variables(settings, before="healthy" if state.answering else "ill"),
-        undo_settings=told["inside_settings"],
+        container_id=state.containers["app"].id,
+    )
+
+
+def revive(settings: Settings, state: State, run: str) -> str:
+    """Bring the container back to what runs, where it was stopped or recreated since the state was read."""
+    container = state.containers["app"]
+    old = state.app.record.revision if state.app and state.app.record and _recorded(state) else ""
+    return shell.script(
+        "containers.sh",
+        "commit.sh",
+        "steps/revive.sh",
+        "steps/restart.sh",
+        **commit_variables(settings, state, run, old, recorded=False),
+        **wait.variables(settings, before="healthy" if state.answering else "ill"),
         container_id=container.id,
         image_id=container.image,
     )

@@ -524,6 +524,38 @@ def test_a_step_that_refused_is_not_undone_itself(clone: Clone, tmp_path: Path) 
     assert words(log) == ["undo-sync"]
 
 
+def test_before_an_undo_the_container_is_brought_back(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    asides = {"settle.sh": noting(log, "settled"), "revive.sh": noting(log, "revived")}
+    clone.start("r1", undoable(log, "copy", "false"), asides=asides)
+    assert words(log) == ["settled", "revived", "undo-copy"]
+
+
+@pytest.mark.parametrize(
+    ("revive", "prove", "outcome"),
+    [("true", "false", "refused"), (": >revived", "true", "refused"), (": >revived", "false", "undone-ill"),
+     ("false", "true", "undone-ill")],
+    ids=["it runs", "it was brought back", "it is ill since", "it is gone"],
+)  # fmt: skip
+def test_a_run_that_changed_nothing_says_so_only_where_the_container_is_as_before(
+    clone: Clone, revive: str, prove: str, outcome: str
+) -> None:
+    asides = {"settle.sh": "true\n", "revive.sh": f"{revive}\n", "prove.sh": f"{prove}\n"}
+    events = clone.start("r1", Step("proof", "exit 1", harmless=True), asides=asides)
+    assert events[-1].fields == (outcome, "proof", "1")
+
+
+def test_an_undo_whose_harness_dies_is_finished_by_the_next_run(clone: Clone, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    kills = '[ -e killed ] || { : >killed; kill -KILL "$(sed -n "s/^pid\\t//p" ../../holder)"; sleep 1; }\n'
+    copy = Step("copy", "false", undo=kills + noting(log, "undo-copy"))
+    clone.start("r1", undoable(log, "sync"), copy)
+    clone.start("r2", Step("x", "true"), patience=20)
+    assert words(log) == ["undo-copy", "undo-copy", "undo-sync"]
+    last = (clone.folder("r1") / "journal").read_text().splitlines()[-1]
+    assert last.split("\t")[1:] == ["done", "undone", "copy", "137", "its harness died"]
+
+
 def test_when_only_harmless_steps_ran_nothing_was_changed(clone: Clone, tmp_path: Path) -> None:
     proof = Step("proof", "false", harmless=True)
     assert told(clone.start("r1", proof, undoable(tmp_path / "log", "copy")))[-1] == ("done", "refused", "proof", "1")

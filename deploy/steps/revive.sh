@@ -1,0 +1,31 @@
+# Brings the app container back, before anything in it is undone: starts it where it was stopped, and where it was
+# recreated meanwhile gives it the old release, with restart.sh, which follows.
+# Expects commit.sh and what that expects with revision as the old one (empty: unknown), container_id and image_id of
+# the container that the plan was made for, and what restart.sh expects.
+
+identity() { docker inspect --type container --format "{{.$1}}" "$container" 2>/dev/null || true; }
+
+leave_alone() {
+  echo "$1" >&2
+  exit 1
+}
+
+found=$(identity Id)
+[ -n "$found" ] || leave_alone "the container $container is gone: nothing was brought back"
+if [ "$(identity State.Running)" != true ]; then
+  : >revived
+  echo "starting $container"
+  docker start "$container" >/dev/null
+fi
+[ "$found" != "$container_id" ] || exit 0
+: >revived
+if [ "$(identity Image)" != "$image_id" ]; then
+  leave_alone 'the container was recreated from another image meanwhile: nothing was written into it'
+elif [ -z "$revision" ]; then
+  echo 'the container was recreated meanwhile and has the code of its image again, as before the update'
+  exit 0
+fi
+echo "the container was recreated meanwhile: it gets every file of ${revision:0:7}"
+scan
+stage false
+apply
