@@ -205,14 +205,17 @@ def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -
         backups.restore(s, backup, yes=yes)
 
 
-@verb(target=TARGET)
-def restart(c: Context, target: str = "") -> None:
-    """Restart the service's container and wait until the app answers."""
+@verb(target=TARGET, strategy="rolling (worker by worker) or container (default: restart.strategy)")
+def restart(c: Context, target: str = "", strategy: str = "") -> None:
+    """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
+    from deploy.errors import Exit, Failure
     from deploy.plan import Options
     from deploy.verbs import update
 
+    if strategy not in ("", "rolling", "container"):
+        raise Failure(f"no strategy {strategy}", remedy="--strategy rolling, or container", code=Exit.USAGE)
     with session(c, target) as s:
-        update.run_step(s, "restart", Options())
+        update.run_step(s, "restart", Options(strategy=strategy))
 
 
 @verb(target=TARGET, watch="ask again every 2 s until interrupted", json="print one JSON object")

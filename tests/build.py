@@ -6,7 +6,7 @@ from typing import Any
 from deploy.plan import Finding, Options
 from deploy.preflight import judge
 from deploy.settings import Settings, Target
-from deploy.state import App, Chain, Container, Database, Probe, Process, Record, Repository, Revision, State
+from deploy.state import App, Chain, Container, Database, Probe, Record, Repository, Revision, State
 
 OLD = "1" * 40
 NEW = "2" * 40
@@ -35,7 +35,7 @@ REPOSITORY = Repository(
     incoming=("2222222 fix the page",),
 )
 
-RECORD = Record(OLD, True, "20260101T000000-abcd", "boot", 1000.0, ())
+RECORD = Record(OLD, True, "20260101T000000-abcd", ())
 
 APP = App(
     owner="1000:1000",
@@ -45,8 +45,8 @@ APP = App(
     differs=frozenset({"app/page.py"}),
     absent=frozenset(),
     installed={},
-    processes=(Process(10, 1, 1010.0), Process(11, 10, 1011.0)),
-    boot_id="boot",
+    processes=(10, 11),
+    fresh=True,
     chain=CHAIN,
     target_chain=CHAIN,
     problems=(),

@@ -9,7 +9,10 @@ import json
 from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
-MODULES = ("wire", "tree", "record", "chain", "look", "staging", "before", "proving", "copying", "cleaning", "main")
+MODULES = (
+    "wire", "tree", "record", "chain", "processes", "look", "staging", "before", "proving", "copying", "cleaning",
+    "workers", "rolling", "main",
+)  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the size of the program, the command, its settings.
 LOADER = """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from io import BufferedReader
 from typing import Any
 
 from deploy.inside.chain import chain, target_chain
-from deploy.inside.record import Record, boot_id, read_record, uptime
+from deploy.inside.processes import commands, processes
+from deploy.inside.record import Record, boot_id, read_json, read_record
 from deploy.inside.tree import Tree, free_bytes
 from deploy.inside.wire import MIB, Entry, digits_of, file_id, one_line, raw, read_blobs, read_entries, say, text
 
@@ -22,7 +22,8 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     record, record_problem = read_record(settings)
     tree = Tree(settings, digits_of(entries.values() or (record.manifest.values() if record else ())))
     folder = settings["migrations"].strip("/")
-    facts = ("revision", "complete", "run", "at", "boot_id", "uptime", "overridden")
+    facts = ("revision", "complete", "run", "at", "overridden")
+    server = processes(settings["server"].encode())
     parts: dict[str, Callable[[], Any]] = {
         "record": lambda: record and {name: record.facts.get(name) for name in facts},
         "record_problem": lambda: record_problem,
@@ -31,10 +32,9 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         "drift": lambda: drift(tree, record),
         "differs": lambda: differs(tree, entries),
         "installed": lambda: installed(tree, entries, settings["installed"]),
-        "processes": lambda: processes(settings["server"].encode()),
+        "processes": lambda: [process["pid"] for process in server],
+        "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
         "migrating": lambda: commands([settings["flask"], "db"]),
-        "boot_id": boot_id,
-        "uptime": uptime,
         "chain": lambda: chain(os.fsdecode(tree.at(raw(folder))), folder),
         "target_chain": lambda: target_chain(entries, blobs, folder) if entries else None,
     }
@@ -78,50 +78,14 @@ def installed(tree: Tree, entries: dict[bytes, Entry], copies: dict[str, str]) -
     return {text(path): blob != entries[path].blob for path, blob in found.items()}
 
 
-def processes(server: bytes) -> list[dict[str, Any]]:
-    """List the app server's processes; `started` is in seconds since the host booted."""
-    found = []
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as stream:
-                argv = stream.read().split(b"\0")
-            with open(f"/proc/{pid}/stat", "rb") as stream:
-                after_name = stream.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if serves(argv, server):
-            started = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
-            found.append({"pid": pid, "ppid": int(after_name[1]), "started": started})
-    return found
+def fresh(settings: dict[str, Any], record: Record, found: list[dict[str, Any]]) -> bool:
+    """Tell whether every process of the app server is younger than the last copy, or has been rolled since.
 
-
-def commands(words: list[str]) -> list[str]:
-    """List the running commands that have these words one after the other, by their last path component."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as stream:
-                argv = stream.read().decode("utf-8", "replace").rstrip("\0").split("\0")
-        except OSError:
-            continue
-        tails = [os.path.basename(word) for word in argv]
-        wanted = [os.path.basename(word) for word in words]
-        if any(tails[at : at + len(wanted)] == wanted for at in range(len(tails))) and tails[0] != "timeout":
-            found.append(f"{' '.join(argv[-3:])} (process {name})")
-    return found
-
-
-def fresh(record: Record, found: list[dict[str, Any]]) -> bool:
-    """Tell whether every process of the app server is younger than the last copy."""
+    A master whose workers were replaced may be older than the code: it has imported none of it.
+    """
     if record.facts["boot_id"] != boot_id():
         return bool(found)
-    return bool(found) and all(process["started"] > record.facts["uptime"] for process in found)
-
-
-def serves(argv: list[bytes], server: bytes) -> bool:
-    """Tell a server by its own name, or by the script's that an interpreter runs (a pager on its log is none)."""
-    # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.
-    programs = [argv[0], argv[0].split(b" ")[0]]
-    if re.search(rb"(python[\d.]*|pypy[\d.]*|sh)\Z", argv[0]):
-        programs += argv[1:2]
-    return any(os.path.basename(program).startswith(server) for program in programs)
+    copied = record.facts["uptime"]
+    rolled = read_json(settings, b"rolled.json")
+    master = rolled["started"] if rolled and rolled["at"] > copied else None
+    return bool(found) and all(process["started"] > copied or process["started"] == master for process in found)

@@ -15,6 +15,7 @@ from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
 from deploy.inside.look import inspect
 from deploy.inside.proving import prove, settle
+from deploy.inside.rolling import roll
 from deploy.inside.staging import discard, stage
 from deploy.inside.wire import ExpectedError, one_line
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "settle": settle,
     "prove": prove,
     "clean": clean,
+    "roll": roll,
 }
 
 # These change nothing in the app's folder, and may run while another command does.

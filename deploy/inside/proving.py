@@ -10,7 +10,8 @@ import time
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.look import fresh, processes
+from deploy.inside.look import fresh
+from deploy.inside.processes import marked, processes
 from deploy.inside.record import read_record
 from deploy.inside.wire import ExpectedError, counted, say
 
@@ -34,7 +35,11 @@ def wrong(settings: dict[str, Any]) -> list[str]:
     if record is None or not record.complete or record.facts["revision"] != settings["revision"]:
         return [f"the container does not run {settings['revision'][:7]}"]
     found = processes(settings["server"].encode())
-    return [] if fresh(record, found) else ["a process of the app server is older than the code, or there is none"]
+    return (
+        []
+        if fresh(settings, record, found)
+        else ["a process of the app server is older than the code, or there is none"]
+    )
 
 
 def ill(status: str, body: bytes, expect: dict[str, Any]) -> str:
@@ -73,18 +78,3 @@ def settle(settings: dict[str, Any], _: BufferedReader) -> None:
         raise ExpectedError(f"{counted(len(marked(mark)), 'process')} of the run cannot be ended")
     if left:
         say(f"{counted(len(left), 'process')} of the run ended")
-
-
-def marked(mark: bytes) -> list[int]:
-    """List the processes, this one apart, that have the mark in their environment."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as stream:
-                if mark in stream.read().split(b"\0"):
-                    found.append(int(name))
-        except OSError:
-            continue
-    return found

@@ -347,9 +347,12 @@ class Migrate:
 
 @dataclass(frozen=True, config=_STRICT)
 class Restart:
-    """How long the app may take to answer, by which health check, in seconds; and what to run in the container then."""
+    """How new processes come to serve, times in seconds; `reload` is run after a restart of the container."""
 
+    strategy: Literal["rolling", "container"] = "rolling"
     timeout: Positive = 120
+    drain_timeout: Positive = 40
+    exclusive_files: tuple[RelativePath, ...] = ("userdata/scheduler.lock",)
     check: Name = "direct"
     reload: tuple[Name, ...] = ("nginx -t", "nginx -s reload")
 

@@ -14,7 +14,6 @@ from deploy.state.model import (
     Database,
     PastRun,
     Probe,
-    Process,
     Record,
     Repository,
     Revision,
@@ -131,8 +130,8 @@ def _app(answer: Mapping[str, Any]) -> App:
         differs=frozenset(differs),
         absent=frozenset(path for path, have in differs.items() if have is None),
         installed=answer["installed"] or {},
-        processes=tuple(Process(p["pid"], p["ppid"], p["started"]) for p in answer["processes"] or ()),
-        boot_id=answer["boot_id"] or "",
+        processes=tuple(answer["processes"] or ()),
+        fresh=bool(answer["fresh"]),
         chain=_chain(answer["chain"]),
         target_chain=_chain(answer["target_chain"]),
         problems=tuple(answer["problems"]),
@@ -147,8 +146,6 @@ def _record(answer: Mapping[str, Any] | None) -> Record | None:
         revision=answer["revision"],
         complete=answer["complete"],
         run=answer["run"],
-        boot_id=answer["boot_id"] or "",
-        uptime=answer["uptime"] or 0.0,
         overridden=tuple(answer["overridden"] or ()),
     )
 

@@ -31,18 +31,7 @@ class Record:
     revision: str
     complete: bool
     run: str
-    boot_id: str
-    uptime: float
     overridden: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process of the app server; `started` in seconds since boot."""
-
-    pid: int
-    ppid: int
-    started: float
 
 
 @dataclass(frozen=True)
@@ -118,8 +107,9 @@ class App:
     differs: frozenset[str]
     absent: frozenset[str]
     installed: Mapping[str, bool]
-    processes: tuple[Process, ...]
-    boot_id: str
+    # The app server's process ids, and whether all that serve are younger than the last copy.
+    processes: tuple[int, ...]
+    fresh: bool
     chain: Chain | None
     target_chain: Chain | None
     problems: tuple[str, ...]
@@ -218,9 +208,5 @@ class State:
 
     @property
     def fresh(self) -> bool:
-        """Is every process of the app server younger than the last copy?"""
-        if self.app is None or self.app.record is None or not self.app.processes:
-            return False
-        if self.app.boot_id != self.app.record.boot_id:
-            return True
-        return all(process.started > self.app.record.uptime for process in self.app.processes)
+        """Is what serves younger than the last copy?"""
+        return self.app is not None and self.app.fresh

@@ -7,7 +7,7 @@ from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import restore, wait
+from deploy.steps import restore, serving
 
 NEEDS: tuple[str, ...] = (
     "tools",
@@ -82,7 +82,11 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
         "steps/copy.undo.sh",
         *restarts,
         **commit_variables(settings, state, run, ""),
-        **wait.variables(settings, before="healthy" if state.answering else "ill"),
+        **serving.variables(
+            settings,
+            before="healthy" if state.answering else "ill",
+            rolling=settings.restart.strategy == "rolling" and state.answering,
+        ),
         container_id=state.containers["app"].id,
     )
 
@@ -97,7 +101,7 @@ def revive(settings: Settings, state: State, run: str) -> str:
         "steps/revive.sh",
         "steps/restart.sh",
         **commit_variables(settings, state, run, old, recorded=False),
-        **wait.variables(settings, before="healthy" if state.answering else "ill"),
+        **serving.variables(settings, before="healthy" if state.answering else "ill"),
         container_id=container.id,
         image_id=container.image,
     )

@@ -1,10 +1,10 @@
-"""Restart the service's container and wait until the app itself answers."""
+"""Have new processes serve: worker by worker, or by a restart of the service's container."""
 
-from deploy import shell
+from deploy import preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
-from deploy.steps import copy, migrate, wait
+from deploy.steps import copy, migrate, serving
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container")
 TARGET: TargetIs = "running"
@@ -21,13 +21,41 @@ def reason(settings: Settings, state: State, options: Options) -> str:
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
-    waiting = wait.variables(settings, before="healthy")
-    script = shell.script("containers.sh", "steps/restart.sh", **variables(settings), **waiting)
-    summary = (
-        f"docker compose -f {settings.compose.file} restart {settings.app.service}",
-        f"wait up to {settings.restart.timeout} s for {wait.check(settings).url}",
+    because = obstacle(settings, state, options)
+    restarted = f"docker compose -f {settings.compose.file} restart {settings.app.service}"
+    container = (
+        f"{restarted}: {because}" if because else restarted,
+        f"wait up to {settings.restart.timeout} s for {serving.check(settings).url}",
         *settings.restart.reload,
     )
-    return Step(
-        "restart", reason(settings, state, options) or "asked for", script, settings.restart.timeout + 120, summary
+    rolling = (
+        f"replace the workers of {settings.app.server} one by one, each once a new one answers",
+        *(f"have a new one hold {file}" for file in settings.restart.exclusive_files),
     )
+    rolls = wanted(settings, options) == "rolling" and not because
+    script = shell.script(
+        "containers.sh",
+        "steps/restart.sh",
+        **variables(settings),
+        **serving.variables(settings, before="healthy", rolling=rolls, because=because),
+    )
+    timeout = settings.restart.timeout + 120 + (serving.roll_timeout(settings) if rolls else 0)
+    why = reason(settings, state, options) or "asked for"
+    return Step("restart", why, script, timeout, rolling if rolls else container)
+
+
+def wanted(settings: Settings, options: Options) -> str:
+    return options.strategy or settings.restart.strategy
+
+
+def obstacle(settings: Settings, state: State, options: Options) -> str:
+    """Say why the container is restarted although a rolling restart is wanted; nothing where that can be tried.
+
+    What shows only in the container (a preloaded app, a changed config file of the server) is told by inside/rolling.
+    """
+    if wanted(settings, options) != "rolling":
+        return ""
+    if not state.answering:
+        return "the app does not answer as it should"
+    changed = preflight.unsuitable(state)
+    return f"{preflight.names(changed)} changed" if changed else ""

@@ -1,6 +1,17 @@
-# Restart the service's container and wait until the app itself answers.
-# Expects besides the shared variables: answers (URLs, the first that is not 404 counts), restart_timeout, server, reload,
-# before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+# Replace the app server's workers one by one; where that is not wanted or cannot be, restart the service's container and
+# wait until the app itself answers.
+# Expects containers.sh and what that expects, rolling (what deploy/inside/rolling is told; empty: not wanted), because
+# (why not, where it is told), roll_timeout, answers (URLs, the first that is not 404 counts), restart_timeout, server,
+# reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+
+# Its words come as it says them; why it could not is what it says last.
+roll() {
+  local inside_timeout=$roll_timeout
+  { because=$(inside roll "$rolling" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
+  because=${because##*$'\n'}
+  because=${because#roll: }
+  return 1
+}
 
 # The state of the app server: its masters' pids, that is the pids whose parent is none of its own processes.
 masters() {
@@ -36,6 +47,8 @@ give_up() {
   exit 1
 }
 
+if [ -n "$rolling" ] && roll; then exit 0; fi
+[ -z "$because" ] || echo "the container is restarted: $because"
 began=$(date +%s)
 cd "$path"
 # Compose warns of unset variables on every call, so its words count only when it fails.

@@ -6,7 +6,7 @@ from deploy import shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, variables
-from deploy.steps import backup, wait
+from deploy.steps import backup, serving
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "postgres", "database")
 
@@ -30,7 +30,7 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
         (
             f"docker compose -f {settings.compose.file} stop {settings.app.service}",
             f"rename {name}, and give its name to the restored one",
-            f"start the app, wait up to {settings.restart.timeout} s for {wait.check(settings).url}",
+            f"start the app, wait up to {settings.restart.timeout} s for {serving.check(settings).url}",
             "drop the old one once health is confirmed",
         ),
         undo=script(settings, state, run, "steps/swap.undo.sh", "steps/restart.sh"),
@@ -76,6 +76,6 @@ def script(
         *sources,
         **variables(settings),
         **backup.dump_variables(settings, run),
-        **wait.variables(settings, before=before),
+        **serving.variables(settings, before=before),
         **told,
     )

@@ -13,15 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy import settings, steps
+from deploy import settings, shell, steps
 from deploy.errors import Exit, Failure
 from deploy.host import connect
+from deploy.host.local import LocalHost
 from deploy.plan import Options
 from deploy.report import Report
 from deploy.sandbox import sshd, stack
+from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process, below
+from deploy.state import inside_settings, variables
 from deploy.verbs import update
 from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
@@ -279,3 +282,12 @@ def is_sshd(process: Process) -> bool:
     except OSError:
         # It ended meanwhile.
         return False
+
+
+def test_what_a_run_left_in_the_container_is_ended_whoever_it_belongs_to(sandbox: Sandbox) -> None:
+    chosen = settings.load(project=ROOT, target=sandbox.name)
+    run("docker", "exec", "-d", "-u", "whalefall", "-e", "HOT_UPDATE_RUN=r1", sandbox.app, "sleep", "300")
+    told = {"run": "r1", "inside_settings": json.dumps(inside_settings(chosen) | {"run": "r1"})}
+    settle = shell.script("containers.sh", "settle.sh", **{**variables(chosen), **told})
+    answer = LocalHost().run(settle)
+    assert (answer.status, answer.stdout) == (0, "1 process of the run ended\n")

@@ -1,6 +1,7 @@
 """Which steps a state calls for, and why."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,13 +9,13 @@ from deploy import steps
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Undo
-from deploy.state import State
+from deploy.state import Probe, State
 from tests.build import BASE, HEAD, MIDDLE, NEW, RECORD, SETTINGS, STATE, UPDATED
 
 RUN = "20260101T000000-abcd"
 
 
-def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: bool) -> Plan:
+def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: Any) -> Plan:
     names = steps.HOT_UPDATE if verb == "hot-update" else (*steps.BEFORE.get(verb, ()), verb)
     return steps.plan(verb, names, settings, state, Options(**options), RUN)
 
@@ -34,7 +35,7 @@ def updated_app(**changes: object) -> State:
 
 PENDING = replace(STATE, database=replace(STATE.database, revisions=(BASE,)))
 TIME_ZONE = "database_size_aggregations.calculated_at"
-RESTARTS = "# Restart the service's container"
+RESTARTS = "# Replace the app server's workers"
 
 
 def test_a_new_commit_is_proven_synced_copied_cleaned_and_restarted_into() -> None:
@@ -86,15 +87,10 @@ def test_files_changed_by_hand_are_put_right() -> None:
 
 
 def test_processes_older_than_the_copy_are_restarted() -> None:
-    state = updated_app(record=replace(RECORD, revision=NEW, uptime=1010.5))
+    state = updated_app(fresh=False)
     assert [(s.name, s.reason) for s in plan(state).steps] == [
         ("restart", "a process of gunicorn is older than the code")
     ]
-
-
-def test_after_a_reboot_every_process_is_younger_than_the_copy() -> None:
-    state = updated_app(record=replace(RECORD, revision=NEW, uptime=99999.0, boot_id="earlier"))
-    assert names(state) == []
 
 
 def test_an_app_that_does_not_answer_is_restarted() -> None:
@@ -118,14 +114,36 @@ def test_what_was_allowed_is_recorded_with_the_copy() -> None:
     assert '"overridden": ["uv.lock"]' in step.script
 
 
-def test_restart_runs_what_the_runbook_says() -> None:
+def test_a_restart_replaces_the_workers_one_by_one() -> None:
     step = plan(UPDATED, "restart").steps[0]
+    assert step.summary == (
+        "replace the workers of gunicorn one by one, each once a new one answers",
+        "have a new one hold userdata/scheduler.lock",
+    )
+
+
+def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
+    step = plan(UPDATED, "restart", strategy="container").steps[0]
     assert step.summary == (
         "docker compose -f docker-compose.prod.yml restart whalefall",
         "wait up to 120 s for http://localhost:5001",
         "nginx -t",
         "nginx -s reload",
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "because"),
+    [
+        (
+            replace(UPDATED, probes={"direct": (Probe("http://localhost:5001", 503),)}),
+            "the app does not answer as it should",
+        ),
+        (replace(UPDATED, image_changes=("nginx/supervisor/x.conf",)), "nginx/supervisor/x.conf changed"),
+    ],
+)
+def test_what_a_rolling_restart_cannot_carry_restarts_the_container_and_says_why(state: State, because: str) -> None:
+    assert plan(state, "restart").steps[0].summary[0].endswith(f" restart whalefall: {because}")
 
 
 def test_migrations_run_from_the_proven_tree_and_before_the_copy() -> None:

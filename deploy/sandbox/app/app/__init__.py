@@ -7,8 +7,6 @@ from flask import Flask
 from app import features, health, import_time, logs, pages
 from app.models import db, migrate
 
-__all__ = ["create_app", "import_time"]
-
 
 def create_app() -> Flask:
     """Build the application from the container's environment."""
@@ -25,4 +23,5 @@ def create_app() -> Flask:
     application.register_blueprint(health.routes)
     application.register_blueprint(pages.routes)
     features.register(application)
+    import_time.spend()
     return application

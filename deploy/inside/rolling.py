@@ -1,0 +1,165 @@
+"""Replace Gunicorn's workers one by one while the others serve: a new one first (TTIN), then the oldest goes (TTOU)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from io import BufferedReader
+from typing import Any, NamedTuple
+
+from deploy.inside.processes import user_of
+from deploy.inside.record import read_json, remove_json, uptime, write_json
+from deploy.inside.wire import ExpectedError, raw, say
+from deploy.inside.workers import (
+    PAUSE,
+    Address,
+    Master,
+    ask,
+    find_master,
+    holders,
+    listening,
+    settings_of,
+    workers,
+)
+
+# Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
+HEED, ANSWER = 10.0, 10.0
+# How many seconds an heir starts later: so long an idle worker takes to leave, and a little more.
+LEAD = 1.5
+
+
+class Server(NamedTuple):
+    """A master that can be rolled, and what is told of how."""
+
+    master: Master
+    address: Address
+    name: bytes
+    paths: list[str]
+    boot: float
+    drain: float
+
+    @property
+    def workers(self) -> set[int]:
+        return workers(self.master, self.name)
+
+
+def roll(settings: dict[str, Any], _: BufferedReader) -> None:
+    """Replace every worker, so that none is older than this moment; ExpectedError says why that cannot be carried.
+
+    What is remembered here lets a later roll know how many workers there should be, and `fresh` that a master which is
+    older than the code has young workers.
+    """
+    name = settings["server"].encode()
+    master = find_master(name)
+    wanted = suitable(master, name, settings)
+    folder = raw(settings["record"])
+    write_json(folder, b"rolling.json", {"started": master.started, "workers": wanted})
+    began = uptime()
+    with user_of(master.pid):
+        server = Server(
+            master, listening(master), name, settings["paths"], settings["boot_timeout"], settings["drain_timeout"]
+        )
+        replace_all(server, wanted, [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]])
+    write_json(folder, b"rolled.json", {"started": master.started, "at": began})
+    remove_json(settings, b"rolling.json")
+
+
+def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
+    """Tell how many workers there should be, unless this master's new workers would not run the new code."""
+    told = settings_of(master, name)
+    if told["preload"]:
+        raise ExpectedError("the app is preloaded: new workers would run the master's old code")
+    if told["config"] and os.path.exists(told["config"]):
+        booted = time.time() - uptime()
+        if os.stat(told["config"]).st_mtime > booted + master.started:
+            raise ExpectedError(f"{os.path.basename(told['config'])} changed since the master started")
+    interrupted = read_json(settings, b"rolling.json")
+    if interrupted and interrupted["started"] == master.started:
+        return int(interrupted["workers"])
+    # One that has just left of its own accord may not have its successor yet.
+    return max(int(told["workers"]), len(workers(master, name)))
+
+
+def replace_all(server: Server, wanted: int, exclusive: list[bytes]) -> None:
+    old = server.workers
+    held = [file for file in exclusive if holders(file) & old]
+    while left := old & server.workers:
+        replace_one(server, heir=bool(held) and len(left) == 1)
+    for file in held:
+        if not holders(file) & server.workers:
+            # The new worker found it taken, and the old one has gone only since.
+            replace_one(server)
+        name = os.path.basename(file).decode("utf-8", "replace")
+        tell(f"{name}: " + ("held by a new worker" if holders(file) & server.workers else "no worker holds it"))
+    for _ in range(len(server.workers) - wanted):
+        # It is young enough to serve for as long as it takes to leave.
+        os.kill(server.master.pid, signal.SIGTTOU)
+
+
+def replace_one(server: Server, *, heir: bool = False) -> None:
+    """Start a worker, and have the oldest leave once it answers.
+
+    The last old one holds what a new worker can take only when that has left: its `heir` boots meanwhile, a little
+    later than the worker that serves in between.
+    """
+    began = time.monotonic()
+    new, inheriting = start(server), set[int]()
+    if heir and serve(server, new, LEAD) is None:
+        inheriting = start(server)
+    expect(server, new, began)
+    retire(server)
+    if inheriting:
+        expect(server, inheriting, began)
+
+
+def start(server: Server) -> set[int]:
+    """Have the master start one worker more, and wait until it is there."""
+    before = server.workers
+    os.kill(server.master.pid, signal.SIGTTIN)
+    deadline = time.monotonic() + HEED
+    while time.monotonic() < deadline:
+        if new := server.workers - before:
+            return new
+        time.sleep(PAUSE)
+    raise ExpectedError("the master starts no further worker")
+
+
+def serve(server: Server, new: set[int], patience: float) -> int | None:
+    """Wait until a new worker answers: the HTTP status, whatever it is; None: not within so many seconds."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not new & server.workers:
+            raise ExpectedError("the new worker did not boot")
+        status = ask(server.address, new, server.paths, ANSWER)
+        if status is not None:
+            return status
+        time.sleep(5 * PAUSE)
+    return None
+
+
+def expect(server: Server, new: set[int], began: float) -> None:
+    status = serve(server, new, server.boot)
+    if status is None:
+        raise ExpectedError(f"the new worker does not answer, {server.boot:.0f} s after its start")
+    tell(f"worker {min(new)} answers ({status}) after {time.monotonic() - began:.1f} s")
+
+
+def retire(server: Server) -> None:
+    """Have the oldest worker finish what it is at and leave."""
+    before = server.workers
+    os.kill(server.master.pid, signal.SIGTTOU)
+    began = time.monotonic()
+    while time.monotonic() - began < server.drain:
+        if gone := before - server.workers:
+            tell(f"worker {min(gone)} left after {time.monotonic() - began:.1f} s")
+            return
+        time.sleep(PAUSE)
+    raise ExpectedError(f"the old worker still has requests in flight, {server.drain:.0f} s after it was to leave")
+
+
+def tell(line: str) -> None:
+    """Say it at once: whoever follows the run waits for it."""
+    say(line)
+    sys.stdout.flush()

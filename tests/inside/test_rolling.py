@@ -1,0 +1,277 @@
+"""The rolling restart, on a real Gunicorn of this machine."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inside.test_inside import PROGRAM, Answer, inside, words_of
+
+# A name of its own, so that nothing else on this machine is taken for the server.
+SERVER = f"gunicorn-rolled-{os.getpid()}"
+APP = """
+import fcntl, os, sys, time
+time.sleep(float(open("import_seconds").read()))
+if os.path.exists("lock_wanted"):
+    lock = open("scheduler.lock", "a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+release = open("release").read()
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(3)
+    start_response("404 Not Found" if environ["PATH_INFO"] == "/gone" else "200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.getpid()} {release}".encode()]
+"""
+
+
+@dataclass
+class Gunicorn:
+    """An app's folder, and a Gunicorn that serves it."""
+
+    place: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, *options: str, workers: int = 1) -> None:
+        words = [sys.executable, str(self.place / SERVER), "-c", "gunicorn.conf.py", "-b", f"127.0.0.1:{self.port}"]
+        words += ["-w", str(workers), *options, "wsgi:application"]
+        with (self.place / "log").open("ab") as log:
+            self.process = subprocess.Popen(words, cwd=self.place, stdout=log, stderr=log)
+        wait_until(lambda: self.get() is not None)
+        wait_until(lambda: len(self.workers) == workers)
+
+    def get(self, path: str = "/") -> tuple[int, str] | None:
+        """Ask once: which worker, and of which release."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            pid, release = connection.getresponse().read().decode().split()
+        except OSError:
+            return None
+        finally:
+            connection.close()
+        return int(pid), release
+
+    @property
+    def master(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    @property
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.master}/task/{self.master}/children")
+        return {int(pid) for pid in children.read_text().split()}
+
+    @property
+    def holder(self) -> int | None:
+        """Who holds the scheduler's lock."""
+        inode = (self.place / "scheduler.lock").stat().st_ino
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines() if f":{inode} " in line]
+        return int(lines[0][4]) if lines else None
+
+    def release(self, name: str) -> None:
+        (self.place / "release").write_text(name)
+
+    def roll(self, **changes: Any) -> Answer:
+        return inside("roll", {**self.settings, **changes})
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = Gunicorn(tmp_path, port)
+    (tmp_path / "record").mkdir()
+    made.settings = {
+        "app": str(tmp_path),
+        "record": str(tmp_path / "record"),
+        "server": SERVER,
+        "paths": ["/"],
+        "exclusive": ["scheduler.lock"],
+        "boot_timeout": 20,
+        "drain_timeout": 20,
+    }
+    (tmp_path / "wsgi.py").write_text(APP)
+    (tmp_path / "import_seconds").write_text("0")
+    (tmp_path / "gunicorn.conf.py").write_text("")
+    os.utime(tmp_path / "gunicorn.conf.py", (0, 0))
+    (tmp_path / SERVER).write_text("import sys\nfrom gunicorn.app.wsgiapp import run\nsys.exit(run())\n")
+    made.release("old")
+    yield made
+    if made.process:
+        # At once, and with its workers.
+        made.process.send_signal(signal.SIGQUIT)
+        made.process.wait()
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    return answer.returncode, answer.stderr.decode()
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_worker_is_replaced_and_runs_the_new_code(gunicorn: Gunicorn, kind: str, workers: int) -> None:
+    gunicorn.start("-k", kind, workers=workers)
+    master, old = gunicorn.master, gunicorn.workers
+    gunicorn.release("new")
+    assert said(gunicorn.roll()) == (0, "")
+    assert gunicorn.master == master
+    assert (len(gunicorn.workers), gunicorn.workers & old) == (workers, set())
+    assert {gunicorn.get() for _ in range(20)} <= {(pid, "new") for pid in gunicorn.workers}
+
+
+def test_no_request_fails_meanwhile(gunicorn: Gunicorn) -> None:
+    gunicorn.start("-k", "gevent")
+    answers: list[object] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answers.append(gunicorn.get())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert said(gunicorn.roll()) == (0, "")
+    stop.set()
+    thread.join()
+    assert len(answers) > 10
+    assert None not in answers
+
+
+def test_a_request_in_flight_is_finished_by_the_old_worker(gunicorn: Gunicorn) -> None:
+    gunicorn.start("-k", "gevent")
+    (old,) = gunicorn.workers
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.append(gunicorn.get("/slow")))
+    thread.start()
+    time.sleep(0.3)
+    gunicorn.release("new")
+    assert said(gunicorn.roll()) == (0, "")
+    thread.join()
+    assert answers == [(old, "old")]
+
+
+def test_workers_that_do_not_drain_are_told(gunicorn: Gunicorn) -> None:
+    gunicorn.start("-k", "gevent")
+    thread = threading.Thread(target=lambda: gunicorn.get("/slow"))
+    thread.start()
+    time.sleep(0.3)
+    ended = gunicorn.roll(drain_timeout=0.5)
+    assert (ended.returncode, b"still has requests in flight" in ended.stderr) == (1, True)
+    thread.join()
+
+
+@pytest.mark.parametrize("import_seconds", ["0", "2"])
+def test_a_new_worker_holds_the_exclusive_file_in_the_end(gunicorn: Gunicorn, import_seconds: str) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    (old,) = gunicorn.workers
+    wait_until(lambda: gunicorn.holder == old)
+    (gunicorn.place / "import_seconds").write_text(import_seconds)
+    ended = gunicorn.roll()
+    assert said(ended) == (0, "")
+    assert ended.stdout.decode().endswith("scheduler.lock: held by a new worker\n")
+    wait_until(lambda: gunicorn.workers == {gunicorn.holder})
+
+
+def test_an_exclusive_file_that_nobody_held_costs_no_worker(gunicorn: Gunicorn) -> None:
+    gunicorn.start("-k", "gevent")
+    assert gunicorn.roll().stdout.count(b"answers") == 1
+
+
+def test_a_file_that_the_new_code_does_not_lock_is_told(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    wait_until(lambda: gunicorn.holder is not None)
+    (gunicorn.place / "lock_wanted").unlink()
+    ended = gunicorn.roll()
+    assert (ended.returncode, ended.stdout.endswith(b"scheduler.lock: no worker holds it\n")) == (0, True)
+
+
+def test_a_worker_that_does_not_boot_is_told(gunicorn: Gunicorn) -> None:
+    gunicorn.start()
+    (gunicorn.place / "wsgi.py").write_text("raise RuntimeError")
+    ended = gunicorn.roll()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith((b"roll: the new worker did not boot", b"roll: the master, process "))
+
+
+def test_a_worker_that_never_answers_is_told(gunicorn: Gunicorn) -> None:
+    gunicorn.start()
+    (gunicorn.place / "import_seconds").write_text("60")
+    assert said(gunicorn.roll(boot_timeout=1)) == (1, "roll: the new worker does not answer, 1 s after its start\n")
+
+
+def test_a_preloaded_app_cannot_be_rolled(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "gunicorn.conf.py").write_text("preload_app = True\n")
+    os.utime(gunicorn.place / "gunicorn.conf.py", (0, 0))
+    gunicorn.start()
+    assert said(gunicorn.roll()) == (1, "roll: the app is preloaded: new workers would run the master's old code\n")
+
+
+def test_a_config_file_that_changed_since_the_master_started_cannot_be_rolled(gunicorn: Gunicorn) -> None:
+    gunicorn.start()
+    assert gunicorn.roll().returncode == 0
+    later = time.time() + 5
+    os.utime(gunicorn.place / "gunicorn.conf.py", (later, later))
+    assert said(gunicorn.roll()) == (1, "roll: gunicorn.conf.py changed since the master started\n")
+
+
+def test_without_a_master_there_is_nothing_to_roll(gunicorn: Gunicorn) -> None:
+    assert said(gunicorn.roll()) == (1, f"roll: 0 masters of {SERVER} run, not one\n")
+
+
+def test_the_first_path_that_is_not_404_is_asked(gunicorn: Gunicorn) -> None:
+    gunicorn.start()
+    assert b"answers (200)" in gunicorn.roll(paths=["/gone", "/"]).stdout
+
+
+def test_a_roll_that_was_killed_leaves_the_number_of_workers_to_the_next(gunicorn: Gunicorn) -> None:
+    gunicorn.start("-k", "gevent")
+    (gunicorn.place / "import_seconds").write_text("3")
+    rolling = subprocess.Popen(words_of("roll", gunicorn.settings), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert rolling.stdin
+    rolling.stdin.write(PROGRAM.encode())
+    rolling.stdin.close()
+    wait_until(lambda: len(gunicorn.workers) == 2)
+    rolling.kill()
+    rolling.wait()
+    (gunicorn.place / "import_seconds").write_text("0")
+    assert said(gunicorn.roll()) == (0, "")
+    wait_until(lambda: len(gunicorn.workers) == 1)
+
+
+def test_a_rolled_master_serves_what_was_copied_before(gunicorn: Gunicorn) -> None:
+    gunicorn.start()
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    record = {"revision": "1" * 40, "complete": True, "boot_id": boot, "uptime": uptime}
+    (gunicorn.place / "record/record.json").write_text(json.dumps(record))
+    told = {"app": str(gunicorn.place), "revision": "1" * 40, "expect": {}, "protected": []}
+    assert inside("prove", {**gunicorn.settings, **told}).returncode == 1
+    assert gunicorn.roll().returncode == 0
+    assert said(inside("prove", {**gunicorn.settings, **told})) == (0, "")
