@@ -79,13 +79,12 @@ def session(c: Context, target: str) -> "Iterator[Session]":
     import getpass
 
     from deploy import host, settings
-    from deploy.report import Report
     from deploy.verbs.session import Session
 
     chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None)
     # Asked once, also where a lost connection is opened again.
     ask = cache(getpass.getpass) if sys.stdin.isatty() else None
-    made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask), Report())
+    made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask))
     try:
         yield made
     finally:

@@ -4,10 +4,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import requests
 import urllib3.exceptions
+
+from deploy.beside import Beside
 
 # Seconds between two rounds of questions: the first pause, its growth, the longest.
 _PAUSE, _GROWTH, _LONGEST_PAUSE = 0.25, 1.5, 3.0
@@ -41,8 +44,9 @@ class Check:
 
 
 def check(session: requests.Session, checks: Sequence[Wanted], timeout: float) -> tuple[Check, ...]:
-    """Ask every check once; timeout is in seconds, for connecting and for each wait for an answer."""
-    return tuple(_ask(session, wanted, timeout) for wanted in checks)
+    """Ask every check once, side by side; timeout is in seconds, for connecting and for each wait for an answer."""
+    asked = [Beside(partial(_ask, session, wanted, timeout)) for wanted in checks]
+    return tuple(answer.result() for answer in asked)
 
 
 def wait(

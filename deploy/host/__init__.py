@@ -1,16 +1,18 @@
-"""The host of a target: reached by SSH, or this machine itself."""
+"""The host of a target: reached by SSH, or this machine itself. Each is imported when it is the one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
-
-import requests
+from typing import TYPE_CHECKING, Protocol
 
 from deploy.host.dialogue import Answer, Disconnected
-from deploy.host.local import LocalHost
-from deploy.host.ssh import Ssh, SshHost
 
-__all__ = ["Answer", "Disconnected", "Host", "LocalHost", "SshHost", "connect"]
+if TYPE_CHECKING:
+    import requests
+
+    from deploy.host.local import LocalHost
+    from deploy.host.ssh import Ssh, SshHost
+
+__all__ = ["Answer", "Disconnected", "Host", "connect"]
 
 
 class Target(Protocol):
@@ -37,16 +39,19 @@ class Host(Protocol):
     def stream(self, script: str, *, stdin: bytes = b"") -> AbstractContextManager[Iterator[str]]:
         """Give a script's stdout line by line as it comes; leaving early does not end the script."""
 
-    def http(self) -> requests.Session:
+    def prepare(self, count: int) -> None:
+        """Prepare for that many scripts, which then begin without delay."""
+
+    def http(self) -> "requests.Session":
         """Make a session whose requests reach the host's own loopback services."""
 
     def close(self) -> None:
         """End the connection."""
 
 
-def connect(target: Target, ssh: Ssh, *, ask: Callable[[str], str] | None) -> Host:
+def connect(target: Target, ssh: "Ssh", *, ask: Callable[[str], str] | None) -> Host:
     """Connect to a target; ask, when there is somebody to ask, is given a prompt and returns a password."""
-    host = LocalHost() if target.local else SshHost(target.host, ssh)
+    host = _reach(target, ssh)
     if target.sudo:
         try:
             host.escalate(ask)
@@ -54,3 +59,13 @@ def connect(target: Target, ssh: Ssh, *, ask: Callable[[str], str] | None) -> Ho
             host.close()
             raise
     return host
+
+
+def _reach(target: Target, ssh: "Ssh") -> "LocalHost | SshHost":
+    if target.local:
+        from deploy.host.local import LocalHost
+
+        return LocalHost()
+    from deploy.host.ssh import SshHost
+
+    return SshHost(target.host, ssh)

@@ -90,6 +90,13 @@ class Shell(ABC):
     @abstractmethod
     def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process: ...
 
+    @abstractmethod
+    def _start_ahead(self, command: tuple[str, ...], count: int) -> None: ...
+
+    def prepare(self, count: int) -> None:
+        """Prepare for that many scripts, which then begin without delay."""
+        self._start_ahead(self._command(), count)
+
     def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None) -> Answer:
         """Run a script to its end; after timeout seconds it is ended there and a Failure raised here."""
         try:
@@ -145,12 +152,15 @@ class Shell(ABC):
         self._sudo, self._password = _SUDO_PASSWORD, password
 
     def _script(self, script: str, stdin: bytes, timeout: float | None) -> Process:
-        # Under sudo the user may not signal the command: timeout runs on its side of it.
-        limit = () if timeout is None else ("timeout", "-k", "5", str(math.ceil(timeout)))
         password = f"{self._password}\n".encode() if self._sudo == _SUDO_PASSWORD else b""
         body = script.encode()
         fed = b"%s%s %d\n%s%s" % (password, _MARK.encode(), len(body), body, stdin)
-        return self._start((*self._sudo, *limit, *_BASH, _READER), fed, Deadline(timeout))
+        return self._start(self._command(timeout), fed, Deadline(timeout))
+
+    def _command(self, timeout: float | None = None) -> tuple[str, ...]:
+        # Under sudo the user may not signal the command: timeout runs on its side of it.
+        limit = () if timeout is None else ("timeout", "-k", "5", str(math.ceil(timeout)))
+        return (*self._sudo, *limit, *_BASH, _READER)
 
     def _lines(self, process: Process) -> Iterator[str]:
         yield from lines(iter(process.read, b""))

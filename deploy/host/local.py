@@ -3,12 +3,12 @@
 import os
 import selectors
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
-
-from deploy.host import loopback
 from deploy.host.dialogue import BLOCK, Deadline, Process, Shell
+
+if TYPE_CHECKING:
+    import requests
 
 
 class LocalHost(Shell):
@@ -17,7 +17,9 @@ class LocalHost(Shell):
     def __init__(self) -> None:
         super().__init__("this machine")
 
-    def http(self) -> requests.Session:
+    def http(self) -> "requests.Session":
+        from deploy.host import loopback
+
         return loopback.direct()
 
     def close(self) -> None:
@@ -25,6 +27,9 @@ class LocalHost(Shell):
 
     def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process:
         return _LocalProcess(command, stdin, deadline)
+
+    def _start_ahead(self, command: tuple[str, ...], count: int) -> None:
+        """Nothing here takes long to begin."""
 
 
 class _LocalProcess:

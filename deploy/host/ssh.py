@@ -4,21 +4,26 @@ import logging
 import re
 import shlex
 import socket
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import fabric  # type: ignore[import-untyped]
 import paramiko
-import requests
 
 from deploy.errors import Exit, Failure
-from deploy.host import known_hosts, loopback
+from deploy.host import known_hosts
 from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
 from deploy.host.known_hosts import Entry, Key, Verdict
 from deploy.shell import sh
+
+if TYPE_CHECKING:
+    import requests
+
+    from deploy.host.loopback import Channel
 
 # Without a handler Python prints Paramiko's tracebacks on stderr; what matters is raised as a Failure.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -70,23 +75,55 @@ class SshHost(Shell):
     def __init__(self, host: str, ssh: Ssh) -> None:
         self._connection = _Connection(host, ssh, ssh.identity)
         super().__init__(self._connection.label)
+        # By its command, what was started ahead and waits for its stdin.
+        self._ahead: dict[str, list[paramiko.Channel]] = defaultdict(list)
         self._connection.open()
 
-    def http(self) -> requests.Session:
+    def http(self) -> "requests.Session":
+        from deploy.host import loopback
+
         return loopback.through(self._open_tcp)
 
     def close(self) -> None:
         self._connection.close()
 
     def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process:
-        timeout = deadline.left()
+        words = "exec " + sh(*command)
+        channel = self._waiting(words) or self._begin(words, deadline.left())
+        return _RemoteProcess(channel, self.label, stdin, deadline)
+
+    def _start_ahead(self, command: tuple[str, ...], count: int) -> None:
+        words = "exec " + sh(*command)
+
+        def start() -> None:
+            # Where it cannot be done ahead, it is done and told when it is needed.
+            with suppress(Failure):
+                for _ in range(count):
+                    self._ahead[words].append(self._begin(words, None))
+
+        Thread(target=start, daemon=True).start()
+
+    def _begin(self, words: str, timeout: float | None) -> paramiko.Channel:
+        """Start a command: one round trip for its channel, and one until sshd takes its stdin."""
         try:
             channel = self._transport.open_session(timeout=timeout)
         except _LOST as error:
             raise self._unopened(error) from error
-        return _RemoteProcess(channel, self.label, "exec " + sh(*command), stdin, deadline)
+        try:
+            channel.exec_command(words)
+        except _LOST as error:
+            raise _cut_off(self.label) from error
+        return channel
 
-    def _open_tcp(self, host: str, port: int, timeout: float | None) -> loopback.Channel:
+    def _waiting(self, words: str) -> paramiko.Channel | None:
+        """Take one that was started ahead and has not ended meanwhile."""
+        while self._ahead[words]:
+            channel = self._ahead[words].pop()
+            if not (channel.closed or channel.eof_received or channel.exit_status_ready()):
+                return channel
+        return None
+
+    def _open_tcp(self, host: str, port: int, timeout: float | None) -> "Channel":
         try:
             return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout)
         except paramiko.ChannelException as error:
@@ -119,7 +156,7 @@ class SshHost(Shell):
 class _RemoteProcess:
     """A command at the other end of a channel. Its stdin and stderr have a thread each, so that neither ever blocks."""
 
-    def __init__(self, channel: paramiko.Channel, label: str, command: str, stdin: bytes, deadline: Deadline) -> None:
+    def __init__(self, channel: paramiko.Channel, label: str, stdin: bytes, deadline: Deadline) -> None:
         self._channel = channel
         self._label = label
         self._deadline = deadline
@@ -128,10 +165,6 @@ class _RemoteProcess:
             Thread(target=self._send, args=(stdin,), daemon=True),
             Thread(target=self._listen, daemon=True),
         )
-        try:
-            channel.exec_command(command)
-        except _LOST as error:
-            raise self._lost() from error
         for thread in self._threads:
             thread.start()
 
@@ -142,7 +175,7 @@ class _RemoteProcess:
         except TimeoutError:
             raise
         except _LOST as error:
-            raise self._lost() from error
+            raise _cut_off(self._label) from error
 
     def finish(self) -> tuple[int, bytes]:
         _, listener = self._threads
@@ -151,7 +184,7 @@ class _RemoteProcess:
             raise TimeoutError
         # -1: no status came. Without an end of its output, some of that may be missing.
         if self._channel.exit_status < 0 or not self._channel.eof_received:
-            raise self._lost()
+            raise _cut_off(self._label)
         return self._channel.exit_status, b"".join(self._complaints)
 
     def close(self) -> None:
@@ -173,8 +206,9 @@ class _RemoteProcess:
             while block := self._channel.recv_stderr(BLOCK):
                 self._complaints.append(block)
 
-    def _lost(self) -> Disconnected:
-        return Disconnected(f"the connection to {self._label} was lost, or the command there was killed")
+
+def _cut_off(label: str) -> Disconnected:
+    return Disconnected(f"the connection to {label} was lost, or the command there was killed")
 
 
 class _StrictPolicy(paramiko.MissingHostKeyPolicy):

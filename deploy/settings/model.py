@@ -131,7 +131,8 @@ UrlPath = Annotated[str, AfterValidator(_url_path)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Column = Annotated[str, AfterValidator(_column)]
 
-_STRICT = ConfigDict(strict=True, extra="forbid")
+# Deferred: a validator of every section by itself is built only where one is used alone.
+_STRICT = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, config=_STRICT)

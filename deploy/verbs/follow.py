@@ -54,7 +54,13 @@ class Follower:
     """
 
     def __init__(
-        self, session: Session, run: str, *, prove: Prove | None = None, undoable: bool = False, undo: bool = False
+        self,
+        session: Session,
+        run: str,
+        *,
+        prove: Prove | None = None,
+        undoable: bool = False,
+        undo: bool = False,
     ) -> None:
         self._session = session
         self._run = run
@@ -102,6 +108,9 @@ class Follower:
 
     def _watch(self, journal: Journal) -> None:
         with journal as events:
+            if self._prove:
+                # For the last look and the decision: users wait for both.
+                self._session.host.prepare(2)
             for event in events:
                 self._seen.append(event)
                 self._session.report.event(event)

@@ -2,7 +2,7 @@
 
 import time
 
-from deploy import health, preflight, releases
+from deploy import preflight, releases
 from deploy.errors import Failure
 from deploy.verbs.session import Session
 
@@ -14,8 +14,7 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
     """Ask every check through the connection; raise unless all are healthy."""
     settings, report = session.settings, session.report
     while True:
-        checks = health.check(session.host.http(), settings.health.checks, settings.health.request_timeout)
-        state = session.read("running")
+        checks, state = session.examine("running")
         if as_json:
             report.health_json(settings.target.name, checks, state)
         else:

@@ -2,23 +2,36 @@
 
 import sys
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
-from deploy import preflight
 from deploy.errors import Exit, Failure
-from deploy.host import Answer, Host
-from deploy.report import Report
+from deploy.host import Answer, Disconnected, Host
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, parse, read_script
+
+if TYPE_CHECKING:
+    from deploy.health import Check
+    from deploy.report import Report
+
+
+_Result = TypeVar("_Result")
 
 
 class Session:
     """A verb's settings, its host and its report. `connect` opens a connection to the host."""
 
-    def __init__(self, settings: Settings, connect: Callable[[], Host], report: Report) -> None:
+    def __init__(self, settings: Settings, connect: Callable[[], Host]) -> None:
         self.settings = settings
-        self.report = report
         self.host = connect()
         self._connect = connect
+
+    @cached_property
+    def report(self) -> "Report":
+        """What is printed goes through this; made when there is something to print."""
+        from deploy.report import Report
+
+        return Report()
 
     def reconnect(self) -> None:
         """Open a new connection in place of one that was lost."""
@@ -30,10 +43,39 @@ class Session:
 
     def read(self, target: TargetIs) -> State:
         """Read the host's whole state in one round trip."""
-        answer = self.host.run(read_script(self.settings, target=target))
-        if answer.status != 0:
-            raise Failure("the host's state could not be read", evidence=tail(answer))
-        return parse(answer.stdout)
+        return self._read(target, lambda: None)[1]
+
+    def examine(self, target: TargetIs) -> "tuple[tuple[Check, ...], State]":
+        """Ask every health check once while the host reads its state."""
+        return self._read(target, self.ask)
+
+    def _read(self, target: TargetIs, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
+        with self.host.stream(read_script(self.settings, target=target)) as lines:
+            # The host is busy for a while: the time to import what comes next.
+            from deploy import report  # noqa: F401
+
+            result = meanwhile()
+            try:
+                answer = "".join(f"{line}\n" for line in lines)
+            except Disconnected:
+                raise
+            except Failure as failure:
+                raise Failure("the host's state could not be read", evidence=failure.evidence[-3:]) from failure
+        return result, parse(answer)
+
+    def ask(self) -> "tuple[Check, ...]":
+        """Ask every health check once."""
+        from deploy import health
+
+        wanted = self.settings.health
+        return health.check(self.host.http(), wanted.checks, wanted.request_timeout)
+
+    def recover(self) -> "tuple[Check, ...]":
+        """Ask the health checks until all are healthy, or the time for that is over."""
+        from deploy import health
+
+        wanted = self.settings.health
+        return health.wait(self.host.http(), wanted.checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
 
     def agree(self, what: str, *, yes: bool) -> None:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""
@@ -54,6 +96,8 @@ class Session:
             state = self.read("running")
         except Failure as failure:
             return None, (f"now: unknown, {failure.fact}",)
+        from deploy import preflight
+
         why = "" if state.answering else preflight.last_error(self.settings, state)
         return state, (*((f"last error in the logs: {why}",) if why else ()), f"now: {self.report.describe(state)}")
 

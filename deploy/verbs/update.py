@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from deploy import health, preflight, releases, runs, shell, steps
+from deploy import preflight, releases, runs, shell, steps
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, variables
 from deploy.verbs.follow import Follower, new_run_id, operator
 from deploy.verbs.session import Session
+
+if TYPE_CHECKING:
+    from deploy.health import Check
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,25 @@ class Decision:
     needs: tuple[str, ...]
     plan: Plan
     run: str
+    # What the health checks answered meanwhile, where they were asked.
+    checks: "tuple[Check, ...]" = ()
 
     def refuse(self, *, shown: bool = False) -> None:
         refuse(self.findings, self.needs, shown=shown)
 
 
-def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs, options: Options) -> Decision:
-    """Read the state and plan the named steps; a refused plan has no steps."""
+def decide(
+    session: Session,
+    verb: str,
+    names: tuple[str, ...],
+    target: TargetIs,
+    options: Options,
+    *,
+    ask: bool = False,
+) -> Decision:
+    """Read the state, `ask` the health checks too, and plan the named steps; a refused plan has no steps."""
     settings = session.settings
-    state = session.read(target)
+    checks, state = session.examine(target) if ask else ((), session.read(target))
     findings = preflight.judge(settings, state, options)
     needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
     if state.env == "unreadable":
@@ -38,7 +52,7 @@ def decide(session: Session, verb: str, names: tuple[str, ...], target: TargetIs
     plan = (
         Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
     )
-    return Decision(state, findings, needs, plan, run)
+    return Decision(state, findings, needs, plan, run, checks)
 
 
 def run_step(session: Session, verb: str, options: Options) -> None:
@@ -52,7 +66,14 @@ def run_step(session: Session, verb: str, options: Options) -> None:
     carry_out(session, decision.plan, decision.state, decision.run)
 
 
-def carry_out(session: Session, plan: Plan, state: State, run: str, *, keep_schema: bool = False) -> None:
+def carry_out(
+    session: Session,
+    plan: Plan,
+    state: State,
+    run: str,
+    *,
+    keep_schema: bool = False,
+) -> None:
     """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
     settings = session.settings
     shared = variables(settings)
@@ -105,15 +126,17 @@ def _refuse_locked(session: Session, decision: Decision) -> None:
 
 def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None:
     """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise."""
+    judge(session, *session.examine("running"), revision, keep_schema=keep_schema)
+
+
+def judge(
+    session: Session, checks: "tuple[Check, ...]", state: State, revision: str, *, keep_schema: bool = False
+) -> None:
+    """Prove it by what was seen; where that is ill, wait for health and look again."""
     settings = session.settings
-    checks = health.wait(
-        session.host.http(),
-        settings.health.checks,
-        timeout=settings.health.request_timeout,
-        deadline=settings.health.timeout,
-    )
+    if not all(check.healthy for check in checks):
+        checks, state = session.recover(), session.read("running")
     session.report.health(checks)
-    state = session.read("running")
     wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state))) if revision else ()
     ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
     if not wrong and not ill:
@@ -180,8 +203,9 @@ def bring(
     yes: bool,
 ) -> None:
     """Bring production to a release and prove it, or say what would be done."""
-    settings, report = session.settings, session.report
-    decision = decide(session, verb, names, target, options)
+    settings = session.settings
+    decision = decide(session, verb, names, target, options, ask=not dry_run)
+    report = session.report
     if verb == "rollback" and not decision.state.repository.target:
         raise Failure(f"the clone has no commit {target}", remedy="inv rollback --list", code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
@@ -200,4 +224,4 @@ def bring(
         carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema)
         report.done(settings.target.name, plan.revision)
     else:
-        prove(session, plan.revision, keep_schema=options.keep_schema)
+        judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema)

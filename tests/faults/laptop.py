@@ -45,7 +45,7 @@ def main(target: str, extra: str, point: str, moment: str, *fail: str) -> int:
     # A shell has what it starts in the background ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = settings.load(project=ROOT, extra=Path(extra), target=target)
-    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None), Report())
+    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None))
     try:
         carry_out(session, point, cast("points.Moment", moment), fail=bool(fail))
     except Failure as failure:

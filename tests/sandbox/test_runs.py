@@ -18,7 +18,6 @@ from deploy.errors import Exit, Failure
 from deploy.host import connect
 from deploy.host.local import LocalHost
 from deploy.plan import Options
-from deploy.report import Report
 from deploy.sandbox import sshd, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.git import git
@@ -250,7 +249,7 @@ def kill_harness(sandbox: Sandbox) -> None:
 def test_a_host_that_changed_since_it_was_read_is_left_alone(sandbox: Sandbox) -> None:
     stack.release(sandbox.name, "code")
     chosen = settings.load(project=ROOT, target=sandbox.name)
-    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None), Report())
+    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None))
     try:
         decision = update.decide(session, "hot-update", steps.HOT_UPDATE, "remote", Options())
         stack.break_(sandbox.name, "unpushed")
