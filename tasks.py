@@ -234,6 +234,7 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
     keep_schema="leave the database as it is",
     no_backup=NO_BACKUP,
     yes="do not ask before acting",
+    probe="ask the first health check, or probe.url, meanwhile, and tell what failed, gaps and the slowest request",
 )
 def hot_update(
     c: Context,
@@ -244,6 +245,7 @@ def hot_update(
     no_backup: bool = False,
     dry_run: bool = False,
     yes: bool = False,
+    probe: bool = False,
 ) -> None:
     """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
     from deploy.plan import Options
@@ -251,7 +253,7 @@ def hot_update(
 
     with session(c, target) as s:
         options = Options(discard, allow_unsuitable, keep_schema, no_backup)
-        update.hot_update(s, options, dry_run=dry_run, yes=yes)
+        update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=probe)
 
 
 @verb(

@@ -127,9 +127,13 @@ def start(host: Host, variables: Variables, run_id: str, files: Mapping[str, str
         yield _events(lines, 1)
 
 
-def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: str) -> tuple[str, str]:
-    """Confirm a run or have it undone; who decides first, decides. Returns the choice that counts, and whose it is."""
-    script = shell.script("decide.sh", **{**variables, "run": run_id, "choice": choice, "who": who})
+def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: str, probe: str = "") -> tuple[str, str]:
+    """Confirm a run or have it undone; who decides first, decides. Returns the choice that counts, and whose it is.
+
+    `probe` goes into the history: requests, failed ones, longest gap and slowest request in seconds.
+    """
+    told = {"run": run_id, "choice": choice, "who": who, "probe": probe}
+    script = shell.script("decide.sh", **{**variables, **told})
     with host.stream(script, stdin=b"") as lines:
         ((decided, by),) = shell.records("".join(f"{line}\n" for line in lines))
         return decided, by

@@ -65,6 +65,18 @@ def test_of_a_check_only_the_paths_up_to_the_first_that_is_not_404_count() -> No
     assert [probe.status for probe in found.probes["direct"]] == [404, 200]
 
 
+PAST = ("20", "r1", "hot-update", "ada", "", "1" * 40, "10", "done", "", "copy 0 1.5")
+
+
+def test_a_past_run_tells_what_its_probe_met() -> None:
+    assert state.past_run((*PAST, "312 2 0.131 0.02")).probe == state.Probed(312, 2, 0.131, 0.02)
+
+
+@pytest.mark.parametrize("row", [PAST, (*PAST, "")])
+def test_a_past_run_may_be_older_than_the_probe_or_have_had_none(row: tuple[str, ...]) -> None:
+    assert (state.past_run(row).probe, state.past_run(row).steps) == (None, (("copy", 0, 1.5),))
+
+
 def test_the_guard_is_kept_as_the_host_wrote_it() -> None:
     found = state.parse(answer(("guard", "container", "abc"), ("guard", "work tree", "a\\tb")))
     assert found.guard == "container\tabc\nwork tree\ta\\tb\n"

@@ -106,12 +106,12 @@ finish() {
 }
 
 # remember OUTCOME [STEP STATUS REASON]: a record in the history: when, run, verb, operator, the revision before and the
-# new one, when it began, outcome, why, and the steps, each with its status and seconds.
+# new one, when it began, outcome, why, the steps, each with its status and seconds, and what whoever decided had met by probing meanwhile.
 remember() {
   local steps
   steps=$(awk -F '\t' '$2 == "begin" {at[$3] = $1} $2 == "end" {printf "%s%s %s %.1f", sep, $3, $4, $1 - at[$3]; sep = ","}' journal)
   record "$(date +%s)" "$run" "${about[verb]-}" "${about[operator]-}" "${about[was]-}" "${about[revision]-}" \
-    "${started:-0}" "$1" "${*:2}" "$steps" >>"$state/history"
+    "${started:-0}" "$1" "${*:2}" "$steps" "$(cat probe 2>/dev/null)" >>"$state/history"
   [ "$EUID" != 0 ] || chown --reference="$path" "$state/history"
 }
 

@@ -98,6 +98,15 @@ def _url_path(value: str) -> str:
     return value
 
 
+def _probe_url(value: str) -> str:
+    if not value:
+        return value
+    found = re.fullmatch(r"(http://[^/]+)(/[!-~]*)?", value)
+    if not found:
+        raise ValueError("must be http://host:port/path, as the production host reaches it, without spaces")
+    return _url(found[1]) + (found[2] or "")
+
+
 def _column(value: str) -> str:
     if not re.fullmatch(r"[^.\0]+\.[^.\0]+", value):
         raise ValueError("must be table.column")
@@ -128,6 +137,7 @@ Positive = Annotated[int, AfterValidator(_positive)]
 Natural = Annotated[int, AfterValidator(_natural)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
+ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Column = Annotated[str, AfterValidator(_column)]
 
@@ -296,6 +306,14 @@ class Undo:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Probe:
+    """What --probe asks during an update, and how often; an empty URL stands for the first health check."""
+
+    url: ProbeUrl = ""
+    per_second: Positive = 10
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Confirm:
     """How long the host waits for the confirmation of an update, in seconds, and what it does without one."""
 
@@ -405,6 +423,7 @@ class Sections:
     migrate: Migrate = field(default_factory=Migrate)
     restart: Restart = field(default_factory=Restart)
     health: Health = field(default_factory=Health)
+    probe: Probe = field(default_factory=Probe)
     confirm: Confirm = field(default_factory=Confirm)
     undo: Undo = field(default_factory=Undo)
     history: History = field(default_factory=History)

@@ -14,6 +14,7 @@ from deploy.state.model import (
     Database,
     PastRun,
     Probe,
+    Probed,
     Record,
     Repository,
     Revision,
@@ -71,11 +72,18 @@ def parse(answer: str) -> State:
 
 
 def past_run(row: tuple[str, ...]) -> PastRun:
-    """Read a record of the history."""
-    ended, run, verb, operator, was, revision, began, outcome, why, steps = row
+    """Read a record of the history; the oldest ones know nothing of a probe."""
+    ended, run, verb, operator, was, revision, began, outcome, why, steps, *probe = row
     times = (step.split() for step in steps.split(",") if step)
     told = tuple((name, int(status), float(seconds)) for name, status, seconds in times)
-    return PastRun(int(ended), run, verb, operator, was, revision, int(began), outcome, why, told)
+    return PastRun(int(ended), run, verb, operator, was, revision, int(began), outcome, why, told, _probed(*probe))
+
+
+def _probed(told: str = "") -> Probed | None:
+    if not told:
+        return None
+    requests, failed, gap, slowest = told.split()
+    return Probed(int(requests), int(failed), float(gap), float(slowest))
 
 
 def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:

@@ -69,6 +69,27 @@ class Chain:
 
 
 @dataclass(frozen=True)
+class Probed:
+    """What the requests met that were sent while an update ran; a gap is a time without a good answer."""
+
+    requests: int
+    failed: int
+    longest_gap_s: float
+    slowest_request_s: float
+
+    @property
+    def fields(self) -> str:
+        """Say it as the history does."""
+        return f"{self.requests} {self.failed} {self.longest_gap_s} {self.slowest_request_s}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.failed} of {self.requests} requests failed, longest gap {self.longest_gap_s:.2f} s, "
+            f"slowest request {self.slowest_request_s:.2f} s"
+        )
+
+
+@dataclass(frozen=True)
 class PastRun:
     """A run that has ended, as the history on the host tells it.
 
@@ -86,6 +107,8 @@ class PastRun:
     outcome: str
     why: str
     steps: tuple[tuple[str, int, float], ...]
+    # What --probe met, where it was asked for.
+    probe: Probed | None = None
 
     @property
     def released(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from deploy import causes, migrations, runs
 from deploy.errors import Exit, Failure
@@ -15,6 +16,9 @@ from deploy.host import Disconnected
 from deploy.runs import Event
 from deploy.state import State, variables
 from deploy.verbs.session import Session
+
+if TYPE_CHECKING:
+    from deploy.probe import Probe
 
 # Seconds between two attempts to connect again: the first pause, its growth, the longest; and when to give up.
 PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
@@ -50,7 +54,7 @@ class Follower:
     """Follows one run; without an id the current or the last one.
 
     `prove` is asked before the run is confirmed; without it, somebody else confirms. Ctrl-C has a run undone that is
-    `undoable`; `undo` has it undone at once.
+    `undoable`; `undo` has it undone at once. What `probing` met goes into the history with the decision.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class Follower:
         prove: Prove | None = None,
         undoable: bool = False,
         undo: bool = False,
+        probing: "Probe | None" = None,
     ) -> None:
         self._session = session
         self._run = run
         self._prove = prove
         self._undoable = undoable
         self._undo = undo
+        self._probing = probing
         self._seen: list[Event] = []
         self._interrupted = False
         self._to_confirm = False
@@ -138,7 +144,8 @@ class Follower:
 
     def decide(self, choice: runs.Choice) -> None:
         """Confirm the run or have it undone; who decided before is told."""
-        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, operator())
+        met = self._probing.end().fields if self._probing else ""
+        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, operator(), met)
         self._to_confirm = False
         if decided == "ended":
             self._session.report.line("the run has ended already", "yellow")

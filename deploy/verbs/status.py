@@ -112,7 +112,16 @@ def _told(run: PastRun) -> str:
     change = f"{run.was[:7] or 'unknown'} -> {run.revision[:7]}" if run.revision else ""
     why = f" ({run.why})" if run.why else ""
     seconds = f"{run.ended - run.began} s"
-    told = (_when(run.ended), f"{run.verb} by {run.operator}", change, f"{run.outcome}{why}", seconds, f"run {run.id}")
+    probe = f"probe: {run.probe}" if run.probe else ""
+    told = (
+        _when(run.ended),
+        f"{run.verb} by {run.operator}",
+        change,
+        f"{run.outcome}{why}",
+        seconds,
+        probe,
+        f"run {run.id}",
+    )
     return "  ".join(filter(None, told))
 
 

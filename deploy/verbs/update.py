@@ -1,5 +1,7 @@
 """Change production: read, decide, carry out, prove."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from deploy.verbs.session import Session
 
 if TYPE_CHECKING:
     from deploy.health import Check
+    from deploy.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def carry_out(
     run: str,
     *,
     keep_schema: bool = False,
+    probing: "Probe | None" = None,
 ) -> None:
     """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
     settings = session.settings
@@ -100,8 +104,28 @@ def carry_out(
         asides=steps.asides(settings, state, plan, run) if undoable else {},
     )
     proof = partial(prove, session, keep_schema=keep_schema)
-    follower = Follower(session, run, prove=proof, undoable=undoable)
+    follower = Follower(session, run, prove=proof, undoable=undoable, probing=probing)
     follower.follow(runs.start(session.host, shared, run, files))
+
+
+@contextmanager
+def watched(session: Session) -> "Iterator[Probe]":
+    """Ask a URL of production again and again, and in the end tell what that met."""
+    from deploy import health
+    from deploy.probe import Probe, wanted
+
+    asked = wanted(session.settings)
+
+    def ask() -> bool:
+        # Over the connection that there is now: a lost one is opened again.
+        (answer,) = health.check(session.host.http(), (asked,), session.settings.health.request_timeout)
+        return answer.healthy
+
+    probing = Probe(ask, session.settings.probe.per_second)
+    try:
+        yield probing
+    finally:
+        session.report.line(f"probe: {probing.end()}")
 
 
 def attach(session: Session, *, confirm: bool, undo: bool) -> None:
@@ -173,9 +197,9 @@ def _pending(state: State) -> tuple[str, ...]:
     return ("migrations are pending",)
 
 
-def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool) -> None:
+def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool, probe: bool = False) -> None:
     """Bring production to the remote branch and prove it, or say what would be done."""
-    bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, dry_run=dry_run, yes=yes)
+    bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, dry_run=dry_run, yes=yes, probe=probe)
 
 
 def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> None:
@@ -201,8 +225,9 @@ def bring(
     *,
     dry_run: bool,
     yes: bool,
+    probe: bool = False,
 ) -> None:
-    """Bring production to a release and prove it, or say what would be done."""
+    """Bring production to a release and prove it, or say what would be done; `probe` a URL meanwhile."""
     settings = session.settings
     decision = decide(session, verb, names, target, options, ask=not dry_run)
     report = session.report
@@ -221,7 +246,8 @@ def bring(
         return
     if plan.steps:
         session.agree(f"go on with the {verb} of {settings.target.name} to {plan.revision[:7]}", yes=yes)
-        carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema)
+        with watched(session) if probe else nullcontext() as probing:
+            carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         report.done(settings.target.name, plan.revision)
     else:
         judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema)

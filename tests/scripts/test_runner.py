@@ -674,8 +674,16 @@ def test_every_run_leaves_a_line_in_the_history(clone: Clone, tmp_path: Path) ->
     rows = list(shell.records((clone.state / "history").read_text()))
     assert [row[1:6] for row in rows] == [(f"r{n}", "hot-update", "ada@laptop", "1" * 40, "2" * 40) for n in (1, 2, 3)]
     assert [row[7:9] for row in rows] == [("done", ""), ("undone", "copy 1"), ("refused", "proof 1")]
-    steps = [[step.split()[:2] for step in row[-1].split(",")] for row in rows]
+    steps = [[step.split()[:2] for step in row[9].split(",")] for row in rows]
     assert steps == [[["sync", "0"], ["copy", "0"]], [["copy", "1"]], [["proof", "1"]]]
+
+
+def test_what_whoever_decides_had_met_by_probing_goes_into_the_history(clone: Clone, tmp_path: Path) -> None:
+    clone.start_and_leave("r1", undoable(tmp_path / "log", "copy"), seen=("confirming", "60"), confirm=60)
+    runs.decide(ThisMachine(), clone.variables, "r1", "confirm", "ada", "312 0 0.1 0.02")
+    clone.follow("r1")
+    clone.start("r2")
+    assert [row[10] for row in shell.records((clone.state / "history").read_text())] == ["312 0 0.1 0.02", ""]
 
 
 def test_old_runs_are_pruned_and_confirmed_ones_last(clone: Clone, tmp_path: Path) -> None:
