@@ -1,12 +1,11 @@
 """What people and machines read: findings, plans, progress, health, failures."""
 
 import json
+import os
+import sys
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from deploy import backups, preflight, releases
 from deploy.errors import Failure
@@ -14,18 +13,39 @@ from deploy.plan import Finding, Plan
 from deploy.state import State
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from deploy.health import Check
     from deploy.runs import Event
 
 HEALTH_SCHEMA = 1
 # The width, in columns, of what is no terminal.
 UNBROKEN = 100_000
+# Bell, backspace, vertical tab, form feed and carriage return: text of a host could hide itself by them.
+_CONTROL = dict.fromkeys((7, 8, 11, 12, 13))
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
 _MARK = {"ok": "✓", "warning": "!", "refusal": "✗"}
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _is_plain() -> bool:
+    """Is standard output no terminal, and nobody says that it may be treated like one?"""
+    return not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
+
+
+def _print_plain(text: str) -> None:
+    """Print a line into a pipe or a file; it is worth no console. Where nobody reads it any more, the verb ends."""
+    try:
+        print(text.translate(_CONTROL), flush=True)  # noqa: T201
+    except BrokenPipeError:
+        # Else Python complains once more at its end, when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def _console(*, stderr: bool = False) -> "Console":
     """Write to a terminal at its width, and where there is none, such as in a pipe, every line unbroken."""
+    from rich.console import Console
+
     terminal = Console(stderr=stderr).is_terminal
     # Text comes from hosts and logs: nothing in it is markup.
     return Console(
@@ -37,15 +57,28 @@ class Report:
     """Prints for people, on standard output; failures go to standard error."""
 
     def __init__(self) -> None:
-        self._out = _console()
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
 
+    @cached_property
+    def _out(self) -> "Console":
+        return _console()
+
     def line(self, text: str, style: str = "") -> None:
+        if _is_plain():
+            _print_plain(text)
+            return
+        from rich.text import Text
+
         self._out.print(Text(text, style=style))
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print every finding, what to do about it below it."""
+        if not findings:
+            return
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, show_header=False, pad_edge=False, expand=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
@@ -56,8 +89,6 @@ class Report:
                 told.append(f"\n→ {finding.remedy}", style="dim")
             style = _STYLE[finding.level]
             table.add_row(Text(_MARK[finding.level], style), Text(finding.check, style), told)
-        if not findings:
-            return
         self._out.print(table)
         refused = sum(finding.level == "refusal" for finding in findings)
         warned = sum(finding.level == "warning" for finding in findings)
@@ -121,6 +152,8 @@ class Report:
         if not found.all:
             self.line(f"there is no backup in {found.folder}")
             return
+        from rich.table import Table
+
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("backup", "age", "size", "database at", "code"):
             table.add_column(name, overflow="fold")
@@ -174,6 +207,8 @@ class Report:
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
+        from rich.text import Text
+
         console = _console(stderr=True)
         console.print(Text(f"✗ {failure.fact}", style="bold red"))
         for line in failure.evidence:

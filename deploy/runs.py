@@ -17,6 +17,9 @@ from deploy import shell
 Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
 
+# What runner.sh expects of the variables.
+RUNNER = ("path", "env_file", "secret_words", "secret_min_length")
+
 # After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
 LAST = ("done", "gone", "none")
 
@@ -85,8 +88,9 @@ def files_of(
     where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh, prove.sh and
     proven.sh, where a run can be undone.
     """
+    own = {name: variables[name] for name in RUNNER}
     files = {
-        "runner.sh": shell.script("redact.sh", "runner.sh", **variables),
+        "runner.sh": shell.script("redact.sh", "runner.sh", **own),
         "about": "".join(_record(name, value) for name, value in about.items()),
         "guard.sh": guard_script,
         "guard.expected": guard_expected,
@@ -103,7 +107,16 @@ def files_of(
             files[f"{stem}.undo.sh"] = step.undo
         if step.harmless:
             files[f"{stem}.harmless"] = ""
-    return files
+    return _shared(files, variables)
+
+
+def _shared(files: Mapping[str, str], variables: Variables) -> dict[str, str]:
+    """Send once what nearly every script begins with: the program for the container is most of each."""
+    if "inside_program" not in variables:
+        return dict(files)
+    program = shell.assign(inside_program=variables["inside_program"])
+    shorter = {name: text.replace(program, ". ./program.sh\n", 1) for name, text in files.items()}
+    return shorter | {"program.sh": program}
 
 
 def payload(files: Mapping[str, str]) -> bytes:

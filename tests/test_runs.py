@@ -70,6 +70,14 @@ def test_the_steps_are_laid_out_in_order_with_their_timeouts() -> None:
     }
 
 
+def test_the_program_for_the_container_is_sent_once_however_many_scripts_need_it() -> None:
+    shared = VARIABLES | {"inside_program": "import this"}
+    steps = [Step(name, shell.script(**shared) + name, 60) for name in ("copy", "clean")]
+    files = runs.files_of(steps, {}, "", "", shared)
+    assert [name for name, text in files.items() if "import this" in text] == ["program.sh"]
+    assert all("\n. ./program.sh\n" in files[f"steps/0{n}-{step.name}.sh"] for n, step in enumerate(steps, start=1))
+
+
 @given(values=st.dictionaries(st.sampled_from(["verb", "operator", "target"]), st.text()))
 def test_what_a_run_is_about_is_written_in_records(values: dict[str, str]) -> None:
     files = runs.files_of((), values, "", "", VARIABLES)

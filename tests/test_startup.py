@@ -10,6 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"fabric", "paramiko", "cryptography", "pydantic", "requests", "urllib3", "rich", "deploy", "tests"}
 
 
+def modules_after(code: str) -> set[str]:
+    """The packages that are imported when some code has run, its output in a pipe."""
+    code += "; import sys; print(*sys.modules, file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in ended.stderr.split()}
+
+
 def imported(*words: str) -> set[str]:
     """The packages that are imported for a command line."""
     command = [sys.executable, "-X", "importtime", "-m", "invoke", *words]
@@ -23,10 +30,21 @@ def test_the_command_line_alone_imports_nothing_heavy(words: tuple[str, ...]) ->
     assert imported(*words) & HEAVY == set()
 
 
-def test_a_verb_imports_ways_to_the_host_and_what_it_prints_with_only_when_it_uses_them() -> None:
-    code = (
-        "import sys, deploy.verbs.update, deploy.verbs.status, deploy.verbs.backup, deploy.verbs.migrate; "
-        "print(*sys.modules)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {name.partition(".")[0] for name in ended.stdout.split()} & {"fabric", "requests", "rich"} == set()
+def test_the_verbs_import_the_way_to_the_host_and_what_they_print_with_only_when_they_use_it() -> None:
+    verbs = modules_after("import deploy.verbs.update, deploy.verbs.status, deploy.verbs.backup, deploy.verbs.migrate")
+    assert verbs & {"fabric", "paramiko", "requests", "rich"} == set()
+
+
+def test_a_pipe_that_nobody_reads_ends_a_verb_without_a_traceback() -> None:
+    code = "from deploy.report import Report; report = Report(); [report.line('x' * 1000) for _ in range(1000)]"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as verb:
+        assert verb.stdout
+        assert verb.stderr
+        verb.stdout.close()
+        assert verb.stderr.read() == ""
+    assert verb.returncode == 1
+
+
+def test_a_line_into_a_pipe_needs_no_console() -> None:
+    assert "rich" not in modules_after("from deploy.report import Report; Report().line('done', 'green')")

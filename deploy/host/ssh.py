@@ -245,6 +245,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
                 "auth_timeout": _AUTH_TIMEOUT,
                 "channel_timeout": ssh.connect_timeout,
                 "transport_factory": self._transport,
+                # Scripts shrink to a third, and what TCP lets pass at first is little.
+                "compress": True,
             }
         )
 

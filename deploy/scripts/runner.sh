@@ -5,7 +5,7 @@
 # where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
 # revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
 # proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds) is there
-# where somebody has to confirm the end. Steps run in this folder.
+# where somebody has to confirm the end. program.sh is what its scripts share. All of them run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from deploy.errors import Exit, Failure
-from deploy.settings.model import SECTIONS, Sections, Settings, Target
+from deploy.settings.model import SECTIONS, Settings, Target
 from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
 
 # Top-level keys of Invoke and Fabric themselves: legal in their configuration files, and not ours to judge.
@@ -59,7 +59,8 @@ def load(
     forced = given(overrides or {}, Place("overrides"))
 
     general = _only(_judged(tree, (*SECTIONS, "targets", "default_target"), problems), SECTIONS)
-    _validate(_SECTIONS_SHAPE, general, problems)
+    # Judged by themselves too, also where no target takes them as they are.
+    _validate(_SETTINGS_SHAPE, merge(general, given({"target": {"name": "any"}}, general.place)), problems)
     _judged(forced, SECTIONS, problems)
     resolved = {
         name: _resolve(name, entry, general, forced, problems)
@@ -243,5 +244,4 @@ def _refuse_placeholder(target: Target) -> None:
     )
 
 
-_SECTIONS_SHAPE = TypeAdapter(Sections)
 _SETTINGS_SHAPE = TypeAdapter(Settings)
