@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from tests.leaks import Watch
 
 # Started in the background of a shell, we would hand on to every verb that Ctrl-C is to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -15,3 +18,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and os.environ.get("CI") == "true" and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def watch() -> Iterator[Watch]:
+    """Watch the processes of this machine for secrets of this process's sandboxes."""
+    with Watch() as watching:
+        yield watching

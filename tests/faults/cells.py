@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.errors import Failure
 from deploy.sandbox import compose, stack
 from deploy.sandbox.home import Sandbox
+from tests import leaks
 from tests.faults import production
 from tests.faults.engine import Engine
 from tests.faults.faults import FAULTS, Fault, Scene
@@ -57,6 +58,7 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
             fault.strike(scene)
             (folder / "go").touch()
         said, _ = process.communicate(timeout=END_SECONDS)
+        leaks.printed.append(said)
     wait_until(lambda: production.is_free(sandbox), END_SECONDS)
     try:
         return judge(sandbox, scene.was, run, fault)

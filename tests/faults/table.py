@@ -18,6 +18,7 @@ from tests.faults.cells import Cell
 from tests.faults.faults import ENGINE_RESTARTED, FAULTS
 from tests.faults.laptop import ROOT
 from tests.faults.points import CONFIRM, POINTS
+from tests.leaks import Watch
 
 FAILED = "FAILED: "
 # What a cell of the table says in short.
@@ -127,9 +128,9 @@ def sandbox(name: str) -> Iterator[Sandbox]:
 def _run(file: Path, at: str, todo: Iterable[Cell], own: "engine.Engine | None" = None) -> None:
     cells_left = list(todo)
     while cells_left:
-        with sandbox(f"faults-{os.getpid()}") as production:
+        with Watch() as watch, sandbox(f"faults-{os.getpid()}") as production:
             while cells_left:
-                result = _result(production, cells_left.pop(0), at, own)
+                result = _result(production, cells_left.pop(0), at, own, watch)
                 print(f"{result.fault} at {result.point}: {result.outcome} ({result.seconds} s)", flush=True)  # noqa: T201
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
@@ -138,10 +139,12 @@ def _run(file: Path, at: str, todo: Iterable[Cell], own: "engine.Engine | None" 
                     break
 
 
-def _result(production: Sandbox, cell: Cell, at: str, own: "engine.Engine | None") -> Result:
+def _result(production: Sandbox, cell: Cell, at: str, own: "engine.Engine | None", watch: Watch) -> Result:
     began, told = time.monotonic(), ""
     try:
         outcome = cells.carry_out(production, cell, own)
+        leaks = watch.found()
+        assert not leaks, "\n".join(leaks)
     except (AssertionError, Failure) as problem:
         told = str(problem)
         outcome = FAILED + told.partition("\n")[0]

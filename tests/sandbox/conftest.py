@@ -11,6 +11,7 @@ import pytest
 
 from deploy.sandbox import engine, stack
 from deploy.sandbox.home import Sandbox
+from tests import leaks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -22,6 +23,9 @@ class Ended:
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        leaks.printed.append(self.text)
 
     @property
     def text(self) -> str:
@@ -44,6 +48,14 @@ def run_inv(target: str, *words: str, environment: dict[str, str] | None = None)
         timeout=300,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(autouse=True)
+def no_leak(watch: leaks.Watch) -> Iterator[None]:
+    """Whatever a test does, nobody may see a secret meanwhile or find one afterwards."""
+    yield
+    if found := watch.found():
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 @pytest.fixture(scope="session")

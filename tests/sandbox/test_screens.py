@@ -10,6 +10,7 @@ import pytest
 from deploy.sandbox import stack
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
+from tests import leaks
 from tests.sandbox.conftest import ROOT, Inv
 
 pytestmark = pytest.mark.stack
@@ -45,6 +46,7 @@ class Terminal:
         self._stream.feed(f"{self._child.before}")
         self._child.close()
         lines = [line.rstrip() for line in self._screen.display]
+        leaks.printed.extend(lines)
         return self._child.exitstatus or 0, [line for line in lines if line]
 
 
