@@ -19,6 +19,7 @@ from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Ended, run_inv
 from tests.sandbox.facts import facts
+from tests.sshd import Sshd, new_key, start
 
 pytestmark = pytest.mark.stack
 
@@ -155,6 +156,33 @@ def test_a_changed_host_key_is_refused_and_both_keys_are_shown(sandbox: Sandbox,
     assert facts(sandbox) == before
 
 
+def test_behind_a_gateway_whose_key_has_changed_the_host_is_not_even_spoken_to(
+    sandbox: Sandbox, tmp_path: Path, gateway: Sshd
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text(
+        f"Host gateway\n  HostName 127.0.0.1\n  Port {gateway.port}\n  IdentityFile {sandbox.identity}\n"
+        f"Host prod\n  HostName 127.0.0.1\n  Port {sandbox.ssh_port}\n  ProxyJump gateway\n",
+        encoding="utf-8",
+    )
+    known_hosts, target = tmp_path / "known_hosts", target_of(sandbox)
+    target |= {"host": f"{sandbox.user}@prod", "ssh": target["ssh"] | {"known_hosts": str(known_hosts)}}
+    settings = ("-f", written(tmp_path, sandbox.name, target))
+    of_the_host = sandbox.known_hosts.read_text(encoding="ascii")
+    known_hosts.write_text(of_the_host + gateway.known_hosts_line, encoding="ascii")
+    assert inv(sandbox.name, *settings, "health", HOME=str(tmp_path)).code == 0
+
+    other = new_key(tmp_path / "other").with_suffix(".pub").read_text(encoding="ascii")
+    known_hosts.write_text(f"{of_the_host}{gateway.name} {other}", encoding="ascii")
+    before, log = facts(sandbox), sshd_log(sandbox)
+    for verb in (("health",), ("hot-update", "--yes")):
+        ended = inv(sandbox.name, *settings, *verb, HOME=str(tmp_path))
+        assert ended.code == 3, ended.text
+        assert f"✗ the host key of {gateway.name} has changed" in ended.err
+    assert sshd_log(sandbox) == log
+    assert facts(sandbox) == before
+
+
 def test_a_settings_file_that_is_not_there_is_a_usage_error(sandbox: Sandbox, tmp_path: Path) -> None:
     typo = tmp_path / "typo.yaml"
     ended = inv(sandbox.name, "-f", str(typo), "health")
@@ -185,6 +213,14 @@ def test_an_unknown_target_is_told_with_those_that_there_are(sandbox: Sandbox) -
     assert ended.code == 2, ended.text
     assert "there is no target produktion" in ended.err
     assert sandbox.name in ended.err
+
+
+@pytest.fixture
+def gateway(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sshd]:
+    """A host on the way to the sandbox's, which lets in whoever that one does."""
+    server = start(tmp_path / "gateway", sandbox.ssh / "authorized_keys")
+    yield server
+    server.stop()
 
 
 @pytest.fixture
