@@ -13,6 +13,7 @@ from typing import Any, cast
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
+from deploy.inside.listing import listing
 from deploy.inside.look import inspect
 from deploy.inside.proving import prove, settle
 from deploy.inside.rolling import roll
@@ -21,6 +22,7 @@ from deploy.inside.wire import ExpectedError, one_line
 
 COMMANDS = {
     "inspect": inspect,
+    "list": listing,
     "scan": scan,
     "stage": stage,
     "save": save,
@@ -34,7 +36,7 @@ COMMANDS = {
 }
 
 # These change nothing in the app's folder, and may run while another command does.
-BESIDE = ("inspect", "prove", "settle")
+BESIDE = ("inspect", "list", "prove", "settle")
 
 
 @contextlib.contextmanager

@@ -119,6 +119,7 @@ read_app() {
   record app "$answer"
   # The record is the one flat object in the answer that has this name.
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
+  [ -n "$running" ] || read_matching
   [ -n "$target" ] || return 0
   git_ diff-tree -r --name-only --no-renames "$(git_ hash-object -t tree --stdin </dev/null)" "$target" -- "${unsuitable[@]}" |
     while read -r line; do record image_file "$line"; done
@@ -187,6 +188,9 @@ read_image() {
     "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)" 2>/dev/null) || return 0
   printf 'image\t%s\n' "$answer"
 }
+
+# The commit that a container without a record has the files of, where its image does not name it.
+read_matching() { [ -n "$(read_image | cut -f 2)" ] || record matching "$(matching)"; }
 
 read_history() {
   local folder

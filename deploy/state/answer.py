@@ -63,7 +63,7 @@ def parse(answer: str) -> State:
         holder=dict(_pairs(rows["holder"])),
         lock_held=bool(rows["lock_held"]),
         history=tuple(past_run(row) for row in rows["history"]),
-        image_revision=one("image"),
+        image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")

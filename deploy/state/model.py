@@ -213,7 +213,7 @@ class State:
     lock_held: bool
     # The runs that have ended, the oldest first.
     history: tuple[PastRun, ...]
-    # What the app's image says of itself: its revision, if it has a label, and when it was made.
+    # Of the app's image: its revision, as its label says or, without a record, the files in the container; its age.
     image_revision: str
     image_created: str
     # What the harness compares under the lock, byte for byte.

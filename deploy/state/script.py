@@ -11,7 +11,7 @@ from deploy.state.model import TargetIs
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
     """Build the script that reads the state."""
-    sources = ("redact.sh", "containers.sh", "worktree.sh", "guard.sh", "read.sh")
+    sources = ("redact.sh", "containers.sh", "worktree.sh", "matching.sh", "guard.sh", "read.sh")
     return shell.script(*sources, **variables(settings), target_is=target, want_logs=logs)
 
 

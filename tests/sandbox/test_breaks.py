@@ -11,6 +11,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.origin import DEPLOYED
 from tests.sandbox.conftest import Inv
 from tests.sandbox.facts import facts
 
@@ -138,6 +139,9 @@ def test_a_recreated_container_is_told_and_then_gets_every_file(sandbox: Sandbox
     assert "runs an unknown revision" in health.out
     assert told in health.out
     assert told in inv("preflight").out
+    image = git(sandbox.origin, "rev-parse", DEPLOYED)
+    for verb in ("health", "status", "preflight"):
+        assert f"the code is that of {image[:7]} again" in inv(verb).out
 
     updated = inv("hot-update", "--yes")
     assert updated.code == 0, updated.text
