@@ -8,6 +8,10 @@ from deploy.settings import Settings
 from deploy.state import App, Chain, State
 
 FIRST_NAMES = 5
+MIB = 1024 * 1024
+
+# Where dumps go unless backup.dir says otherwise.
+BACKUPS = ".git/hot-update/backups in the clone"
 
 # Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
 ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
@@ -41,6 +45,7 @@ def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, 
             _app,
             _database,
             _migrations,
+            _backup,
             _health,
             _suitable,
             _release,
@@ -307,6 +312,27 @@ def _migrations(settings: Settings, state: State, options: Options) -> Iterator[
     stamped = f"to be stamped {stamp}; " if stamp else ""
     waiting = names(tuple(f"{revision.id} {revision.message}".strip() for revision in pending))
     yield Finding("ok", "migrations", stamped + (f"{len(pending)} pending: {waiting}" if pending else "none pending"))
+
+
+def dumped(settings: Settings, state: State, options: Options) -> bool:
+    """Is the database dumped, since it is migrated?"""
+    if state.chain is None or options.keep_schema or options.no_backup or not settings.backup.before_migration:
+        return False
+    return bool(migrations.pending(settings, state.database, state.chain))
+
+
+def _backup(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    """Judge the room for a dump as backups.sh does: a dump is at most about as large as the database."""
+    free, floor = state.backup_free_mib, settings.preflight.min_free_mib
+    if free is None or not state.database.size or not dumped(settings, state, options):
+        return
+    size = -(-state.database.size // MIB)
+    place = f"{free} MiB free for a dump in {settings.backup.dir or BACKUPS}"
+    if free < size + floor:
+        evidence = f"{place}: the database has {size} MiB, and {floor} MiB have to stay free"
+        yield Finding("refusal", "backup", evidence, "free some space there, or set backup.dir, or give --no-backup")
+    else:
+        yield Finding("ok", "backup", f"{place}, the database has {size} MiB")
 
 
 def _kept_schema(state: State, chain: Chain) -> Finding:

@@ -87,6 +87,7 @@ STATE = State(
     history=(),
     image_revision="",
     image_created="2026-01-01T00:00:00Z",
+    backup_free_mib=9000,
     guard="",
 )
 

@@ -8,7 +8,7 @@ from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.state import Chain, Probe, State
-from tests.build import APP, NEW, RECORD, SETTINGS, STATE, app, database, finding, repository
+from tests.build import APP, BASE, NEW, RECORD, SETTINGS, STATE, app, database, finding, repository
 
 
 def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
@@ -202,6 +202,38 @@ def test_a_migration_that_runs_already_is_refused() -> None:
     state = app(migrating=("flask db upgrade (process 7)",))
     found = finding("migrations", state)
     assert (found.level, "flask db upgrade (process 7)" in found.evidence) == ("refusal", True)
+
+
+PENDING = database(revisions=(BASE,), size=100 * 2**20 + 1)
+
+
+@pytest.mark.parametrize(("free", "level"), [(356, "refusal"), (357, "ok")])
+def test_before_a_migration_the_dump_has_to_fit(free: int, level: str) -> None:
+    found = finding("backup", replace(PENDING, backup_free_mib=free))
+    assert found.level == level
+    assert found.evidence.startswith(f"{free} MiB free for a dump in .git/hot-update/backups in the clone")
+    assert "the database has 101 MiB" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("state", "options"),
+    [
+        (STATE, Options()),
+        (PENDING, Options(no_backup=True)),
+        (PENDING, Options(keep_schema=True)),
+        (replace(PENDING, backup_free_mib=None), Options()),
+    ],
+    ids=["nothing pending", "no backup wanted", "schema kept", "room unknown"],
+)
+def test_without_a_dump_its_room_is_no_matter(state: State, options: Options) -> None:
+    cramped = replace(state, backup_free_mib=state.backup_free_mib and 1)
+    assert [f for f in judge(SETTINGS, cramped, options) if f.check == "backup"] == []
+
+
+def test_a_container_without_a_record_is_told_with_the_revision_of_its_image() -> None:
+    told, bare = "unknown: never hot-updated, the code is that of ", app(record=None)
+    assert finding("release", bare).evidence == f"{told}the image of 2026-01-01"
+    assert finding("release", replace(bare, image_revision=NEW)).evidence == f"{told}2222222"
 
 
 def test_a_schema_that_is_kept_is_a_warning_that_says_what_it_means() -> None:

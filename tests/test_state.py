@@ -77,6 +77,17 @@ def test_a_past_run_may_be_older_than_the_probe_or_have_had_none(row: tuple[str,
     assert (state.past_run(row).probe, state.past_run(row).steps) == (None, (("copy", 0, 1.5),))
 
 
+@pytest.mark.parametrize(("label", "expected"), [("1111111", "1111111"), ("", "2222222")])
+def test_the_images_label_counts_before_the_commit_whose_files_it_has(label: str, expected: str) -> None:
+    found = state.parse(answer(("image", label, "2026-01-01T00:00:00Z"), ("matching", "2222222")))
+    assert (found.image_revision, found.image_created) == (expected, "2026-01-01T00:00:00Z")
+
+
+def test_the_room_for_a_dump_is_told_in_whole_mib() -> None:
+    found = state.parse(answer(("backup_room", "2047"), ("database", ""), ("db_size", "7000000")))
+    assert (found.backup_free_mib, found.database.size) == (1, 7000000)
+
+
 def test_the_guard_is_kept_as_the_host_wrote_it() -> None:
     found = state.parse(answer(("guard", "container", "abc"), ("guard", "work tree", "a\\tb")))
     assert found.guard == "container\tabc\nwork tree\ta\\tb\n"

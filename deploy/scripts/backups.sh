@@ -1,6 +1,6 @@
 # The dumps of the database on the host, and how one becomes the database: it is restored beside the one in use, then the
-# two change their names. Expects containers.sh and what that expects, run, backup_dir (empty: in the clone's state
-# folder), pg_timeout (seconds), min_free_mib, compose_file, service.
+# two change their names. Expects containers.sh and what that expects, run, backup_dir, pg_timeout (seconds),
+# min_free_mib, compose_file, service.
 umask 077
 # PostgreSQL cuts names after 63 bytes.
 beside=${database:0:34}_restore_$run
@@ -11,15 +11,6 @@ maintenance=postgres
 stop() { # FACT REMEDY
   printf '%s · %s\n' "$1" "$2" >&2
   exit 1
-}
-
-backup_folder() {
-  local state
-  if [ -n "$backup_dir" ]; then
-    printf '%s' "${backup_dir%/}"
-  else
-    state=$(state_folder) && printf '%s/backups' "$state"
-  fi
 }
 
 # backups: the ids of this database's whole dumps, the newest first: they begin with their time.

@@ -41,6 +41,16 @@ by_owner() {
   fi
 }
 
+# backup_folder: where dumps of the database lie; the setting backup_dir, or below the state folder.
+backup_folder() {
+  local state
+  if [ -n "$backup_dir" ]; then
+    printf '%s' "${backup_dir%/}"
+  else
+    state=$(state_folder) && printf '%s/backups' "$state"
+  fi
+}
+
 # state_folder: where lock, runs and saved files lie: below .git, so that neither reset, clean nor a copy ever touches it.
 state_folder() {
   local folder

@@ -147,6 +147,7 @@ select 'db_tables', count(*) from information_schema.tables
   where table_schema = any(current_schemas(false)) and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
 select 'db_column', table_name || '.' || column_name, data_type from information_schema.columns
   where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:'columns'::text[]);
+select 'db_size', pg_database_size(current_database());
 SQL
     printf '%s\n' "$version_query"
   } | psql_ -v columns="$stamp_columns" 2>&1) || { record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"; return; }
@@ -192,6 +193,14 @@ read_image() {
 # The commit that a container without a record has the files of, where its image does not name it.
 read_matching() { [ -n "$(read_image | cut -f 2)" ] || record matching "$(matching)"; }
 
+# The KiB that are free where dumps go; that folder may be still to be made.
+read_backup_room() {
+  local folder
+  folder=$(backup_folder) || return 0
+  until [ -d "${folder:-/}" ]; do folder=${folder%/*}; done
+  record backup_room "$(df -Pk "${folder:-/}" | awk 'NR == 2 {print $4}')"
+}
+
 read_history() {
   local folder
   folder=$(state_folder) && [ -r "$folder/history" ] || return 0
@@ -217,6 +226,7 @@ read_state() {
   read_repository
   ! command -v docker >/dev/null || read_app
   read_lock
+  read_backup_room
   read_history
   wait
   cat "$beside/services"

@@ -65,6 +65,7 @@ def parse(answer: str) -> State:
         history=tuple(past_run(row) for row in rows["history"]),
         image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
+        backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
@@ -175,6 +176,7 @@ def _database(rows: Mapping[str, list[tuple[str, ...]]]) -> Database:
         tables=int(rows["db_tables"][0][0]) if "db_tables" in rows else 0,
         revisions=tuple(row[0] for row in rows["db_revision"]) if "db_revision" in rows else (),
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
+        size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
     )
 
 

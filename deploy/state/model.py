@@ -148,6 +148,8 @@ class Database:
     tables: int = 0
     revisions: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    # In bytes.
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,8 @@ class State:
     # Of the app's image: its revision, as its label says or, without a record, the files in the container; its age.
     image_revision: str
     image_created: str
+    # Free where dumps of the database go.
+    backup_free_mib: int | None
     # What the harness compares under the lock, byte for byte.
     guard: str
 

@@ -42,6 +42,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "redis_container": settings.redis.container,
         "migrations": settings.migrate.directory,
         "stamp_columns": "{" + ",".join(sorted(stamp_columns(settings))) + "}",
+        "backup_dir": settings.backup.dir,
         "protected": tuple(settings.copy.protected),
         "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),
         "unsuitable": image_pathspecs(settings),

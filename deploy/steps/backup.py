@@ -1,22 +1,19 @@
 """Dump the database into the host's backup folder, before it is migrated."""
 
-from deploy import migrations, shell
+from deploy import preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database")
+NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database", "backup")
 TARGET: TargetIs = "running"
 # A dump or its restore is ended after so many seconds.
 TIMEOUT = 3600
 
 
 def reason(settings: Settings, state: State, options: Options) -> str:
-    if state.chain is None or options.keep_schema or options.no_backup or not settings.backup.before_migration:
-        return ""
-    waiting = migrations.pending(settings, state.database, state.chain)
-    return "the database is migrated" if waiting else ""
+    return "the database is migrated" if preflight.dumped(settings, state, options) else ""
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -30,7 +27,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         keep=settings.backup.keep,
         code=record.revision if record and record.complete else "",
     )
-    folder = settings.backup.dir or ".git/hot-update/backups in the clone"
+    folder = settings.backup.dir or preflight.BACKUPS
     summary = (
         f"pg_dump {settings.postgres.database} into {folder}, as {run}",
         f"the newest {settings.backup.keep} stay",
@@ -43,7 +40,6 @@ def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
     """What backups.sh has to know, beside the shared variables."""
     return {
         "run": run,
-        "backup_dir": settings.backup.dir,
         "pg_timeout": TIMEOUT,
         "min_free_mib": settings.preflight.min_free_mib,
     }

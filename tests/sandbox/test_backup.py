@@ -1,6 +1,7 @@
 """Dumps of the database: made before a migration, listed, pruned; and the way back to one of them."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_a_dump_that_cannot_be_made_is_told_with_its_reason(
     ended = inv(*given(settings), "backup")
     assert (ended.code, phrase in ended.err.splitlines()[0]) == (3, True), ended.text
     assert dumps(sandbox) == before
+
+
+def test_a_dump_that_does_not_fit_is_refused_before_a_migration_by_the_dry_run_too(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile
+) -> None:
+    stack.release(sandbox.name, "migration")
+    free = shutil.disk_usage(sandbox.path).free // 2**20
+    # Enough in general, but the database has more than a MiB.
+    cramped = given(f"preflight: {{min_free_mib: {free - 1}}}\n")
+    before = facts(sandbox)
+    for words in (("preflight",), ("hot-update", "--dry-run"), ("hot-update", "--yes")):
+        ended = inv(*cramped, *words)
+        assert (ended.code, " MiB free for a dump in " in ended.text) == (3, True), ended.text
+    assert facts(sandbox) == before
+    assert inv(*cramped, "hot-update", "--dry-run", "--no-backup").code == 0
 
 
 def test_a_dump_that_fails_stops_the_update_before_anything_is_changed(
