@@ -1,6 +1,6 @@
 """Judge the state: every finding, ok, warning or refusal, each with its evidence and what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from deploy import migrations, releases
 from deploy.plan import Finding, Level, Options
@@ -9,6 +9,9 @@ from deploy.state import App, Chain, State
 
 FIRST_NAMES = 5
 MIB = 1024 * 1024
+
+# No blob: the image's of a file that nothing tells of.
+UNKNOWN = "unknown"
 
 # Where dumps go unless backup.dir says otherwise.
 BACKUPS = ".git/hot-update/backups in the clone"
@@ -373,34 +376,46 @@ def _health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             yield Finding("warning", "health", evidence, "the app is ill; the update may be the cure")
 
 
-def unsuitable(state: State) -> tuple[str, ...]:
-    """Files baked into the image that the target changes against what runs.
+def unsuitable(state: State) -> dict[str, str]:
+    """Files baked into the image that the target changes against what runs, with the blobs that the image has.
 
     Where the running revision is unknown their bytes in the container tell; a file that is not there (.dockerignore)
     counts when it changed since the clone's HEAD.
     """
-    if state.running and state.app and state.app.record and state.app.record.complete:
-        return state.image_changes
-    app = state.app
-    return tuple(name for name in state.image_files if app and _differs(name, app, state.image_changes_since_head))
+    app, since_head = state.app, state.image_changes_since_head
+    if state.running and app and app.record and app.record.complete:
+        return {name: blob for name, blob in state.image_changes.items() if name not in _restored(state)}
+    changed = [name for name in state.image_files if app and _differs(name, app, since_head)]
+    return {name: (app and app.differs.get(name)) or since_head.get(name, UNKNOWN) for name in changed}
 
 
-def _differs(name: str, app: App, since_head: tuple[str, ...]) -> bool:
+def _differs(name: str, app: App, since_head: Container[str]) -> bool:
     if name in app.installed:
         return app.installed[name]
-    return name in (since_head if name in app.absent else app.differs)
+    absent = app.differs.get(name, "") is None
+    return name in (since_head if absent else app.differs)
 
 
-def overridden(state: State) -> tuple[str, ...]:
-    """Such changes that an earlier run was allowed to ignore: the image still lacks them."""
-    return state.app.record.overridden if state.app and state.app.record else ()
+def overridden(state: State) -> dict[str, str]:
+    """Such changes that an earlier run was allowed to ignore and the image still lacks, with the blobs that it has."""
+    recorded = _overridden_earlier(state)
+    return {name: blob for name, blob in recorded.items() if state.image_files.get(name, "") != blob}
+
+
+def _restored(state: State) -> set[str]:
+    """Such changes that the target takes back: it has the image's files again."""
+    return _overridden_earlier(state).keys() - overridden(state).keys()
+
+
+def _overridden_earlier(state: State) -> Mapping[str, str]:
+    return state.app.record.overridden if state.app and state.app.record else {}
 
 
 def _suitable(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     if state.app is None or not state.repository.target:
         return
     deployment = f"use the standard deployment: rebuild {settings.app.image}, recreate {settings.app.service}"
-    changed = unsuitable(state)
+    changed = tuple(unsuitable(state))
     if changed:
         level: Level = "warning" if options.allow_unsuitable else "refusal"
         allowed = "; --allow-unsuitable is given" if options.allow_unsuitable else ", or give --allow-unsuitable"

@@ -10,6 +10,7 @@ from deploy.state import App, Chain, Container, Database, Probe, Record, Reposit
 
 OLD = "1" * 40
 NEW = "2" * 40
+BLOB, OLDER_BLOB = "b" * 40, "a" * 40
 BASE, MIDDLE, HEAD = "20251219161048", "20251224120000", "20251224134000"
 
 SETTINGS = Settings(target=Target(name="prod", host="deploy@prod", path="/opt/whalefall"))
@@ -35,15 +36,14 @@ REPOSITORY = Repository(
     incoming=("2222222 fix the page",),
 )
 
-RECORD = Record(OLD, True, "20260101T000000-abcd", ())
+RECORD = Record(OLD, True, "20260101T000000-abcd", {})
 
 APP = App(
     owner="1000:1000",
     free_mib=5000,
     record=RECORD,
     drift=(),
-    differs=frozenset({"app/page.py"}),
-    absent=frozenset(),
+    differs={"app/page.py": OLDER_BLOB},
     installed={},
     processes=(10, 11),
     fresh=True,
@@ -73,9 +73,9 @@ STATE = State(
     app_problem="",
     running=OLD,
     changes=(("M", "app/page.py"),),
-    image_files=("pyproject.toml", "Dockerfile.prod"),
-    image_changes=(),
-    image_changes_since_head=(),
+    image_files={"pyproject.toml": BLOB, "Dockerfile.prod": BLOB},
+    image_changes={},
+    image_changes_since_head={},
     database=Database(problem="", tables=12, revisions=(HEAD,)),
     probes={
         "nginx": (Probe("http://localhost/api/v1/health/basic", 200),),
@@ -95,7 +95,7 @@ STATE = State(
 UPDATED = replace(
     STATE,
     repository=replace(REPOSITORY, head=NEW, incoming=()),
-    app=replace(APP, record=replace(RECORD, revision=NEW), differs=frozenset()),
+    app=replace(APP, record=replace(RECORD, revision=NEW), differs={}),
     running=NEW,
     changes=(),
 )

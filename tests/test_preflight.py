@@ -8,7 +8,7 @@ from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.state import Chain, Probe, State
-from tests.build import APP, BASE, NEW, RECORD, SETTINGS, STATE, app, database, finding, repository
+from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
 
 
 def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
@@ -124,42 +124,49 @@ def test_discard_turns_work_that_would_be_lost_into_a_warning(state: State) -> N
 
 
 def test_changed_dependencies_are_not_suitable_and_are_named() -> None:
-    found = finding("suitable", replace(STATE, image_changes=("pyproject.toml",)))
+    found = finding("suitable", replace(STATE, image_changes={"pyproject.toml": OLDER_BLOB}))
     assert found.level == "refusal"
     assert found.evidence == "not suitable for a hot update: pyproject.toml changed"
     assert "standard deployment" in found.remedy
 
 
 def test_allowed_changes_are_a_warning() -> None:
-    state = replace(STATE, image_changes=("pyproject.toml",))
+    state = replace(STATE, image_changes={"pyproject.toml": OLDER_BLOB})
     assert finding("suitable", state, Options(allow_unsuitable=True)).level == "warning"
 
 
 def test_changes_allowed_earlier_stay_a_warning() -> None:
-    found = finding("suitable", app(record=replace(RECORD, overridden=("uv.lock",))))
+    found = finding("suitable", app(record=replace(RECORD, overridden={"uv.lock": OLDER_BLOB})))
     assert (found.level, found.evidence) == ("warning", "the image still lacks earlier changes of uv.lock")
+
+
+@pytest.mark.parametrize(("name", "in_image"), [("pyproject.toml", BLOB), ("uv.lock", "")], ids=["changed", "added"])
+def test_a_change_that_was_allowed_earlier_and_is_taken_back_is_over(name: str, in_image: str) -> None:
+    state = replace(app(record=replace(RECORD, overridden={name: in_image})), image_changes={name: OLDER_BLOB})
+    assert finding("suitable", state).level == "ok"
 
 
 def test_where_the_running_revision_is_unknown_the_bytes_in_the_container_tell() -> None:
     state = replace(
-        STATE, running="", app=replace(APP, record=None, differs=frozenset({"pyproject.toml", "app/page.py"}))
+        STATE, running="", app=replace(APP, record=None, differs={"pyproject.toml": OLDER_BLOB, "app/page.py": BLOB})
     )
-    assert unsuitable(state) == ("pyproject.toml",)
+    assert unsuitable(state) == {"pyproject.toml": OLDER_BLOB}
 
 
 def test_of_a_file_that_the_image_installed_elsewhere_the_bytes_there_tell() -> None:
     site = "nginx/sites-available/whalefall-prod"
-    bare = replace(APP, record=None, differs=frozenset({site}), installed={site: False})
-    state = replace(STATE, running="", app=bare, image_files=(site,))
-    assert unsuitable(state) == ()
-    assert unsuitable(replace(state, app=replace(bare, differs=frozenset(), installed={site: True}))) == (site,)
+    bare = replace(APP, record=None, differs={site: OLDER_BLOB}, installed={site: False})
+    state = replace(STATE, running="", app=bare, image_files={site: BLOB})
+    assert unsuitable(state) == {}
+    assert set(unsuitable(replace(state, app=replace(bare, differs={}, installed={site: True})))) == {site}
 
 
 def test_a_file_that_the_image_leaves_out_counts_only_when_it_changed_since_the_clones_commit() -> None:
-    bare = replace(APP, record=None, differs=frozenset({"Dockerfile.prod"}), absent=frozenset({"Dockerfile.prod"}))
+    bare = replace(APP, record=None, differs={"Dockerfile.prod": None})
     state = replace(STATE, running="", app=bare)
-    assert unsuitable(state) == ()
-    assert unsuitable(replace(state, image_changes_since_head=("Dockerfile.prod",))) == ("Dockerfile.prod",)
+    assert unsuitable(state) == {}
+    changed = {"Dockerfile.prod": OLDER_BLOB}
+    assert unsuitable(replace(state, image_changes_since_head=changed)) == changed
 
 
 def test_a_recreated_container_is_a_warning() -> None:

@@ -121,8 +121,7 @@ read_app() {
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
   [ -n "$running" ] || read_matching
   [ -n "$target" ] || return 0
-  git_ diff-tree -r --name-only --no-renames "$(git_ hash-object -t tree --stdin </dev/null)" "$target" -- "${unsuitable[@]}" |
-    while read -r line; do record image_file "$line"; done
+  differing nothing "$(git_ hash-object -t tree --stdin </dev/null)" "${unsuitable[@]}"
   differing head "$head" "${unsuitable[@]}"
   if [ -n "$running" ] && git_ cat-file -e "$running^{commit}" 2>/dev/null; then
     record running_known "$running"
@@ -131,11 +130,11 @@ read_app() {
   fi
 }
 
-# differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision.
+# differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision, with the blobs of both.
 differing() {
-  local kind=$1 status name
-  git_ diff --name-status --no-renames "$2" "$target" -- "${@:3}" 2>/dev/null |
-    while IFS=$'\t' read -r status name; do record "differs_$kind" "$status" "$name"; done
+  local kind=$1 was now status name
+  git_ diff --raw --no-abbrev --no-renames "$2" "$target" -- "${@:3}" 2>/dev/null |
+    while IFS=$' \t' read -r _ _ was now status name; do record "differs_$kind" "$status" "$name" "$was" "$now"; done
 }
 
 read_database() {

@@ -54,9 +54,9 @@ def parse(answer: str) -> State:
         app_problem=one("app_problem"),
         running=one("running_known"),
         changes=tuple(_pairs(rows["differs_change"])),
-        image_files=column("image_file"),
-        image_changes=column("differs_running", 1),
-        image_changes_since_head=column("differs_head", 1),
+        image_files={row[1]: _blob(row[3]) for row in rows["differs_nothing"]},
+        image_changes={row[1]: _blob(row[2]) for row in rows["differs_running"]},
+        image_changes_since_head={row[1]: _blob(row[2]) for row in rows["differs_head"]},
         database=_database(rows),
         probes=_probes(rows["probe"]),
         logs=tuple(_pairs(rows["log"])),
@@ -130,14 +130,12 @@ def _container(row: tuple[str, ...]) -> Container:
 
 
 def _app(answer: Mapping[str, Any]) -> App:
-    differs: Mapping[str, str | None] = answer["differs"] or {}
     return App(
         owner=answer["owner"] or "",
         free_mib=answer["free_mib"],
         record=_record(answer["record"]),
         drift=tuple(answer["drift"] or ()),
-        differs=frozenset(differs),
-        absent=frozenset(path for path, have in differs.items() if have is None),
+        differs=answer["differs"] or {},
         installed=answer["installed"] or {},
         processes=tuple(answer["processes"] or ()),
         fresh=bool(answer["fresh"]),
@@ -155,8 +153,13 @@ def _record(answer: Mapping[str, Any] | None) -> Record | None:
         revision=answer["revision"],
         complete=answer["complete"],
         run=answer["run"],
-        overridden=tuple(answer["overridden"] or ()),
+        overridden=dict(answer["overridden"] or {}),
     )
+
+
+def _blob(text: str) -> str:
+    """Git's name of a blob; nothing where it says that there is none."""
+    return text.strip("0") and text
 
 
 def _chain(answer: Mapping[str, Any] | None) -> Chain | None:

@@ -26,12 +26,15 @@ class Container:
 
 @dataclass(frozen=True)
 class Record:
-    """What the container says runs in it; written by the last copy."""
+    """What the container says runs in it; written by the last copy.
+
+    `overridden` are files that runs were allowed to change though the image has them, each with the image's blob.
+    """
 
     revision: str
     complete: bool
     run: str
-    overridden: tuple[str, ...]
+    overridden: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ class PastRun:
 
 @dataclass(frozen=True)
 class App:
-    """The app container from inside. `differs` are the target's files that it lacks or has with other bytes.
+    """The app container from inside.
 
+    `differs` are the target's files that it has with other bytes, with the blob that it has instead, or lacks.
     `installed` are those that the image keeps elsewhere too, and whether that copy differs.
     """
 
@@ -127,8 +131,7 @@ class App:
     free_mib: int | None
     record: Record | None
     drift: tuple[str, ...]
-    differs: frozenset[str]
-    absent: frozenset[str]
+    differs: Mapping[str, str | None]
     installed: Mapping[str, bool]
     # The app server's process ids, and whether all that serve are younger than the last copy.
     processes: tuple[int, ...]
@@ -203,10 +206,11 @@ class State:
     # The running revision where the clone knows it, and what the target changes since then (status, path).
     running: str
     changes: tuple[tuple[str, str], ...]
-    # Files that are baked into the image: all of the target's, and those changed since `running` or HEAD.
-    image_files: tuple[str, ...]
-    image_changes: tuple[str, ...]
-    image_changes_since_head: tuple[str, ...]
+    # Files that are baked into the image: all of the target's with their blobs, and those changed since `running` or
+    # HEAD, with the blobs of then.
+    image_files: Mapping[str, str]
+    image_changes: Mapping[str, str]
+    image_changes_since_head: Mapping[str, str]
     database: Database
     probes: Mapping[str, tuple[Probe, ...]]
     logs: tuple[tuple[str, str], ...]

@@ -54,11 +54,11 @@ def commit_variables(
 ) -> dict[str, Variable]:
     """What commit.sh has to know to bring a revision into the container, beside the shared variables."""
     recorded = _recorded(state) if recorded is None else recorded
-    overridden = dict.fromkeys((*preflight.overridden(state), *preflight.unsuitable(state)))
     told = inside_settings(settings) | {
         "run": run,
         "revision": revision,
-        "overridden": list(overridden),
+        # Of a file that was changed before, the image has what was there before that.
+        "overridden": preflight.unsuitable(state) | preflight.overridden(state),
         "scratch": list(settings.proof.scratch),
         "recorded": recorded,
     }

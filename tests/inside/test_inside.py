@@ -67,7 +67,7 @@ class World:
             "migrations": "migrations",
             "installed": {},
             "run": "run-1",
-            "overridden": [],
+            "overridden": {},
             "need_bytes": 0,
             "min_free_mib": 0,
             "whole": False,
@@ -325,10 +325,10 @@ def test_excludes_mean_what_gits_glob_pathspecs_mean(world: World, pattern: str,
 
 def test_the_record_names_the_revision_once_the_copy_is_complete(world: World) -> None:
     revision = world.commit({"a.py": b"a", "b*": b""})
-    world.update(revision, overridden=["uv.lock"])
+    world.update(revision, overridden={"uv.lock": "1" * 40})
     record = world.recorded()
     assert (record["revision"], record["complete"], record["run"]) == (revision, True, "run-1")
-    assert record["overridden"] == ["uv.lock"]
+    assert record["overridden"] == {"uv.lock": "1" * 40}
     assert record["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert 0 < record["uptime"] <= float(Path("/proc/uptime").read_text().split()[0])
     assert record["manifest"]["b"] == ["100755", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"]
@@ -900,10 +900,10 @@ def test_inspect_takes_an_empty_input_for_no_entries(world: World) -> None:
 
 def test_inspect_tells_the_record_without_its_manifest(world: World) -> None:
     revision = world.commit({"a.py": b"a"})
-    world.update(revision, overridden=["uv.lock"])
+    world.update(revision, overridden={"uv.lock": "1" * 40})
     record = world.inspect()["record"]
     assert set(record) == {"revision", "complete", "run", "at", "overridden"}
-    assert (record["revision"], record["complete"], record["overridden"]) == (revision, True, ["uv.lock"])
+    assert (record["revision"], record["complete"], record["overridden"]) == (revision, True, {"uv.lock": "1" * 40})
 
 
 def test_inspect_finds_no_record_in_a_new_container(world: World) -> None:

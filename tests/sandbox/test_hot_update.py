@@ -18,8 +18,10 @@ import pytest
 from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, execute, psql
+from deploy.sandbox.git import commit as committed
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.origin import DEPLOYED
 from tests.sandbox.conftest import Ended, Inv, run_inv
 from tests.sandbox.facts import RECORD, facts
 
@@ -343,6 +345,17 @@ def test_what_needs_a_new_image_and_was_allowed_is_brought_once_and_stays_a_warn
     (warning,) = [line for line in again.out.splitlines() if "the image still lacks earlier changes of " in line]
     assert [file for files in UNSUITABLE.values() for file in files if file not in warning] == []
     assert facts(production) == before
+
+
+def test_what_was_allowed_and_is_taken_back_is_suitable_again(production: Sandbox, inv: Inv) -> None:
+    files = [file for files in UNSUITABLE.values() for file in files]
+    git(production.developer, "checkout", "--quiet", git(production.origin, "rev-parse", DEPLOYED), "--", *files)
+    commit = committed(production.developer, "Take back what the image lacks")
+    git(production.developer, "push", "--quiet", "origin", "main")
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert_runs(production, commit)
+    assert "the image still lacks" not in inv("preflight").out
 
 
 def test_none_of_it_touched_anything_else(production: Sandbox, bystander: str, before: dict[str, str]) -> None:

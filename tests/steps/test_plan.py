@@ -10,7 +10,7 @@ from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Undo
 from deploy.state import Probe, State
-from tests.build import BASE, HEAD, MIDDLE, NEW, RECORD, SETTINGS, STATE, UPDATED
+from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
 
 RUN = "20260101T000000-abcd"
 
@@ -109,9 +109,17 @@ def test_a_step_asked_for_by_name_with_nothing_to_do_does_not_run(verb: str) -> 
 
 
 def test_what_was_allowed_is_recorded_with_the_copy() -> None:
-    state = replace(STATE, image_changes=("uv.lock",))
+    state = replace(STATE, image_changes={"uv.lock": OLDER_BLOB})
     step = next(s for s in plan(state, allow_unsuitable=True).steps if s.name == "copy")
-    assert '"overridden": ["uv.lock"]' in step.script
+    assert f'"overridden": {{"uv.lock": "{OLDER_BLOB}"}}' in step.script
+
+
+def test_of_what_was_allowed_twice_the_blob_of_the_image_stays_recorded() -> None:
+    record = replace(RECORD, overridden={"uv.lock": BLOB, "pyproject.toml": BLOB})
+    state = replace(app(record=record), image_changes={"uv.lock": OLDER_BLOB})
+    step = next(s for s in plan(state, allow_unsuitable=True).steps if s.name == "copy")
+    # pyproject.toml is that of the image again.
+    assert f'"overridden": {{"uv.lock": "{BLOB}"}}' in step.script
 
 
 def test_a_restart_replaces_the_workers_one_by_one() -> None:
@@ -139,7 +147,7 @@ def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
             replace(UPDATED, probes={"direct": (Probe("http://localhost:5001", 503),)}),
             "the app does not answer as it should",
         ),
-        (replace(UPDATED, image_changes=("nginx/supervisor/x.conf",)), "nginx/supervisor/x.conf changed"),
+        (replace(UPDATED, image_changes={"nginx/supervisor/x.conf": OLDER_BLOB}), "nginx/supervisor/x.conf changed"),
     ],
 )
 def test_what_a_rolling_restart_cannot_carry_restarts_the_container_and_says_why(state: State, because: str) -> None:
