@@ -421,14 +421,19 @@ def faults(c: Context, only: str = "", file: str = "faults.jsonl", install: bool
 
 @verb(
     name="a sandbox that is there (default: one of its own, gone afterwards)",
+    cases="some of nothing, code, migration, container, rtt100, start-up and tree, with commas (default: all)",
     rounds="samples per case and side",
-    json="also write every sample to this file",
+    quick="one sample of each of the first four cases, at 20 requests a second",
+    json="also write a JSON list with an object per row to this file",
+    plot="also draw the requests of an update into this SVG file",
 )
-def bench(c: Context, name: str = "", rounds: int = 3, json: str = "") -> None:
+def bench(
+    c: Context, name: str = "", cases: str = "", rounds: int = 3, quick: bool = False, json: str = "", plot: str = ""
+) -> None:
     """Measure hot-update beside a plain shell script of the runbook's steps, on a sandbox."""
     from tests.bench import bench
 
-    bench.bench(name, rounds, Path(json) if json else None)
+    bench.bench(name, cases, rounds, quick, Path(json) if json else None, Path(plot) if plot else None)
 
 
 namespace = Collection(

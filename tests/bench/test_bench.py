@@ -1,45 +1,85 @@
-"""The statistics and the table of inv bench; what it measures is not asserted."""
+"""Which cases are measured, and what is told of them; what was measured is not asserted."""
 
+import json
+from pathlib import Path
+
+import pytest
 from rich.console import Console
 
-from tests.bench.bench import CASES, SIDES, Row, Sample, longest_gap, summarize, table
+from deploy.errors import Failure
+from tests.bench.bench import drawn, write
+from tests.bench.cases import CASES, chosen
+from tests.bench.figures import Request, Row, Sample, Side, Span
+from tests.bench.sides import SIDES, spans
+from tests.bench.table import latency_table, rows_table
+
+ROW = Row("code", 5.04, 20.0, 0.252, 0, 42, 0.06, 3.0, 0.0301, 0.004, 3)
 
 
-def sample(side: str, wall: float, failed: int = 0, gap: float = 0.05, case: str = "code") -> Sample:
-    return Sample(case, side, wall, 100, failed, gap)
+def sample(case: str, side: Side, rate: int = 20) -> Sample:
+    met = (Request("nginx", 1, 0.004, True), Request("nginx", 11, 0.03, True), Request("nginx", 12, 0.004, False))
+    return Sample(case, side, rate, 10, 13, met)
 
 
-def test_a_row_has_the_medians_of_each_side() -> None:
-    ours = [sample("ours", 9, 10, 1.0), sample("ours", 10, 20, 2.0), sample("ours", 50, 99, 9.0)]
-    script = [sample("script", 20, 40, 3.0), sample("script", 21, 42, 3.2), sample("script", 19, 44, 3.1)]
-    assert summarize(ours + script) == (Row("code", (10, 20), (20, 42), (2.0, 3.1)),)
+def cells(table: object, name: str) -> list[str]:
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(table)
+    row = next(line for line in shown.get().splitlines() if name in line)
+    return [cell.strip() for cell in row.strip("│ ").split("│")]
 
 
-def test_cases_keep_the_order_in_which_they_were_measured() -> None:
-    measured = [sample(side, 1, case=case) for case in CASES for side in SIDES]
-    assert [row.case for row in summarize(measured)] == ["code", "migration", "nothing"]
+def test_the_file_is_a_list_of_rows_with_exactly_the_promised_keys(tmp_path: Path) -> None:
+    write([ROW, Row("tree-bytes", wall_ratio=0.5, runs=1)], [], tmp_path / "rows.json", None)
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    keys = [
+        "case", "ours_s", "script_s", "wall_ratio", "failed_requests", "script_failed_requests", "longest_gap_s",
+        "script_longest_gap_s", "slowest_request_s", "normal_request_s", "runs",
+    ]  # fmt: skip
+    assert [list(row) for row in rows] == [keys, keys]
+    assert rows[1]["failed_requests"] is None
 
 
-def test_the_ratio_is_below_one_where_the_hot_update_is_faster() -> None:
-    assert Row("code", (5, 20), (0, 0), (0, 0)).ratio == 0.25
+def test_without_a_choice_every_case_is_measured() -> None:
+    assert chosen("", quick=False) == tuple(CASES)
 
 
-def test_the_longest_gap_lies_between_two_good_answers() -> None:
-    assert longest_gap(0, [1, 2, 6, 7], 8) == 4
+def test_quick_measures_the_first_four() -> None:
+    assert chosen("", quick=True) == ("nothing", "code", "migration", "container")
 
 
-def test_a_client_without_a_good_answer_had_none_all_the_time() -> None:
-    assert longest_gap(3, [], 8) == 5
+def test_some_cases_can_be_chosen_and_keep_their_order() -> None:
+    assert chosen("tree,code", quick=False) == ("code", "tree")
 
 
-def test_answers_after_the_update_do_not_count() -> None:
-    assert longest_gap(0, [1, 9], 3) == 2
+def test_a_case_that_there_is_not_is_refused() -> None:
+    with pytest.raises(Failure, match="there is no case 'cod'"):
+        chosen("cod", quick=False)
 
 
 def test_the_table_shows_both_sides_and_their_ratio() -> None:
-    console = Console(width=80)
-    with console.capture() as shown:
-        console.print(table([Row("migration", (9.96, 19.9), (42, 42.5), (3, 13.25))]))
-    row = next(line for line in shown.get().splitlines() if "migration" in line)
-    cells = [cell.strip() for cell in row.strip("│ ").split("│")]
-    assert cells == ["migration", "10.0 s", "19.9 s", "0.50", "42 / 42.5", "3.00 / 13.25 s"]
+    told = ["code", "5.04 s", "20.00 s", "0.25", "0 / 42", "0.06 / 3.00 s", "30.1 ms", "4.0 ms", "3"]
+    assert cells(rows_table([ROW]), "code") == told
+
+
+def test_a_figure_that_a_case_has_not_is_left_empty() -> None:
+    assert cells(rows_table([Row("tree-bytes", wall_ratio=0.5)]), "tree-bytes")[1:5] == ["", "", "0.50", ""]
+
+
+def test_the_latencies_are_told_for_each_side_rate_and_door() -> None:
+    shown = cells(latency_table([sample("code", "ours", 200)]), "ours")
+    assert shown == ["code", "ours", "200/s", "nginx", "2", "1", "4.0 ms", "30.0 ms", "30.0 ms"]
+
+
+def test_an_update_of_code_is_drawn_at_the_lowest_rate() -> None:
+    samples = [sample(case, side, rate) for case in ("nothing", "code") for rate in (200, 20) for side in SIDES[::-1]]
+    assert [(one.case, one.side, one.rate) for one in drawn(samples)] == [("code", "ours", 20), ("code", "script", 20)]
+
+
+def test_a_step_lasts_from_its_beginning_to_its_end_in_the_journal() -> None:
+    journal = "9.5\tlocked\n10.0\tbegin\tsync\n10.1\tline\tsync\tHEAD is now at\n10.5\tend\tsync\t0\n11.0\tdone\tdone\n"
+    assert spans(journal) == (Span("sync", 10.0, 10.5),)
+
+
+def test_the_journal_of_an_earlier_run_has_no_step_of_this_one() -> None:
+    assert spans("10.0\tbegin\tsync\n10.5\tend\tsync\t0\n", since=20) == ()

@@ -1,0 +1,77 @@
+"""The cases, and those of them that set our update beside the script's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from deploy.errors import Exit, Failure
+from deploy.sandbox import stack
+from deploy.settings.model import Restart
+from tests.bench import sides
+from tests.bench.figures import Measured, compared
+from tests.bench.rtt import rtt100
+from tests.bench.sides import Bench, settings_file
+from tests.bench.start_up import start_up
+from tests.bench.tree import tree
+
+# Requests a second, through Nginx and directly in turns.
+SLOW, FAST = 20, 200
+
+
+def compare(
+    bench: Bench, case: str, release: str, settings: Path | None = None, rates: tuple[int, ...] = ()
+) -> Measured:
+    """Measure both sides in turns, each with a new release of that kind; none: with nothing to update."""
+    samples = []
+    for rate in (SLOW, *(() if bench.quick else rates)) * bench.rounds:
+        for side in next(bench.turns):
+            if side == "ours":
+                # Not measured: it takes up what the script left without a record.
+                sides.update(bench.sandbox)
+            if release:
+                stack.release(bench.sandbox.name, release)
+            sample = sides.measure(bench.sandbox, case, side, rate, settings if side == "ours" else None)
+            samples.append(sample)
+            bench.say(f"{case} at {rate}/s: {side} {sample.wall:.1f} s, {sample.failed} failed")
+    return Measured((compared(samples),), samples=tuple(samples))
+
+
+def nothing(bench: Bench) -> Measured:
+    return compare(bench, "nothing", "")
+
+
+def code(bench: Bench) -> Measured:
+    return compare(bench, "code", "code", rates=(FAST,))
+
+
+def migration(bench: Bench) -> Measured:
+    return compare(bench, "migration", "migration")
+
+
+def container(bench: Bench) -> Measured:
+    """An update of code with the container's restart chosen; it is what every update does where none can be chosen."""
+    chosen = {"restart": {"strategy": "container"}} if "strategy" in {one.name for one in fields(Restart)} else {}
+    with settings_file(chosen) as file:
+        return compare(bench, "container", "code", file)
+
+
+CASES: Mapping[str, Callable[[Bench], Measured]] = {
+    "nothing": nothing,
+    "code": code,
+    "migration": migration,
+    "container": container,
+    "rtt100": rtt100,
+    "start-up": start_up,
+    # The last one: it leaves a production of 50,000 files.
+    "tree": tree,
+}
+QUICK = tuple(CASES)[:4]
+
+
+def chosen(names: str, *, quick: bool) -> tuple[str, ...]:
+    """Return the cases of a comma-separated list, in the order of CASES; of none, all of them."""
+    wanted = names.split(",") if names else QUICK if quick else CASES
+    unknown = [name for name in wanted if name not in CASES]
+    if unknown:
+        raise Failure(f"bench: there is no case {unknown[0]!r}", remedy=f"one of: {', '.join(CASES)}", code=Exit.USAGE)
+    return tuple(name for name in CASES if name in wanted)
