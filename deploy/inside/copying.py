@@ -16,9 +16,9 @@ from typing import Any
 
 from deploy.inside.before import keep
 from deploy.inside.look import followed_id
-from deploy.inside.record import Record, boot_id, read_record, read_work, remove_json, uptime, write_json
+from deploy.inside.record import Record, boot_id, read_record, read_work, remove_json, trust, uptime, write_json
 from deploy.inside.staging import discard, require
-from deploy.inside.tree import PERMISSIONS, Tree, remove
+from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import FILE, MIB, ExpectedError, counted, digits_of, fields, raw, read_entries, say, shown, text
 
 
@@ -37,6 +37,7 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     complete = record is not None and record.complete
     if settings.get("recorded") and not complete:
         raise ExpectedError("the container was recreated since the plan was made: nothing is copied into it")
+    trust(tree, record)
     owner = tree.owner()
     write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
@@ -80,6 +81,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     tree, work, entries = read_work(settings)
     staged, owner = require(settings, work["revision"]), tree.owner()
     record, _ = read_record(settings)
+    trust(tree, record)
     keep(settings, tree, work, record)
     folder = raw(settings["record"])
     facts = {"revision": work["revision"], "run": settings["run"], "boot_id": boot_id()}
@@ -98,6 +100,8 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     for path in removed:
         tree.prune(path, entries)
     derived, lines = derive(tree, settings["known"], record, entries, owner)
+    # Before the files are read: one that is changed meanwhile has another one then.
+    signatures = {text(path): signature(status) for path in entries if (status := tree.status(path))}
     wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
     if wrong:
         raise ExpectedError(
@@ -106,7 +110,9 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
 
     manifest = {text(path): entry for path, entry in entries.items()}
     done = {"complete": True, "uptime": uptime(), "at": int(time.time()), "overridden": settings["overridden"]}
-    write_json(folder, b"record.json", {**facts, **done, "manifest": manifest, "derived": derived})
+    write_json(
+        folder, b"record.json", {**facts, **done, "manifest": manifest, "signatures": signatures, "derived": derived}
+    )
     remove_json(settings, b"work.json")
     discard(settings)
 

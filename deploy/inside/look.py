@@ -8,45 +8,75 @@ from collections.abc import Callable
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.chain import chain, target_chain
+from deploy.inside.chain import chain, remembered, target_chain
 from deploy.inside.processes import commands, processes
-from deploy.inside.record import Record, boot_id, read_json, read_record
-from deploy.inside.tree import Tree, free_bytes
+from deploy.inside.record import Record, boot_id, read_json, read_record, trust
+from deploy.inside.tree import BYTECODE, Tree, free_bytes
 from deploy.inside.wire import MIB, Entry, digits_of, file_id, one_line, raw, read_blobs, read_entries, say, text
 
 
 def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Print what the container holds and runs, as one JSON object. Changes nothing."""
-    entries = read_entries(stream) if stream.peek() else {}
-    blobs = dict(read_blobs(stream))
+    """Print what the container holds and runs, as one JSON object. Changes nothing.
+
+    What the host sends, the target's entries and the blobs of its migrations, it may still be asking for.
+    """
     record, record_problem = read_record(settings)
-    tree = Tree(settings, digits_of(entries.values() or (record.manifest.values() if record else ())))
+    tree = Tree(settings, digits_of(record.manifest.values() if record else ()))
+    trust(tree, record)
     folder = settings["migrations"].strip("/")
     facts = ("revision", "complete", "run", "at", "overridden")
     server = processes(settings["server"].encode())
-    parts: dict[str, Callable[[], Any]] = {
-        "record": lambda: record and {name: record.facts.get(name) for name in facts},
-        "record_problem": lambda: record_problem,
-        "owner": lambda: "{}:{}".format(*tree.owner()),
-        "free_mib": lambda: free_bytes(tree) // MIB,
-        "drift": lambda: drift(tree, record),
-        "differs": lambda: differs(tree, entries),
-        "installed": lambda: installed(tree, entries, settings["installed"]),
-        "processes": lambda: [process["pid"] for process in server],
-        "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
-        "migrating": lambda: commands([settings["flask"], "db"]),
-        "chain": lambda: chain(os.fsdecode(tree.at(raw(folder))), folder),
-        "target_chain": lambda: target_chain(entries, blobs, folder) if entries else None,
-    }
+    found, problems = answers(
+        {
+            "record": lambda: record and {name: record.facts.get(name) for name in facts},
+            "record_problem": lambda: record_problem,
+            "owner": lambda: "{}:{}".format(*tree.owner()),
+            "free_mib": lambda: free_bytes(tree) // MIB,
+            "drift": lambda: drift(tree, record),
+            "processes": lambda: [process["pid"] for process in server],
+            "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
+            "migrating": lambda: commands([settings["flask"], "db"]),
+            "chain": lambda: remembered(
+                settings, present(tree, folder), lambda: chain(os.fsdecode(tree.at(raw(folder))), folder)
+            ),
+        }
+    )
+    entries = read_entries(stream) if stream.peek() else {}
+    blobs = dict(read_blobs(stream))
+    tree.digits = digits_of(entries.values()) if entries else tree.digits
+    more, further = answers(
+        {
+            "differs": lambda: differs(tree, entries),
+            "installed": lambda: installed(tree, entries, settings["installed"]),
+            "target_chain": lambda: (
+                remembered(settings, entries, lambda: target_chain(entries, blobs, folder)) if entries else None
+            ),
+        }
+    )
+    say(json.dumps({**found, **more, "problems": problems + further}))
+
+
+def answers(parts: dict[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Answer each part; one that cannot be read must not hide the others, and is reported."""
     found: dict[str, Any] = {}
     problems = []
     for name, part in parts.items():
         try:
             found[name] = part()
-        except Exception as error:  # noqa: BLE001  (one unreadable part must not hide the others; it is reported)
+        except Exception as error:  # noqa: BLE001
             found[name] = None
             problems.append(f"{name}: {one_line(error)}")
-    say(json.dumps({**found, "problems": problems}))
+    return found, problems
+
+
+def present(tree: Tree, folder: str) -> dict[bytes, Entry]:
+    """List what lies in a folder of the app's, whoever put it there."""
+    top = tree.at(raw(folder))
+    found = [
+        os.path.join(place, name) for place, _, names in os.walk(top) for name in names if not BYTECODE.search(name)
+    ]
+    paths = [os.path.relpath(path, tree.root) for path in found]
+    return {path: entry for path in paths if (entry := tree.entry(path))}
 
 
 def drift(tree: Tree, record: Record | None) -> list[str]:

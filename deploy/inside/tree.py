@@ -43,6 +43,11 @@ def glob(pattern: str) -> re.Pattern[bytes]:
     return re.compile(raw("".join(map(meaning, special)) + r"(?:/.*)?\Z"), re.DOTALL)
 
 
+def signature(status: os.stat_result) -> list[int]:
+    """Tell a file's state: whatever changes it, its mode or its owner, changes this too."""
+    return [status.st_ino, status.st_ctime_ns, status.st_size, status.st_mode]
+
+
 class Tree:
     """The app's folder: what lies in it in git's terms, and how files come and go. Symlinks are never followed."""
 
@@ -53,6 +58,8 @@ class Tree:
         self.derived = {raw(path): raw(source) for path, source in settings.get("derived", {}).items()}
         self.digits = digits
         self.user = settings.get("user", "")
+        # Files with the signature that they had when they were last read: still the same, they need not be read again.
+        self.known: dict[bytes, tuple[list[int], Entry]] = {}
 
     def at(self, path: bytes) -> bytes:
         return os.path.join(self.root, path)
@@ -100,6 +107,9 @@ class Tree:
         status = self.status(path)
         if status is None:
             return None
+        found, entry = self.known.get(path, (None, None))
+        if entry and found == signature(status):
+            return entry
         try:
             if stat.S_ISLNK(status.st_mode):
                 return Entry(LINK, blob_id(os.readlink(self.at(path)), self.digits))

@@ -17,12 +17,20 @@ read_host() {
     record tool "$name" "$(command -v "$name")"
   done
   if command -v docker >/dev/null; then
-    record engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)" \
-      "$(problem docker version --format '{{.Server.Version}}')"
+    read_engine
     record compose "$(docker compose version --short 2>/dev/null)"
   fi
   [ ! -d "$path" ] || record disk "$(($(df -Pk "$path" | awk 'NR == 2 {print $4}') / 1024))"
   [ ! -f "$path/$compose_file" ] || record compose_file "$compose_file"
+}
+
+read_engine() {
+  local answer
+  if answer=$(docker version --format '{{.Server.Version}}' 2>&1); then
+    record engine "$answer" ''
+  else
+    record engine '' "$(grep -v '^$' <<<"$answer" | tail -n 1)"
+  fi
 }
 
 read_env() {
@@ -38,7 +46,7 @@ read_env() {
 
 read_repository() {
   local answer line fetch_problem=
-  target=
+  head='' target=''
   [ -d "$path" ] || { record repository 'no such folder'; return; }
   answer=$(git_ rev-parse --show-toplevel 2>&1) || { record repository "$(printf '%s' "$answer" | head -n 1)"; return; }
   [ "$answer" -ef "$path" ] || { record repository "it lies inside the repository $answer"; return; }
@@ -58,6 +66,7 @@ read_repository() {
     running) ;;
     *) target=$(git_ rev-parse -q --verify "$target_is^{commit}") ;;
   esac
+  tell_target
   read_branches
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
   [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
@@ -66,6 +75,16 @@ read_repository() {
   read_losses
   git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
     while read -r line; do record filters "${line#*:}"; done
+}
+
+# tell_target: to those who read beside this and wait for it.
+tell_target() {
+  [ -e "$beside/target" ] || { printf '%s\n%s\n' "$head" "$target" >"$beside/told" && mv "$beside/told" "$beside/target"; }
+}
+
+await_target() {
+  until [ -e "$beside/target" ]; do sleep 0.02; done
+  { read -r head; read -r target; } <"$beside/target"
 }
 
 ask_remote() {
@@ -95,21 +114,29 @@ read_losses() {
   rm -rf "$work"
 }
 
-# container ROLE NAME: what the engine says of it.
-read_container() {
-  local tab='{{"\t"}}' format
-  format="{{.Id}}$tab{{.State.Status}}$tab{{.RestartCount}}$tab{{.State.StartedAt}}"
+# What the engine says of the three containers, in one question: a name that is none is left out.
+read_containers() {
+  local tab='{{"\t"}}' format role name
+  format="{{.Name}}$tab{{.Id}}$tab{{.State.Status}}$tab{{.RestartCount}}$tab{{.State.StartedAt}}"
   format+="$tab{{index .Config.Labels \"com.docker.compose.service\"}}"
   format+="$tab{{index .Config.Labels \"com.docker.compose.project.working_dir\"}}$tab{{.Image}}"
-  local answer
-  answer=$(docker inspect --type container --format "$format" "$2" 2>/dev/null) || return 0
-  printf 'container\t%s\t%s\n' "$1" "$answer"
+  docker inspect --type container --format "$format" "$container" "$postgres_container" "$redis_container" \
+    2>/dev/null >"$beside/containers"
+  for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
+    name=${role#*:}
+    sed -n "s#^/$name\t#container\t${role%%:*}\t#p" "$beside/containers"
+  done
 }
 
+# running NAME: so says the engine.
+running() { [ "$(docker inspect --type container --format '{{.State.Status}}' "$1" 2>/dev/null)" = running ]; }
+
+# The program in the container looks at what does not depend on the target while that is asked for.
 read_app() {
-  local answer line
-  [ "$(docker inspect --format '{{.State.Status}}' "$container" 2>/dev/null)" = running ] || return 0
+  local answer line head target
+  running "$container" || return 0
   if ! answer=$({
+    await_target
     entries "$target"
     [ -z "$target" ] || git_ ls-tree -r "$target" -- "$migrations" | awk '$2 == "blob" {print $3}' | git_ cat-file --batch
   } | inside_timeout=60 inside inspect "$inside_settings" 2>&1); then
@@ -117,6 +144,7 @@ read_app() {
     return
   fi
   record app "$answer"
+  await_target
   # The record is the one flat object in the answer that has this name.
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
   [ -n "$running" ] || read_matching
@@ -139,7 +167,7 @@ differing() {
 
 read_database() {
   local answer
-  [ "$(docker inspect --format '{{.State.Status}}' "$postgres_container" 2>/dev/null)" = running ] || return 0
+  running "$postgres_container" || return 0
   answer=$({
     cat <<'SQL'
 select 'db_tables', count(*) from information_schema.tables
@@ -164,7 +192,8 @@ read_health() {
 }
 
 # The newest lines of the app's error logs, newest log first: why an app that is ill is ill.
-read_logs() {
+read_logs() { # PROBES
+  [ -n "$want_logs" ] && awk -F '\t' '$4 !~ /^2/ {ill = 1} END {exit !ill}' "$1" || return 0
   local tell='ls -t "$@" 2>/dev/null | while read -r name; do
     tail -n 40 "$name" | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
   done'
@@ -206,29 +235,22 @@ read_history() {
   tail -n 500 "$folder/history" | sed 's/^/history\t/'
 }
 
-read_services() {
-  if command -v docker >/dev/null; then
-    read_container app "$container"
-    read_container postgres "$postgres_container"
-    read_container redis "$redis_container"
-    read_image
-    read_database
-  fi
-  ! command -v curl >/dev/null || read_health
-  [ -z "$want_logs" ] || read_logs
-}
-
 # What does not wait for the repository is read beside it.
 read_state() {
-  read_services >"$beside/services" &
-  read_host
+  if command -v docker >/dev/null; then
+    { read_containers; read_image; } >"$beside/engine" &
+    read_database >"$beside/database" &
+    read_app >"$beside/app" &
+  fi
+  ! command -v curl >/dev/null || { read_health >"$beside/health"; read_logs "$beside/health" >"$beside/logs"; } &
+  read_host >"$beside/host" &
   read_repository
-  ! command -v docker >/dev/null || read_app
+  tell_target
   read_lock
   read_backup_room
   read_history
   wait
-  cat "$beside/services"
+  cat "$beside"/{host,engine,database,app,health,logs} 2>/dev/null
 }
 
 beside=$(mktemp -d)

@@ -73,7 +73,7 @@ copy_index() { # COMMIT
   [ "$(id -u)" != 0 ] || [ ! -e "$work/index" ] || chown --reference="$path" "$work/index"
   plain diff-index --cached --name-only -z "$1" -- >"$work/differs"
   while IFS= read -r -d '' name; do differs[/$name]=1; done <"$work/differs"
-  plain ls-files -v -z >"$work/flags"
+  plain ls-files -v -z | grep -zE '^(S|[a-z])' >"$work/flags" || true
   while IFS= read -r -d '' entry; do
     name=${entry:2}
     is_link_or_exists "$path/$name" || continue
@@ -100,8 +100,11 @@ find_changes() {
 }
 
 # Files that git does not know, on disk where the planned commit has a file or needs a folder: the reset would replace them.
-find_endangered() {
+find_endangered() { # COMMIT
   local entry name file folder rest
+  endangered=()
+  # The files of where the clone is, and all of them are there: none of them is in the way of itself.
+  if [ "$1" = "$old" ] && [ ${#changes[@]} = 0 ]; then return 0; fi
   local -A tracked=() blocked=()
   plain ls-files -z >"$work/tracked"
   while IFS= read -r -d '' name; do tracked[/$name]=1; done <"$work/tracked"
@@ -154,6 +157,6 @@ find_losses() {
   read_position
   copy_index "$1"
   find_changes
-  find_endangered
+  find_endangered "$1"
   find_unpushed
 }

@@ -43,6 +43,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "commit.sh",
         "steps/copy.sh",
         **commit_variables(settings, state, run, state.repository.target),
+        staged=proven,
     )
     summary = _summary(settings, state, _recorded(state))
     undo = _undo(settings, state, options, run)

@@ -1,5 +1,5 @@
 # Make the app's folder in the container equal to the commit, from what is staged beside it.
-# Expects commit.sh and what that expects.
+# Expects commit.sh and what that expects, staged (the proof has staged the whole commit already).
 
 # What git does not know cannot be had back from git, so it is kept here before it is replaced or removed.
 save_unknown() {
@@ -13,6 +13,6 @@ save_unknown() {
 
 scan
 save_unknown
-stage false
+[ -n "$staged" ] || stage false
 apply
 [ ! -s "$work/unknown" ] || echo "saved on the host: $saved (look into it: tar -tvf '$saved')"

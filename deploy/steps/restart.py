@@ -58,4 +58,4 @@ def obstacle(settings: Settings, state: State, options: Options) -> str:
     if not state.answering:
         return "the app does not answer as it should"
     changed = preflight.unsuitable(state)
-    return f"{preflight.names(changed)} changed" if changed else ""
+    return f"{preflight.names(tuple(changed))} changed" if changed else ""

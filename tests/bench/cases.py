@@ -1,12 +1,10 @@
 """The cases, and those of them that set our update beside the script's."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
 from deploy.sandbox import stack
-from deploy.settings.model import Restart
 from tests.bench import sides
 from tests.bench.figures import Measured, compared
 from tests.bench.rtt import rtt100
@@ -49,9 +47,8 @@ def migration(bench: Bench) -> Measured:
 
 
 def container(bench: Bench) -> Measured:
-    """An update of code with the container's restart chosen; it is what every update does where none can be chosen."""
-    chosen = {"restart": {"strategy": "container"}} if "strategy" in {one.name for one in fields(Restart)} else {}
-    with settings_file(chosen) as file:
+    """An update of code with the container's restart chosen."""
+    with settings_file({"restart": {"strategy": "container"}}) as file:
         return compare(bench, "container", "code", file)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from deploy import settings, steps
 from deploy.host import connect
 from deploy.plan import Options, Plan
-from deploy.report import Report
 from deploy.sandbox.home import Sandbox
 from deploy.shell import assign
 from deploy.verbs import update
@@ -34,7 +33,7 @@ counted_in=$PWD/moved.
 def carry_out(sandbox: Sandbox) -> dict[str, int]:
     """Carry out a hot update, and return how many bytes each of its steps moved."""
     chosen = settings.load(project=ROOT, target=sandbox.name)
-    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None), Report())
+    session = Session(chosen, lambda: connect(chosen.target, chosen.ssh, ask=None))
     # Standard output is for the figures.
     with closing(session), redirect_stdout(sys.stderr):
         decision = update.decide(session, "hot-update", steps.HOT_UPDATE, "remote", Options())

@@ -22,6 +22,8 @@ BRIDGE = f"whalefall{os.getpid() % 100_000}"
 BRIDGE_ADDRESS, POOL = f"10.213.{os.getpid() % 250}.1/24", f"10.{214 + os.getpid() % 30}.0.0/16"
 # An engine that keeps rules itself removes those of the first one when it starts.
 RULE = ("FORWARD", "--source", POOL, "--destination", POOL, "--jump", "ACCEPT")
+# The first engine's own; one that starts beside it was seen to remove it, and nothing can be built without it.
+DEFAULT_BRIDGE = "docker0"
 START_SECONDS = 60.0
 
 
@@ -76,12 +78,14 @@ class Engine:
 def second() -> Iterator[Engine]:
     """Start a second engine that has the images of the first; every docker of this process asks it meanwhile."""
     own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")))
+    address = _address(DEFAULT_BRIDGE)
     run("ip", "link", "add", "name", BRIDGE, "type", "bridge")
     try:
         run("ip", "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
         run(_iptables(), "--insert", *RULE)
         own.start()
+        _bring_back(DEFAULT_BRIDGE, address)
         _bring_images(own)
         with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
             yield own
@@ -89,7 +93,22 @@ def second() -> Iterator[Engine]:
         own.stop()
         works(_iptables(), "--delete", *RULE)
         run("ip", "link", "delete", BRIDGE)
+        _bring_back(DEFAULT_BRIDGE, address)
         shutil.rmtree(own.root, ignore_errors=True)
+
+
+def _address(bridge: str) -> str:
+    """Give the address of a bridge with its prefix; nothing where there is no such bridge."""
+    found = run("ip", "-o", "-4", "address", "show").splitlines()
+    return next((words[3] for words in map(str.split, found) if words[1] == bridge), "")
+
+
+def _bring_back(bridge: str, address: str) -> None:
+    if not address or _address(bridge):
+        return
+    works("ip", "link", "add", "name", bridge, "type", "bridge")
+    run("ip", "address", "add", address, "dev", bridge)
+    run("ip", "link", "set", bridge, "up")
 
 
 def _iptables() -> str:

@@ -29,7 +29,7 @@ DECISIVE = {
     "migrate": "upgrade",
     "copy": "apply",
     "clean": "clean",
-    "restart": "restart",
+    "restart": "roll",
 }
 PAUSE = 0.05
 

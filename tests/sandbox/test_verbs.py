@@ -65,7 +65,9 @@ def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, in
     assert "__pycache__ folders and " in good(inv("clean"))
     assert facts(updated) == copied
 
-    assert "the app answers (200)" in good(inv("restart"))
+    assert "scheduler.lock: held by a new worker" in good(inv("restart"))
+    assert facts(updated) == copied
+    assert "the app answers (200)" in good(inv("restart", "--strategy", "container"))
     restarted = facts(updated)
     assert (restarted.container, restarted.started == before.started) == (before.container, False)
     ended = good(inv("attach"))
