@@ -83,7 +83,11 @@ tell_target() {
 }
 
 await_target() {
-  until [ -e "$beside/target" ]; do sleep 0.02; done
+  # Who was to tell it may have been killed; asking the remote takes its timeout twice at the most.
+  until [ -e "$beside/target" ]; do
+    [ "$SECONDS" -lt $((2 * fetch_timeout + 60)) ] || exit
+    sleep 0.02
+  done
   { read -r head; read -r target; } <"$beside/target"
 }
 

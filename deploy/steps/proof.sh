@@ -23,6 +23,9 @@ flag_statements() {
 
 scan
 tree=$(stage true)
+# Each of the two imports the app, so they do it at the same time.
+[ -z "$pending" ] || flag_statements >"$work/flagged" &
 boot 2>&1 | repeat_error
 echo "${revision:0:7} boots beside the running release"
-[ -z "$pending" ] || flag_statements
+wait
+[ -z "$pending" ] || cat "$work/flagged"
