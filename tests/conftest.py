@@ -12,6 +12,11 @@ from tests.leaks import Watch
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: a module is one process's, and none of these should be the last to begin."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a test that was skipped is a test that nobody ran: the run fails."""
