@@ -32,6 +32,8 @@ class Engine:
     """An engine of our own, with everything of it below `root`."""
 
     root: Path
+    # The address of the first engine's own bridge; nothing where it has none.
+    first: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,6 +59,7 @@ class Engine:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Failure("the second engine did not start", evidence=tail((self.root / "log").read_text()))
             time.sleep(0.2)
+        _bring_back(DEFAULT_BRIDGE, self.first)
 
     def stop(self) -> None:
         if self.process is None:
@@ -77,15 +80,13 @@ class Engine:
 @contextmanager
 def second() -> Iterator[Engine]:
     """Start a second engine that has the images of the first; every docker of this process asks it meanwhile."""
-    own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")))
-    address = _address(DEFAULT_BRIDGE)
+    own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")), _address(DEFAULT_BRIDGE))
     run("ip", "link", "add", "name", BRIDGE, "type", "bridge")
     try:
         run("ip", "address", "add", BRIDGE_ADDRESS, "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
         run(_iptables(), "--insert", *RULE)
         own.start()
-        _bring_back(DEFAULT_BRIDGE, address)
         _bring_images(own)
         with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
             yield own
@@ -93,7 +94,6 @@ def second() -> Iterator[Engine]:
         own.stop()
         works(_iptables(), "--delete", *RULE)
         run("ip", "link", "delete", BRIDGE)
-        _bring_back(DEFAULT_BRIDGE, address)
         shutil.rmtree(own.root, ignore_errors=True)
 
 
