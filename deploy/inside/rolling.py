@@ -26,8 +26,8 @@ from deploy.inside.workers import (
 
 # Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
 HEED, ANSWER = 10.0, 10.0
-# How many seconds an heir starts later: so long an idle worker takes to leave, and a little more.
-LEAD = 1.5
+# How many seconds an heir starts later: one for an idle worker of gevent to leave, and as much again to be safe.
+LEAD = 2.0
 
 
 class Server(NamedTuple):
