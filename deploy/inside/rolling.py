@@ -26,6 +26,8 @@ from deploy.inside.workers import (
 
 # Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
 HEED, ANSWER = 10.0, 10.0
+# Seconds between two attempts to meet a new worker: each costs the old ones a few connections.
+KNOCK = 0.2
 # How many seconds an heir starts later: one for an idle worker of gevent to leave, and as much again to be safe.
 LEAD = 2.0
 
@@ -135,7 +137,7 @@ def serve(server: Server, new: set[int], patience: float) -> int | None:
         status = ask(server.address, new, server.paths, ANSWER)
         if status is not None:
             return status
-        time.sleep(5 * PAUSE)
+        time.sleep(KNOCK)
     return None
 
 

@@ -15,6 +15,8 @@ from deploy.inside.wire import ExpectedError
 LISTENING = "0A"
 # Seconds between two looks.
 PAUSE = 0.01
+# How many connections are opened at once to meet a certain worker.
+KNOCKS = 8
 
 
 class Master(NamedTuple):
@@ -105,28 +107,35 @@ def ask(address: Address, wanted: Iterable[int], paths: list[str], patience: flo
 
 
 def ask_path(address: Address, wanted: Iterable[int], path: str, patience: float) -> int | None:
-    with contextlib.suppress(OSError), socket.socket(address.family) as connection:
-        connection.settimeout(patience)
-        connection.connect((address.host, address.port))
-        if not accepted(connection.getsockname()[1], address.port, wanted, patience):
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        # Several at once: of one alone the kernel may wake an idle old worker again and again.
+        knocks = [stack.enter_context(socket.socket(address.family)) for _ in range(KNOCKS)]
+        for connection in knocks:
+            connection.settimeout(patience)
+            connection.connect((address.host, address.port))
+        taken = taken_by(address.port, knocks, wanted, patience)
+        if not taken:
             return None
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
-        with connection.makefile("rb") as answer:
+        taken.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
+        with taken.makefile("rb") as answer:
             words = answer.readline().split()
             return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
     return None
 
 
-def accepted(from_port: int, port: int, wanted: Iterable[int], patience: float) -> bool:
-    """Wait until a connection is accepted, and tell whether one of the wanted processes did it."""
+def taken_by(port: int, knocks: list[socket.socket], wanted: Iterable[int], patience: float) -> socket.socket | None:
+    """Find the connection that one of the wanted processes accepts; what another accepts is closed at once."""
     deadline = time.monotonic() + patience
-    ends = f":{port:04X}", f":{from_port:04X}"
-    while time.monotonic() < deadline:
+    waiting = {f":{connection.getsockname()[1]:04X}": connection for connection in knocks}
+    while waiting and time.monotonic() < deadline:
         for local, remote, _, inode in connections():
-            if local.endswith(ends[0]) and remote.endswith(ends[1]) and inode != "0":
-                return any(inode in sockets(pid) for pid in wanted)
+            connection = waiting.get(remote[-5:]) if inode != "0" and local.endswith(f":{port:04X}") else None
+            if connection and any(inode in sockets(pid) for pid in wanted):
+                return connection
+            if connection:
+                waiting.pop(remote[-5:]).close()
         time.sleep(PAUSE)
-    return False
+    return None
 
 
 def holders(file: bytes) -> set[int]:
