@@ -85,8 +85,8 @@ def files_of(
 
     `about` has at least verb and operator; what `guard_script` prints must equal `guard_expected`, name/value records;
     `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length. `confirm` is in seconds, 0
-    where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh, prove.sh and
-    proven.sh, where a run can be undone.
+    where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh, revive.sh,
+    prove.sh and proven.sh, where a run can be undone.
     """
     own = {name: variables[name] for name in RUNNER}
     files = {

@@ -47,7 +47,9 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     )
     summary = _summary(settings, state, _recorded(state))
     undo = _undo(settings, state, options, run)
-    return Step("copy", reason(settings, state, options), script, TIMEOUT, summary, undo=undo)
+    # The undo has the old processes serve again, too.
+    timeout = TIMEOUT + serving.roll_timeout(settings) + settings.restart.timeout
+    return Step("copy", reason(settings, state, options), script, timeout, summary, undo=undo)
 
 
 def commit_variables(
