@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from deploy import shell
 from deploy.errors import Exit, Failure
 
+# Where they go unless backup.dir says otherwise.
+FOLDER = ".git/hot-update/backups in the clone"
 _SPANS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from deploy import backups, preflight, releases
+from deploy import backups, preflight, releases, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Plan
 from deploy.state import State
@@ -92,8 +92,8 @@ class Report:
         self._out.print(table)
         refused = sum(finding.level == "refusal" for finding in findings)
         warned = sum(finding.level == "warning" for finding in findings)
-        counts = (preflight.plural(refused, "refusal"), preflight.plural(warned, "warning"))
-        self.line(f"{preflight.plural(len(findings), 'finding')}: {', '.join(counts)}", "bold")
+        counts = (words.plural(refused, "refusal"), words.plural(warned, "warning"))
+        self.line(f"{words.plural(len(findings), 'finding')}: {', '.join(counts)}", "bold")
 
     def plan(self, plan: Plan) -> None:
         """Print each step, why it is needed and what it will do."""

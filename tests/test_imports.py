@@ -8,6 +8,7 @@ PURE = (
     "errors",
     "settings",
     "shell",
+    "words",
     "state",
     "migrations",
     "releases",

@@ -1,6 +1,6 @@
 """Dump the database into the host's backup folder, before it is migrated."""
 
-from deploy import preflight, shell
+from deploy import backups, preflight, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
@@ -27,7 +27,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         keep=settings.backup.keep,
         code=record.revision if record and record.complete else "",
     )
-    folder = settings.backup.dir or preflight.BACKUPS
+    folder = settings.backup.dir or backups.FOLDER
     summary = (
         f"pg_dump {settings.postgres.database} into {folder}, as {run}",
         f"the newest {settings.backup.keep} stay",

@@ -2,7 +2,7 @@
 
 import json
 
-from deploy import preflight, shell
+from deploy import preflight, shell, words
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
@@ -33,7 +33,7 @@ def reason(settings: Settings, state: State, options: Options) -> str:
     if app.record.revision != state.repository.target:
         return f"{app.record.revision[:7]} runs"
     if app.drift or app.differs:
-        return f"changed by hand: {preflight.names(app.drift or tuple(sorted(app.differs)))}"
+        return f"changed by hand: {words.names(app.drift or tuple(sorted(app.differs)))}"
     return ""
 
 
@@ -123,5 +123,5 @@ def _summary(settings: Settings, state: State, recorded: bool) -> tuple[str, ...
         f"{where}, {len(changes)} changed",
         *changes[:10],
         *((f"and {len(changes) - 10} more",) if len(changes) > 10 else ()),
-        *((f"put right: {preflight.names(state.app.drift)}",) if state.app and state.app.drift else ()),
+        *((f"put right: {words.names(state.app.drift)}",) if state.app and state.app.drift else ()),
     )

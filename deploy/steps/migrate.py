@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deploy import migrations, preflight, shell
+from deploy import migrations, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
 from deploy.steps import backup, restore
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "app container", *preflight.DATABASE)
+NEEDS: tuple[str, ...] = ("tools", "engine", "app container", "postgres", "database", "migrations")
 TARGET: TargetIs = "running"
 
 

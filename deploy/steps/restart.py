@@ -1,6 +1,6 @@
 """Have new processes serve: worker by worker, or by a restart of the service's container."""
 
-from deploy import preflight, shell
+from deploy import preflight, shell, words
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
@@ -58,4 +58,4 @@ def obstacle(settings: Settings, state: State, options: Options) -> str:
     if not state.answering:
         return "the app does not answer as it should"
     changed = preflight.unsuitable(state)
-    return f"{preflight.names(tuple(changed))} changed" if changed else ""
+    return f"{words.names(tuple(changed))} changed" if changed else ""

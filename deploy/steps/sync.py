@@ -1,11 +1,20 @@
 """Bring the clone to the planned commit of the remote branch."""
 
-from deploy import preflight, shell
+from deploy import shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
 
-NEEDS: tuple[str, ...] = ("tools", *preflight.REPOSITORY, *preflight.WORK, "disk")
+NEEDS: tuple[str, ...] = (
+    "tools",
+    "repository",
+    "remote",
+    "work tree",
+    "commits",
+    "protected paths",
+    "filters",
+    "disk",
+)
 TARGET: TargetIs = "remote"
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import preflight, releases, runs, shell
+from deploy import preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Options
 from deploy.state import PastRun, State, past_run, variables
@@ -29,7 +29,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     clone = f"clone at {repository.head[:7]}, {session.settings.git.remote} at {repository.target[:7] or 'unknown'}"
     rows = {
         "target": f"{session.settings.target.name} ({session.host.label})",
-        "release": f"{running} runs; {clone}, {preflight.plural(len(repository.incoming), 'new commit')}",
+        "release": f"{running} runs; {clone}, {words.plural(len(repository.incoming), 'new commit')}",
         "drift": preflight.drift(state) or "none",
         "services": ", ".join(f"{role} {found.status}" for role, found in state.containers.items()),
         "migrations": _migrations(session, state),

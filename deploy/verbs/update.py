@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import preflight, releases, runs, shell, steps
+from deploy import preflight, releases, runs, shell, steps, words
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, variables
@@ -185,7 +185,7 @@ def _wrong(state: State, revision: str) -> tuple[str, ...]:
     if app.record is None or not app.record.complete or app.record.revision != revision:
         wrong.append(f"the container does not run {revision[:7]}")
     if app.drift:
-        wrong.append(f"changed since the copy: {preflight.names(app.drift)}")
+        wrong.append(f"changed since the copy: {words.names(app.drift)}")
     if not state.fresh:
         wrong.append("a process of the app server is older than the code")
     return tuple(wrong)

@@ -1,0 +1,46 @@
+"""Judge the state: every finding, ok, warning or refusal, each with its evidence and what to do.
+
+A check is a function that yields its findings, in the module of its subject: the `host`, the `repository` on it, the
+`services` of Compose, the `database`, what is `running` in the app container, the `suitability` of the target.
+"""
+
+from deploy.plan import Finding, Options
+from deploy.preflight import database, host, repository, running, services, suitability
+from deploy.preflight.database import dumped
+from deploy.preflight.running import drift
+from deploy.preflight.services import last_error
+from deploy.preflight.suitability import overridden, unsuitable
+from deploy.settings import Settings
+from deploy.state import State
+
+__all__ = ["drift", "dumped", "judge", "last_error", "overridden", "unsuitable"]
+
+# In the order in which their findings are told.
+CHECKS = (
+    host.tools,
+    host.engine,
+    repository.clone,
+    repository.remote,
+    repository.work_tree,
+    repository.commits,
+    repository.target_tree,
+    host.env,
+    host.disk,
+    services.containers,
+    services.app_container,
+    database.connection,
+    database.schema,
+    database.backup,
+    services.health,
+    suitability.suitable,
+    running.release,
+    host.lock,
+)
+
+
+def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, ...]:
+    """Look at everything and report every finding, good ones too."""
+    if state.env == "unreadable":
+        # Secrets can't be told from the rest then, so the host has withheld everything else.
+        return tuple(host.env(settings, state, options))
+    return tuple(finding for check in CHECKS for finding in check(settings, state, options))

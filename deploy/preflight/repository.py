@@ -1,0 +1,101 @@
+"""The repository on the host: the clone, its remote, what would be lost in it, and the tree of the target."""
+
+from collections.abc import Iterator
+
+from deploy.plan import Finding, Options
+from deploy.settings import Settings
+from deploy.state import State
+from deploy.words import names, plural
+
+
+def clone(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    repository = state.repository
+    path = settings.target.path
+    if repository.problem:
+        if "dubious ownership" in repository.problem:
+            evidence, remedy = f"{path} belongs to somebody else than {state.user}", "set sudo: true under the target"
+        else:
+            evidence, remedy = f"{path} is no git clone: {repository.problem}", "set path under the target to the clone"
+        yield Finding("refusal", "repository", evidence, remedy)
+    elif repository.index_lock:
+        remedy = f"if no git runs on the host, remove {repository.index_lock}"
+        yield Finding("refusal", "repository", "another git is at work in the clone, or one was killed there", remedy)
+    else:
+        yield Finding("ok", "repository", f"{path}, on {repository.branch or 'no branch'} at {repository.head[:7]}")
+
+
+def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    repository, git = state.repository, settings.git
+    if repository.problem:
+        return
+    remotes = tuple(name for name, _ in repository.remotes)
+    if git.remote not in remotes:
+        evidence = f"no remote {git.remote}; there is {', '.join(remotes) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.remote in invoke.yaml, or git remote add on the host")
+    elif repository.fetch_problem and "find remote ref" in repository.fetch_problem:
+        evidence = f"{git.remote} has no branch {git.branch}; known are {', '.join(repository.branches) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+    elif repository.fetch_problem:
+        yield Finding(
+            "refusal",
+            "remote",
+            f"git fetch {git.remote} failed: {repository.fetch_problem}",
+            f"see git -C {settings.target.path} fetch {git.remote} on the host",
+        )
+    elif not repository.target:
+        evidence = f"no {git.remote}/{git.branch}; known are {', '.join(repository.branches) or 'none'}"
+        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+    else:
+        if not repository.fetched:
+            yield Finding(
+                "ok", "remote", f"going to {repository.target[:7]}, not to the head of {git.remote}/{git.branch}"
+            )
+            return
+        count = len(repository.incoming)
+        new = plural(count, "new commit") if count else "nothing new"
+        yield Finding("ok", "remote", f"{git.remote}/{git.branch} at {repository.target[:7]}, {new}")
+
+
+def work_tree(_: Settings, state: State, options: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.problem:
+        return
+    if not (lost := repository.uncommitted + tuple(f"?? {name}" for name in repository.endangered)):
+        yield Finding("ok", "work tree", "no uncommitted changes")
+        return
+    evidence = f"{plural(len(lost), 'uncommitted change')}: {names(lost)}"
+    yield _discardable("work tree", evidence, "commit and push", options)
+
+
+def commits(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.problem:
+        return
+    where = f"on {repository.branch}" if repository.branch else "on a detached HEAD"
+    if repository.unpushed:
+        lacking = names(repository.unpushed)
+        count = plural(len(repository.unpushed), "commit")
+        evidence = f"{count} {where} that {settings.git.remote} does not have: {lacking}"
+        yield _discardable("commits", evidence, "push", options)
+    elif repository.branch != settings.git.branch:
+        yield Finding("warning", "commits", f"the clone is {where}", f"sync moves it to {settings.git.branch}")
+    else:
+        yield Finding("ok", "commits", f"{settings.git.remote} has them all")
+
+
+def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    repository = state.repository
+    if repository.tracks_protected:
+        evidence = (
+            f"{repository.target[:7]} tracks what must never be overwritten: {names(repository.tracks_protected)}"
+        )
+        yield Finding("refusal", "protected paths", evidence, "git rm --cached it, or change copy.protected")
+    if repository.filters:
+        evidence = f"{names(repository.filters)} names git filters (Git LFS?): their files are not what git stores"
+        yield Finding("refusal", "filters", evidence, "use the standard deployment")
+
+
+def _discardable(check: str, evidence: str, keep: str, options: Options) -> Finding:
+    if options.discard:
+        return Finding("warning", check, evidence, "--discard: saved under a ref first")
+    return Finding("refusal", check, evidence, f"{keep} it, or give --discard: it is then saved under a ref first")

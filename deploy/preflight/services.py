@@ -1,0 +1,83 @@
+"""The services: their containers, the look into the app's, and how the app answers."""
+
+from collections.abc import Iterator
+
+from deploy.plan import Finding, Options
+from deploy.settings import Settings
+from deploy.state import State
+
+# Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
+ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
+
+
+def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if not state.engine:
+        return
+    wanted = (("app", settings.app), ("postgres", settings.postgres), ("redis", settings.redis))
+    for role, service in wanted:
+        check = f"{role} container" if role == "app" else role
+        found = state.containers.get(role)
+        up = f"docker compose -f {settings.compose.file} up -d {service.service}"
+        if found is None:
+            yield Finding(
+                "refusal", check, f"no container {service.container}", f"{up} on the host, or set {role}.container"
+            )
+        elif found.service != service.service:
+            evidence = (
+                f"{service.container} is not of the compose service {service.service} but of {found.service or 'none'}"
+            )
+            yield Finding("refusal", check, evidence, f"set {role}.container and {role}.service")
+        elif not found.running:
+            yield Finding("refusal", check, f"{service.container} is {found.status}", f"{up} on the host")
+        else:
+            yield Finding("ok", check, f"{service.container} is running")
+
+
+def app_container(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if state.app_problem:
+        yield Finding(
+            "refusal",
+            "app container",
+            f"cannot look into {settings.app.container}: {state.app_problem}",
+            "set app.python and app.path",
+        )
+    if state.app is None:
+        return
+    for problem in state.app.problems:
+        yield Finding("warning", "app container", problem)
+
+
+def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    app = state.containers.get("app")
+    if app is None or not app.running:
+        return
+    for check in settings.health.checks:
+        probes = state.probes.get(check.name, ())
+        if not probes:
+            continue
+        last = probes[-1]
+        if last.status == 404:
+            evidence = f"404 at {', '.join(probe.url for probe in probes)}"
+            yield Finding("refusal", "health", evidence, f"set the paths of the check {check.name} under health.checks")
+        elif 200 <= last.status < 300:
+            yield Finding("ok", "health", f"{last.url} answers {last.status}")
+        else:
+            answer = f"answers {last.status}" if last.status else "does not answer"
+            why = last_error(settings, state)
+            evidence = f"{last.url} {answer}" + (f": {why}" if why else "")
+            yield Finding("warning", "health", evidence, "the app is ill; the update may be the cure")
+
+
+def last_error(settings: Settings, state: State) -> str:
+    """The newest line in the app's logs that tells of an error, else nothing."""
+    newest = state.logs[0][0] if state.logs else ""
+    started = any(probe.status for probe in state.probes.get(settings.restart.check, ()))
+    # The newest log comes first, and in it the oldest line: what an older log ends with may be long over.
+    last: dict[str, str] = {}
+    for log, line in state.logs:
+        if started and f"Starting {settings.app.server}" in line:
+            # What an earlier start complained of is over; while none succeeds it is the cause.
+            last.pop(log, None)
+        elif (log == newest or "error" in log) and any(word in line for word in ERRORS):
+            last[log] = line.strip()
+    return next(iter(last.values()), "")
