@@ -12,7 +12,7 @@ from deploy import shell
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import backup, clean, copy, migrate, proof, restart, restore, sync
+from deploy.steps import backup, clean, copy, migrate, proof, restart, restore, revive, sync
 
 
 class StepModule(Protocol):
@@ -74,7 +74,7 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
         health_timeout=settings.health.timeout,
     )
     settle = shell.script("containers.sh", "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run)
-    found = {"settle.sh": settle, "prove.sh": prove, "revive.sh": copy.revive(settings, state, run)}
+    found = {"settle.sh": settle, "prove.sh": prove, "revive.sh": revive.script(settings, state, run)}
     if any(step.name in ("backup", "swap") for step in plan.steps):
         found["proven.sh"] = restore.script(settings, state, run, "proven.sh")
     return found

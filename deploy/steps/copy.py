@@ -1,13 +1,10 @@
 """Make the app's folder in the container equal to the commit."""
 
-import json
-
-from deploy import preflight, shell, words
+from deploy import shell, words
 from deploy.plan import Options, Step
 from deploy.settings import Settings
-from deploy.shell import Variable
-from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import restore, serving
+from deploy.state import State, TargetIs
+from deploy.steps import commit, restore, serving
 
 NEEDS: tuple[str, ...] = (
     "tools",
@@ -42,36 +39,14 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "containers.sh",
         "commit.sh",
         "steps/copy.sh",
-        **commit_variables(settings, state, run, state.repository.target),
+        **commit.variables(settings, state, run, state.repository.target),
         staged=proven,
     )
-    summary = _summary(settings, state, _recorded(state))
+    summary = _summary(settings, state, commit.recorded(state))
     undo = _undo(settings, state, options, run)
     # The undo has the old processes serve again, too.
     timeout = TIMEOUT + serving.roll_timeout(settings) + settings.restart.timeout
     return Step("copy", reason(settings, state, options), script, timeout, summary, undo=undo)
-
-
-def commit_variables(
-    settings: Settings, state: State, run: str, revision: str, *, recorded: bool | None = None
-) -> dict[str, Variable]:
-    """What commit.sh has to know to bring a revision into the container, beside the shared variables."""
-    recorded = _recorded(state) if recorded is None else recorded
-    told = inside_settings(settings) | {
-        "run": run,
-        "revision": revision,
-        # Of a file that was changed before, the image has what was there before that.
-        "overridden": preflight.unsuitable(state) | preflight.overridden(state),
-        "scratch": list(settings.proof.scratch),
-        "recorded": recorded,
-    }
-    own: dict[str, Variable] = {
-        "inside_settings": json.dumps(told),
-        "revision": revision,
-        "run": run,
-        "recorded": recorded,
-    }
-    return {**variables(settings), **own}
 
 
 def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
@@ -84,7 +59,7 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
         "containers.sh",
         "steps/copy.undo.sh",
         *restarts,
-        **commit_variables(settings, state, run, ""),
+        **commit.variables(settings, state, run, ""),
         **serving.variables(
             settings,
             before="healthy" if state.answering else "ill",
@@ -92,26 +67,6 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
         ),
         container_id=state.containers["app"].id,
     )
-
-
-def revive(settings: Settings, state: State, run: str) -> str:
-    """Bring the container back to what runs, where it was stopped or recreated since the state was read."""
-    container = state.containers["app"]
-    old = state.app.record.revision if state.app and state.app.record and _recorded(state) else ""
-    return shell.script(
-        "containers.sh",
-        "commit.sh",
-        "steps/revive.sh",
-        "steps/restart.sh",
-        **commit_variables(settings, state, run, old, recorded=False),
-        **serving.variables(settings, before="healthy" if state.answering else "ill"),
-        container_id=container.id,
-        image_id=container.image,
-    )
-
-
-def _recorded(state: State) -> bool:
-    return state.app is not None and state.app.record is not None and state.app.record.complete
 
 
 def _summary(settings: Settings, state: State, recorded: bool) -> tuple[str, ...]:

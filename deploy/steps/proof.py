@@ -4,7 +4,7 @@ from deploy import migrations, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs
-from deploy.steps import copy, migrate
+from deploy.steps import commit, copy, migrate
 
 NEEDS: tuple[str, ...] = (*copy.NEEDS, *migrate.NEEDS)
 TARGET: TargetIs = "remote"
@@ -25,7 +25,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "flask.sh",
         "commit.sh",
         "steps/proof.sh",
-        **copy.commit_variables(settings, state, run, state.repository.target),
+        **commit.variables(settings, state, run, state.repository.target),
         **migrate.flask_variables(settings, state),
         proof_command=proof.command,
         proof_environment=tuple(f"{name}={value}" for name, value in proof.environment.items()),

@@ -1,0 +1,36 @@
+"""What commit.sh has to know to bring a revision into the container."""
+
+import json
+
+from deploy import preflight
+from deploy.settings import Settings
+from deploy.shell import Variable
+from deploy.state import State, inside_settings
+from deploy.state import variables as shared_variables
+
+
+def variables(
+    settings: Settings, state: State, run: str, revision: str, *, recreated: bool = False
+) -> dict[str, Variable]:
+    """Name them as the script does, with the shared ones; a container that was `recreated` has no record."""
+    complete = recorded(state) and not recreated
+    told = inside_settings(settings) | {
+        "run": run,
+        "revision": revision,
+        # Of a file that was changed before, the image has what was there before that.
+        "overridden": preflight.unsuitable(state) | preflight.overridden(state),
+        "scratch": list(settings.proof.scratch),
+        "recorded": complete,
+    }
+    own: dict[str, Variable] = {
+        "inside_settings": json.dumps(told),
+        "revision": revision,
+        "run": run,
+        "recorded": complete,
+    }
+    return {**shared_variables(settings), **own}
+
+
+def recorded(state: State) -> bool:
+    """Has the container a complete record of what runs in it?"""
+    return state.app is not None and state.app.record is not None and state.app.record.complete
