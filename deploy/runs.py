@@ -12,7 +12,7 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from deploy import shell
+from deploy import inside, shell
 
 Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
@@ -95,6 +95,8 @@ def files_of(
         "guard.sh": guard_script,
         "guard.expected": guard_expected,
         "patience": f"{patience}\n",
+        # What containers.sh reads when a script runs something inside.
+        "program.sh": shell.assign(**inside.variables()),
     }
     files |= asides
     if confirm:
@@ -107,16 +109,7 @@ def files_of(
             files[f"{stem}.undo.sh"] = step.undo
         if step.harmless:
             files[f"{stem}.harmless"] = ""
-    return _shared(files, variables)
-
-
-def _shared(files: Mapping[str, str], variables: Variables) -> dict[str, str]:
-    """Send once what nearly every script begins with: the program for the container is most of each."""
-    if "inside_program" not in variables:
-        return dict(files)
-    program = shell.assign(inside_program=variables["inside_program"])
-    shorter = {name: text.replace(program, ". ./program.sh\n", 1) for name, text in files.items()}
-    return shorter | {"program.sh": program}
+    return files
 
 
 def payload(files: Mapping[str, str]) -> bytes:

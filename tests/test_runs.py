@@ -10,7 +10,7 @@ from io import BytesIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy import runs, shell
+from deploy import inside, runs, shell
 from deploy.runs import Event
 
 VARIABLES: dict[str, str | int | tuple[str, ...]] = {
@@ -58,6 +58,7 @@ def test_the_steps_are_laid_out_in_order_with_their_timeouts() -> None:
     steps = (Step("sync", "git fetch\n", 60), Step("copy", "true\n", 120))
     files = runs.files_of(steps, {"verb": "hot-update"}, "guard\n", "HEAD\tabc\n", VARIABLES)
     assert files.pop("runner.sh") == shell.script("redact.sh", "runner.sh", **VARIABLES)
+    assert files.pop("program.sh") == shell.assign(**inside.variables())
     assert files == {
         "about": "verb\thot-update\n",
         "guard.sh": "guard\n",
@@ -68,14 +69,6 @@ def test_the_steps_are_laid_out_in_order_with_their_timeouts() -> None:
         "steps/02-copy.sh": "true\n",
         "steps/02-copy.timeout": "120\n",
     }
-
-
-def test_the_program_for_the_container_is_sent_once_however_many_scripts_need_it() -> None:
-    shared = VARIABLES | {"inside_program": "import this"}
-    steps = [Step(name, shell.script(**shared) + name, 60) for name in ("copy", "clean")]
-    files = runs.files_of(steps, {}, "", "", shared)
-    assert [name for name, text in files.items() if "import this" in text] == ["program.sh"]
-    assert all("\n. ./program.sh\n" in files[f"steps/0{n}-{step.name}.sh"] for n, step in enumerate(steps, start=1))
 
 
 @given(values=st.dictionaries(st.sampled_from(["verb", "operator", "target"]), st.text()))

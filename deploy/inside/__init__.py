@@ -1,11 +1,15 @@
 """What runs inside the app container, by its own Python: look at the app's folder, make it equal to a commit, clean it.
 
 Standard library only (Alembic where a migration chain is read), Python 3.8 or newer. Git is not there: the host sends
-these modules, then what git says, over stdin, and runs them as root. An expected error is one line on stderr and
-exit status 1.
+these modules, where the container has not kept them, then what git says, over stdin, and runs them as root. The first
+lines that they print, up to a line ".", ask the host for what it has to send. An expected error is one line on stderr
+and exit status 1.
 """
 
+import base64
+import hashlib
 import json
+import zlib
 from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
@@ -14,18 +18,38 @@ MODULES = (
     "cleaning", "workers", "rolling", "main",
 )  # fmt: skip
 
-# Given to the container's Python with -c. The words after it: the size of the program, the command, its settings.
+# Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says
+# whether the program is `kept` from an earlier run, or the host has to `send` it.
 LOADER = """
-import json, os, sys, types
+import base64, hashlib, json, os, sys, types, zlib
 sys.dont_write_bytecode = True
-for name, source in json.loads(sys.stdin.buffer.read(int(sys.argv[1]))).items():
+digest, command, settings = sys.argv[1], sys.argv[2], json.loads(os.fsencode(sys.argv[3]))
+try:
+    with open(os.path.join(settings["record"], "program"), "rb") as stream:
+        program = stream.read()
+except OSError:
+    program = b""
+kept = hashlib.sha256(program).hexdigest() == digest
+print("kept" if kept else "send", flush=True)
+if not kept:
+    program = sys.stdin.buffer.readline().rstrip(b"\\n")
+    if hashlib.sha256(program).hexdigest() != digest:
+        sys.exit(command + ": the program was cut off on its way into the container")
+for name, source in json.loads(zlib.decompress(base64.b64decode(program))).items():
     sys.modules[name] = types.ModuleType(name)
     exec(compile(source, name, "exec"), sys.modules[name].__dict__)
-sys.modules[name].main(sys.argv[2], json.loads(os.fsencode(sys.argv[3])))
+sys.modules[name].main(command, settings, None if kept else program)
 """
 
 
 def program() -> str:
-    """Pack the modules as the loader reads them: ASCII, so that its length is its size."""
+    """Pack the modules as the loader reads them: one line of ASCII."""
     sources = {f"{__name__}.{name}": files(__name__).joinpath(f"{name}.py").read_text("utf-8") for name in MODULES}
-    return json.dumps(sources)
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode("ascii"), 9)).decode("ascii")
+
+
+def variables() -> dict[str, str]:
+    """Name the program as the scripts on the host know it."""
+    packed = program()
+    digest = hashlib.sha256(packed.encode("ascii")).hexdigest()
+    return {"inside_program": packed, "inside_digest": digest, "inside_loader": LOADER}

@@ -12,11 +12,12 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from io import BufferedReader
 from typing import Any
 
 from deploy.inside.record import read_json, write_json
 from deploy.inside.tree import within
-from deploy.inside.wire import LINK, Entry, one_line, raw, shown, text
+from deploy.inside.wire import LINK, Entry, ask, one_line, raw, read_blobs, shown, text
 
 CHAINS, KEPT = b"chains.json", 3
 
@@ -39,18 +40,21 @@ def remembered(settings: dict[str, Any], entries: dict[bytes, Entry], read: Call
     return known[told]
 
 
-def target_chain(entries: dict[bytes, Entry], blobs: dict[str, bytes], folder: str) -> dict[str, Any]:
-    """Read the chain of a commit's migrations, unpacked for a moment."""
+def target_chain(entries: dict[bytes, Entry], stream: BufferedReader, folder: str) -> dict[str, Any]:
+    """Read the chain of a commit's migrations, which the host is asked for, unpacked for a moment."""
+    wanted = {path: entry for path, entry in entries.items() if within(path, [raw(folder)]) and entry.mode != LINK}
+    for blob in sorted({entry.blob for entry in wanted.values()}):
+        ask(blob)
+    ask("")
+    blobs = dict(read_blobs(stream))
     with tempfile.TemporaryDirectory() as place:
-        for path, entry in entries.items():
-            if not within(path, [raw(folder)]) or entry.mode == LINK:
-                continue
+        for path, entry in wanted.items():
             if entry.blob not in blobs:
                 return {"error": f"the host did not send {shown(path)}"}
             file = os.path.join(os.fsencode(place), path)
             os.makedirs(os.path.dirname(file), exist_ok=True)
-            with open(file, "wb") as stream:
-                stream.write(blobs[entry.blob])
+            with open(file, "wb") as unpacked:
+                unpacked.write(blobs[entry.blob])
         return chain(os.path.join(place, folder), folder)
 
 

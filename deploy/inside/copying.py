@@ -16,10 +16,21 @@ from typing import Any
 
 from deploy.inside.before import keep
 from deploy.inside.look import followed_id
-from deploy.inside.record import Record, boot_id, read_record, read_work, remove_json, trust, uptime, write_json
+from deploy.inside.record import (
+    Record,
+    ask_entries,
+    boot_id,
+    read_record,
+    read_work,
+    remove_json,
+    rules,
+    trust,
+    uptime,
+    write_json,
+)
 from deploy.inside.staging import discard, require
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
-from deploy.inside.wire import FILE, MIB, ExpectedError, counted, digits_of, fields, raw, read_entries, say, shown, text
+from deploy.inside.wire import FILE, MIB, ExpectedError, ask_no_more, counted, digits_of, fields, raw, say, shown, text
 
 
 def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -27,13 +38,14 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
 
     Printed as `made` are those of the derived files: apply has to be told which of them git knows.
     """
-    entries = read_entries(stream)
+    tree = Tree(settings)
+    record, _ = read_record(settings)
+    entries = ask_entries(settings, tree, record, stream)
+    ask_no_more()
     history = set(fields(stream))
     if not entries:
         raise ExpectedError("the commit has no files")
-    tree = Tree(settings, digits_of(entries.values()))
-    entries = {path: entry for path, entry in entries.items() if not tree.spares(path)}
-    record, _ = read_record(settings)
+    tree.digits = digits_of(entries.values())
     complete = record is not None and record.complete
     if settings.get("recorded") and not complete:
         raise ExpectedError("the container was recreated since the plan was made: nothing is copied into it")
@@ -110,6 +122,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
 
     manifest = {text(path): entry for path, entry in entries.items()}
     done = {"complete": True, "uptime": uptime(), "at": int(time.time()), "overridden": settings["overridden"]}
+    done["rules"] = rules(settings)
     write_json(
         folder, b"record.json", {**facts, **done, "manifest": manifest, "signatures": signatures, "derived": derived}
     )

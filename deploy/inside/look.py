@@ -10,15 +10,15 @@ from typing import Any
 
 from deploy.inside.chain import chain, remembered, target_chain
 from deploy.inside.processes import commands, processes
-from deploy.inside.record import Record, boot_id, read_json, read_record, trust
+from deploy.inside.record import Record, ask_entries, boot_id, read_json, read_record, trust
 from deploy.inside.tree import BYTECODE, Tree, free_bytes
-from deploy.inside.wire import MIB, Entry, digits_of, file_id, one_line, raw, read_blobs, read_entries, say, text
+from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
 
 
 def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Print what the container holds and runs, as one JSON object. Changes nothing.
 
-    What the host sends, the target's entries and the blobs of its migrations, it may still be asking for.
+    What the host sends, the target's entries and the blobs of its migrations, it may have to ask for itself.
     """
     record, record_problem = read_record(settings)
     tree = Tree(settings, digits_of(record.manifest.values() if record else ()))
@@ -41,18 +41,18 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             ),
         }
     )
-    entries = read_entries(stream) if stream.peek() else {}
-    blobs = dict(read_blobs(stream))
+    entries = ask_entries(settings, tree, record, stream)
     tree.digits = digits_of(entries.values()) if entries else tree.digits
     more, further = answers(
         {
+            "target_chain": lambda: (
+                remembered(settings, entries, lambda: target_chain(entries, stream, folder)) if entries else None
+            ),
             "differs": lambda: differs(tree, entries),
             "installed": lambda: installed(tree, entries, settings["installed"]),
-            "target_chain": lambda: (
-                remembered(settings, entries, lambda: target_chain(entries, blobs, folder)) if entries else None
-            ),
         }
     )
+    ask_no_more()
     say(json.dumps({**found, **more, "problems": problems + further}))
 
 
@@ -96,7 +96,7 @@ def followed_id(file: bytes, digits: int) -> str | None:
 
 def differs(tree: Tree, entries: dict[bytes, Entry]) -> dict[str, str | None]:
     """Name the files that have other bytes than the commit wants, with the blob that is there instead."""
-    here = {path: tree.entry(path) for path in entries if not tree.spares(path)}
+    here = {path: tree.entry(path) for path in entries}
     blobs = {path: (found and found.blob) or None for path, found in here.items()}
     return {text(path): blob for path, blob in blobs.items() if blob != entries[path].blob}
 

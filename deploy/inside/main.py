@@ -16,9 +16,10 @@ from deploy.inside.copying import apply, save, scan
 from deploy.inside.listing import listing
 from deploy.inside.look import inspect
 from deploy.inside.proving import prove, settle
+from deploy.inside.record import write_whole
 from deploy.inside.rolling import roll
 from deploy.inside.staging import discard, stage
-from deploy.inside.wire import ExpectedError, one_line
+from deploy.inside.wire import ExpectedError, ask_no_more, one_line, raw
 
 COMMANDS = {
     "inspect": inspect,
@@ -38,6 +39,9 @@ COMMANDS = {
 # These change nothing in the app's folder, and may run while another command does.
 BESIDE = ("inspect", "list", "prove", "settle")
 
+# These ask the host for what they have not got, and say themselves when that is over.
+ASKING = ("inspect", "scan")
+
 
 @contextlib.contextmanager
 def alone(settings: dict[str, Any]) -> Iterator[None]:
@@ -56,10 +60,15 @@ def alone(settings: dict[str, Any]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def main(command: str, settings: dict[str, Any]) -> None:
+def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
+    """Run a command; `program` is ourselves, where the container has not kept us."""
     os.umask(0o022)
     try:
+        if command not in ASKING:
+            ask_no_more()
         with contextlib.nullcontext() if command in BESIDE else alone(settings):
+            if program and command not in BESIDE:
+                write_whole(raw(settings["record"]), b"program", program)
             COMMANDS[command](settings, cast("BufferedReader", sys.stdin.buffer))
         sys.stdout.flush()
     except (ExpectedError, OSError) as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from io import BufferedReader
 from typing import Any, NamedTuple
 
 from deploy.inside.tree import Tree
-from deploy.inside.wire import Entry, ExpectedError, digits_of, one_line, raw
+from deploy.inside.wire import Entry, ExpectedError, ask, digits_of, one_line, raw, read_entries
 
 
 class Record(NamedTuple):
@@ -33,10 +34,30 @@ def trust(tree: Tree, record: Record | None) -> None:
         tree.known = {path: (found, record.manifest[path]) for path, found in record.signatures.items()}
 
 
+def rules(settings: dict[str, Any]) -> list[list[str]]:
+    """Say what decides which of a commit's files are copied."""
+    return [settings["protected"], settings.get("exclude", [])]
+
+
+def ask_entries(
+    settings: dict[str, Any], tree: Tree, record: Record | None, stream: BufferedReader
+) -> dict[bytes, Entry]:
+    """Ask for a commit's files: as a difference to those of the last copy, where that copied by the same rules."""
+    known = record and record.complete and record.facts.get("rules") == rules(settings)
+    ask(record.facts["revision"] if record and known else "")
+    entries = read_entries(stream, record.manifest if record and known else {})
+    return {path: entry for path, entry in entries.items() if not tree.spares(path)}
+
+
 def write_json(folder: bytes, name: bytes, content: dict[str, Any]) -> None:
+    write_whole(folder, name, json.dumps(content).encode("ascii"))
+
+
+def write_whole(folder: bytes, name: bytes, content: bytes) -> None:
+    """Write a file of ours in one instant, to be there after a crash too."""
     temporary = os.path.join(folder, name + b".new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
-        json.dump(content, stream)
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, os.path.join(folder, name))

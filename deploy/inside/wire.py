@@ -1,7 +1,8 @@
 """What comes in over stdin and goes out over stdout: paths, git's lists of files, blobs and their ids.
 
-*Entries* are `git diff-tree -r -z --no-renames --raw --no-abbrev EMPTY_TREE COMMIT` plus a NUL, *blobs* are
-`git cat-file --batch`. Paths are bytes, relative to the app's folder; in JSON, UTF-8 with surrogate escapes.
+*Entries* are a base's id, a NUL, `git diff-tree -r -z --no-renames --raw --no-abbrev BASE COMMIT`, and a NUL; without
+a base it is the empty tree. *Blobs* are `git cat-file --batch`. Paths are bytes, relative to the app's folder; in JSON,
+UTF-8 with surrogate escapes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple
 
-FILE, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+FILE, EXECUTABLE, LINK, SUBMODULE, GONE = "100644", "100755", "120000", "160000", "000000"
 MIB = 1024 * 1024
 
 
@@ -46,6 +47,17 @@ def say(line: str) -> None:
     sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
+def ask(line: str) -> None:
+    """Ask the host for what is needed next."""
+    say(line)
+    sys.stdout.flush()
+
+
+def ask_no_more() -> None:
+    """Have the host take what follows for output."""
+    ask(".")
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
@@ -69,14 +81,17 @@ def fields(stream: BufferedReader) -> Iterator[bytes]:
     return iter(lambda: field(stream), b"")
 
 
-def read_entries(stream: BufferedReader) -> dict[bytes, Entry]:
-    entries = {}
+def read_entries(stream: BufferedReader, base: dict[bytes, Entry]) -> dict[bytes, Entry]:
+    """Read a commit's files; `base` are those of the commit that was asked for as their base, if any."""
+    entries = dict(base) if field(stream) else {}
     for header in fields(stream):
         words = header.decode("ascii", "replace").split(" ")
         path = field(stream)
         if len(words) != 5 or {b"", b".", b".."} & set(path.split(b"/")):
             raise ExpectedError(f"not git's list of files: {shown(header)} {shown(path)}")
-        if words[1] != SUBMODULE:
+        if words[1] in (SUBMODULE, GONE):
+            entries.pop(path, None)
+        else:
             entries[path] = Entry(words[1], words[3])
     return entries
 

@@ -11,13 +11,16 @@ history() {
 
 # What the copy will have to do: in work/need the blobs that it needs, in work/had those that it does away with.
 scan() {
-  {
-    entries "$revision"
-    [ -n "$recorded" ] || history
-    printf '\0'
-  } | inside scan "$inside_settings" >"$work/scan"
+  inside scan "$inside_settings" tell_commit >"$work/scan"
   sed -n 's/^need //p' "$work/scan" >"$work/need"
   sed -n 's/^had //p' "$work/scan" >"$work/had"
+}
+
+tell_commit() {
+  hear_base
+  entries "$base" "$revision"
+  [ -n "$recorded" ] || history
+  printf '\0'
 }
 
 # apply: move what is staged into the app's folder. It is told which of the derived files have bytes that git knows, and

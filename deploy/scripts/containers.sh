@@ -1,13 +1,28 @@
 # How scripts on the host reach into the containers.
-# Expects: container, python, record_folder, postgres_container, database, database_user, inside_program, inside_loader,
-# copied.
+# Expects: container, python, record_folder, postgres_container, database, database_user, copied; for what runs inside,
+# program.sh too, in the folder of a run.
 
-# inside COMMAND SETTINGS: run a command of deploy/inside in the app container as root; stdin is the command's input.
+# inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
+# what the command reads; without one that is stdin. Up to a line "." the command speaks to INPUT, which hears it line by
+# line; the rest is its output. The program itself is sent where the container has not kept it from an earlier run.
 inside() {
-  { printf '%s' "$inside_program"; cat; } |
+  [ -n "${inside_program-}" ] || . ./program.sh
+  local said line status
+  exec {said}<> <(:)
+  { hear; [ "$heard" = kept ] || printf '%s\n' "$inside_program"; "${3-cat}"; } |
     timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 -e "HOT_UPDATE_RUN=${run-}" "$container" \
-      "$python" -I -c "$inside_loader" "${#inside_program}" "$@"
+      "$python" -I -c "$inside_loader" "$inside_digest" "$1" "$2" |
+    { while IFS= read -r line && [ "$line" != . ]; do printf '%s\n' "$line"; done >&"$said"; echo . >&"$said"; cat; }
+  status=${PIPESTATUS[1]}
+  exec {said}>&-
+  return "$status"
 }
+
+# hear: the next line that the command speaks; after its last one there is nothing more to write.
+hear() { IFS= read -r heard <&"$said"; [ "$heard" != . ] || exit 0; }
+
+# hear_base: the commit whose entries the container remembers, where the clone has it: no more than the difference is sent.
+hear_base() { hear; base=$heard; git_ cat-file -e "$base^{commit}" 2>/dev/null || base=; }
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
 psql_() {
@@ -21,10 +36,12 @@ version_query="select to_regclass('alembic_version') is not null as stamped \gse
 select 'db_revision', version_num from alembic_version order by 1;
 \endif"
 
-# entries COMMIT: the commit's files that are copied, as deploy/inside reads them.
+# entries BASE COMMIT: what differs between them in the files that are copied, as deploy/inside reads it; without a base,
+# all of the commit's.
 entries() {
-  [ -z "$1" ] || git_ diff-tree -r -z --raw --no-renames --no-abbrev \
-    "$(git_ hash-object -t tree --stdin </dev/null)" "$1" -- "${copied[@]}"
+  printf '%s\0' "$1"
+  [ -z "$2" ] || git_ diff-tree -r -z --raw --no-renames --no-abbrev \
+    "${1:-$(git_ hash-object -t tree --stdin </dev/null)}" "$2" -- "${copied[@]}"
   printf '\0'
 }
 

@@ -135,15 +135,20 @@ read_containers() {
 # running NAME: so says the engine.
 running() { [ "$(docker inspect --type container --format '{{.State.Status}}' "$1" 2>/dev/null)" = running ]; }
 
-# The program in the container looks at what does not depend on the target while that is asked for.
+# What the program in the container is told of the target, while it looks at what does not depend on that: its entries,
+# and then the blobs that it asks for.
+tell_target_entries() {
+  await_target
+  hear_base
+  [ -n "$target" ] || base=
+  entries "$base" "$target"
+  while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done | git_ cat-file --batch
+}
+
 read_app() {
   local answer line head target
   running "$container" || return 0
-  if ! answer=$({
-    await_target
-    entries "$target"
-    [ -z "$target" ] || git_ ls-tree -r "$target" -- "$migrations" | awk '$2 == "blob" {print $3}' | git_ cat-file --batch
-  } | inside_timeout=60 inside inspect "$inside_settings" 2>&1); then
+  if ! answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>&1); then
     record app_problem "$(printf '%s' "$answer" | tail -n 1)"
     return
   fi

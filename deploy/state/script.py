@@ -12,7 +12,7 @@ from deploy.state.model import TargetIs
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
     """Build the script that reads the state."""
     sources = ("redact.sh", "containers.sh", "worktree.sh", "matching.sh", "guard.sh", "read.sh")
-    return shell.script(*sources, **variables(settings), target_is=target, want_logs=logs)
+    return shell.script(*sources, **inside.variables(), **variables(settings), target_is=target, want_logs=logs)
 
 
 def variables(settings: Settings) -> dict[str, Variable]:
@@ -51,8 +51,6 @@ def variables(settings: Settings) -> dict[str, Variable]:
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
-        "inside_program": inside.program(),
-        "inside_loader": inside.LOADER,
     }
 
 

@@ -1,6 +1,7 @@
 """The program inside the container, run as the container runs it, on temporary folders and real git."""
 
 import ast
+import base64
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +22,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from deploy.inside import LOADER
-from deploy.inside import program as packed
+from deploy.inside import LOADER, program, variables
 
-PROGRAM = packed()
+PROGRAM = program().encode() + b"\n"
+SOURCES = json.loads(zlib.decompress(base64.b64decode(PROGRAM)))
 GIT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -33,15 +35,30 @@ GIT = {
 SOURCE, MADE = "nginx/gunicorn.py", "gunicorn.conf.py"
 DERIVED = {MADE: SOURCE}
 Answer = subprocess.CompletedProcess[bytes]
+# What a command gets: bytes, or those for the base that it asks for.
+Sent = bytes | Callable[[str], bytes]
 
 
 def words_of(command: str, settings: dict[str, Any], *flags: str) -> list[str]:
-    return [sys.executable, "-I", *flags, "-c", LOADER, str(len(PROGRAM)), command, json.dumps(settings)]
+    digest = variables()["inside_digest"]
+    return [sys.executable, "-I", *flags, "-c", LOADER, digest, command, json.dumps(settings)]
 
 
-def inside(command: str, settings: dict[str, Any], sent: bytes = b"", *flags: str) -> Answer:
-    words, program = words_of(command, settings, *flags), PROGRAM.encode()
-    return subprocess.run(words, input=program + sent, capture_output=True, check=False, timeout=120)
+def inside(command: str, settings: dict[str, Any], sent: Sent = b"", *flags: str) -> Answer:
+    """Run a command and send it what it asks for; its output begins after that."""
+    words = words_of(command, settings, *flags)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin
+        assert process.stdout
+        if process.stdout.readline() == b"send\n":
+            process.stdin.write(PROGRAM)
+        asked = process.stdout.readline()
+        if callable(sent):
+            sent = sent(asked.decode().strip())
+        output, complaint = process.communicate(sent, timeout=120)
+    output = output if asked == b".\n" else output.partition(b".\n")[2]
+    return Answer(words, process.returncode, output, complaint)
 
 
 @dataclass
@@ -90,10 +107,10 @@ class World:
         self.git("commit", "-q", "--allow-empty", "-m", "a release")
         return self.git("rev-parse", "HEAD").decode().strip()
 
-    def entries(self, revision: str) -> bytes:
+    def entries(self, revision: str, base: str = "") -> bytes:
         words = ("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev")
         empty_tree = self.git("hash-object", "-t", "tree", "--stdin").decode().strip()
-        return self.git(*words, empty_tree, revision) + b"\0"
+        return base.encode() + b"\0" + self.git(*words, base or empty_tree, revision) + b"\0"
 
     def history(self) -> bytes:
         listed = self.git("log", "--format=", "--name-only", "--no-renames", "-m", "-z", "HEAD")
@@ -102,26 +119,30 @@ class World:
     def blobs(self, ids: list[str]) -> bytes:
         return self.git("cat-file", "--batch", sent="".join(f"{blob}\n" for blob in ids).encode())
 
-    def run(self, command: str, sent: bytes = b"", **changes: Any) -> Answer:
+    def run(self, command: str, sent: Sent = b"", **changes: Any) -> Answer:
         return inside(command, {**self.settings, **changes}, sent)
 
-    def done(self, command: str, sent: bytes = b"", **changes: Any) -> bytes:
+    def done(self, command: str, sent: Sent = b"", **changes: Any) -> bytes:
         answer = self.run(command, sent, **changes)
         assert (answer.returncode, answer.stderr) == (0, b"")
         return answer.stdout
 
     def inspect(self, revision: str = "", **changes: Any) -> dict[str, Any]:
         """What inspect says, asked for a revision with its migrations' blobs."""
-        sent = b"\0"
-        if revision:
-            listed = self.git("ls-tree", "-r", "-z", "--object-only", revision, "migrations").decode()
-            sent = self.entries(revision) + self.blobs(listed.split("\0")[:-1])
-        found: dict[str, Any] = json.loads(self.done("inspect", sent, **changes))
+        blobs = self.migrations(revision) if revision else b""
+        found: dict[str, Any] = json.loads(
+            self.done("inspect", lambda base: self.entries(revision, base) + blobs if revision else b"\0\0", **changes)
+        )
         return found
+
+    def migrations(self, revision: str) -> bytes:
+        listed = self.git("ls-tree", "-r", "-z", "--object-only", revision, "migrations").decode()
+        return self.blobs(listed.split("\0")[:-1])
 
     def scan(self, revision: str, **changes: Any) -> tuple[list[str], list[str]]:
         """The ids that scan needs, and those that git does not know of what would go."""
-        answer = self.done("scan", self.entries(revision) + self.history(), revision=revision, **changes)
+        sent = self.history()
+        answer = self.done("scan", lambda base: self.entries(revision, base) + sent, revision=revision, **changes)
         lines = [line.split(" ") for line in answer.decode().splitlines()]
         had = [blob for word, blob in lines if word == "had"]
         checked = self.git("cat-file", "--batch-check", sent="".join(f"{blob}\n" for blob in had).encode())
@@ -196,16 +217,38 @@ def world(tmp_path: Path) -> World:
 
 
 def test_the_program_is_written_in_the_syntax_of_python_3_8() -> None:
-    for source in json.loads(PROGRAM).values():
+    for source in SOURCES.values():
         ast.parse(source, feature_version=(3, 8))
 
 
 def test_the_program_imports_nothing_but_the_standard_library() -> None:
-    parsed = [node for source in json.loads(PROGRAM).values() for node in ast.walk(ast.parse(source))]
+    parsed = [node for source in SOURCES.values() for node in ast.walk(ast.parse(source))]
     names = {alias.name for node in parsed if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in parsed if isinstance(node, ast.ImportFrom)}
     others = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
-    assert others <= set(json.loads(PROGRAM))
+    assert others <= set(SOURCES)
+
+
+def test_the_program_is_kept_by_the_first_command_that_may_change_something(world: World) -> None:
+    world.inspect()
+    assert not world.record.exists()
+    world.done("clean")
+    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+
+
+@pytest.mark.parametrize("kept", [b"", b"another version", b"\xff"])
+def test_a_kept_program_that_is_another_is_not_run_but_replaced(world: World, kept: bytes) -> None:
+    world.record.mkdir()
+    (world.record / "program").write_bytes(kept)
+    world.done("clean")
+    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+
+
+def test_a_program_that_was_cut_off_is_not_run(world: World) -> None:
+    words = words_of("clean", world.settings)
+    answer = subprocess.run(words, input=PROGRAM[:-9], capture_output=True, check=False, timeout=60)
+    assert (answer.returncode, answer.stdout) == (1, b"send\n")
+    assert answer.stderr == b"clean: the program was cut off on its way into the container\n"
 
 
 # A first copy
@@ -320,6 +363,52 @@ def test_excludes_mean_what_gits_glob_pathspecs_mean(world: World, pattern: str,
     assert missing == kept == listed
 
 
+# Entries as a difference
+
+
+def base_asked(world: World, **changes: Any) -> str:
+    """The commit that a scan asks for as the base of what it is told."""
+    asked = []
+    revision = world.git("rev-parse", "HEAD").decode().strip()
+
+    def sent(base: str) -> bytes:
+        asked.append(base)
+        return world.entries(revision) + world.history()
+
+    world.done("scan", sent, revision=revision, **changes)
+    return asked[0]
+
+
+def test_a_scan_asks_for_the_difference_to_what_was_copied_last(world: World) -> None:
+    revision = world.commit({"a.py": b"a"})
+    assert base_asked(world) == ""
+    world.update(revision)
+    assert base_asked(world) == revision
+
+
+def test_after_a_copy_that_did_not_end_every_entry_is_asked_for(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    world.fail(world.commit({"a.py": b"b"}))
+    assert base_asked(world) == ""
+
+
+@pytest.mark.parametrize("changes", [{"protected": [".env"]}, {"exclude": ["docs"]}])
+def test_where_other_files_are_copied_than_the_last_time_every_entry_is_asked_for(
+    world: World, changes: dict[str, Any]
+) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    assert base_asked(world, **changes) == ""
+
+
+def test_a_difference_may_add_change_and_remove_files_and_make_one_a_submodule(world: World) -> None:
+    world.update(world.commit({"a.py": b"a", "gone.py": b"g", "run": b"#!", "vendor": b"file"}))
+    world.commit({"a.py": b"b", "new.py": b"n", "run*": b"#!"}, "gone.py", "vendor")
+    world.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor")
+    world.git("commit", "-q", "-m", "a submodule")
+    world.update(world.git("rev-parse", "HEAD").decode().strip())
+    assert tree(world.app) == {"a.py": b"b", "new.py": b"n", "run*": b"#!"}
+
+
 # The record
 
 
@@ -342,7 +431,7 @@ def test_only_its_owner_may_read_the_record(world: World) -> None:
 def test_a_complete_copy_leaves_its_record_and_what_it_replaced(world: World) -> None:
     world.update(world.commit({"a.py": b"a"}))
     world.update(world.commit({"a.py": b"b"}))
-    assert sorted(path.name for path in world.record.iterdir()) == ["before", "before.json", "record.json"]
+    assert sorted(path.name for path in world.record.iterdir()) == ["before", "before.json", "program", "record.json"]
     assert tree(world.record / "before") == {"a.py": b"a"}
 
 
@@ -714,13 +803,13 @@ def test_a_list_that_is_cut_off_is_an_error(world: World, cut: int) -> None:
 
 
 def test_an_empty_commit_is_refused_as_it_would_remove_everything(world: World) -> None:
-    answer = world.run("scan", b"\0\0", revision="1" * 40)
+    answer = world.run("scan", b"\0\0\0", revision="1" * 40)
     assert answer.stderr == b"scan: the commit has no files\n"
 
 
 @pytest.mark.parametrize("path", [b"../x", b"/x", b"a/./b", b"a//b"])
 def test_a_path_that_leads_elsewhere_is_refused(world: World, path: bytes) -> None:
-    entry = b":000000 100644 %b %b A\0%b\0\0\0" % (b"0" * 40, b"1" * 40, path)
+    entry = b"\0:000000 100644 %b %b A\0%b\0\0\0" % (b"0" * 40, b"1" * 40, path)
     answer = world.run("scan", entry, revision="1" * 40)
     assert answer.stderr.startswith(b"scan: not git's list of files: ")
 
@@ -783,13 +872,9 @@ def test_temporary_files_of_a_killed_copy_are_removed(world: World) -> None:
 def test_a_copy_keeps_out_a_second_one(world: World) -> None:
     revision = world.commit({"a.py": b"a"})
     needed, _ = world.scan(revision)
-    program = PROGRAM.encode()
-    settings_ = json.dumps({**world.settings, "revision": revision})
-    words = [sys.executable, "-I", "-c", LOADER, str(len(program)), "stage", settings_]
+    words = words_of("stage", {**world.settings, "revision": revision})
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdin
-        first.stdin.write(program)
-        first.stdin.flush()
         while not (world.record / "tree").exists():
             assert first.poll() is None
         second = world.run("scan", world.entries(revision) + b"\0", revision=revision)
@@ -854,14 +939,15 @@ def test_an_undone_copy_leaves_the_app_as_it_was(world: World, complete: bool) -
     world.done("undo")
     assert (tree(world.app), world.recorded()) == (before, record)
     assert (world.app / "empty").is_dir()
-    assert [path.name for path in world.record.iterdir()] == ["record.json"]
+    assert sorted(path.name for path in world.record.iterdir()) == ["program", "record.json"]
 
 
 def test_undo_after_a_first_copy_leaves_no_record(world: World) -> None:
     lay(world.app, "a.py", b"of the image")
     world.update(world.commit({"a.py": b"a", "new/b.py": b"b"}))
     world.done("undo")
-    assert (tree(world.app), list(world.record.iterdir())) == ({"a.py": b"of the image"}, [])
+    assert tree(world.app) == {"a.py": b"of the image"}
+    assert [path.name for path in world.record.iterdir()] == ["program"]
     assert not (world.app / "new").exists()
 
 
@@ -893,8 +979,8 @@ def test_inspect_changes_nothing(world: World) -> None:
     assert (tree(world.app), world.record.exists()) == ({}, False)
 
 
-def test_inspect_takes_an_empty_input_for_no_entries(world: World) -> None:
-    found = json.loads(world.done("inspect"))
+def test_inspect_of_no_commit_tells_nothing_of_a_target(world: World) -> None:
+    found = world.inspect()
     assert (found["differs"], found["target_chain"], found["problems"]) == ({}, None, [])
 
 
@@ -1140,7 +1226,7 @@ def test_a_missing_blob_of_a_migration_is_an_error(world: World) -> None:
 def test_a_missing_alembic_is_an_error_of_the_chain_alone(world: World) -> None:
     (world.app / "migrations").mkdir()
     # -S: without the site's packages.
-    found = json.loads(inside("inspect", world.settings, b"", "-S").stdout)
+    found = json.loads(inside("inspect", world.settings, b"\0\0", "-S").stdout)
     assert found["chain"] == {"error": "ModuleNotFoundError: No module named 'alembic'"}
     assert found["problems"] == []
 

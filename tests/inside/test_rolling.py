@@ -255,7 +255,7 @@ def test_a_roll_that_was_killed_leaves_the_number_of_workers_to_the_next(gunicor
     (gunicorn.place / "import_seconds").write_text("3")
     rolling = subprocess.Popen(words_of("roll", gunicorn.settings), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert rolling.stdin
-    rolling.stdin.write(PROGRAM.encode())
+    rolling.stdin.write(PROGRAM)
     rolling.stdin.close()
     wait_until(lambda: len(gunicorn.workers) == 2)
     rolling.kill()

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import shell
-from deploy.inside import LOADER, program
+from deploy import inside, shell
 from tests.inside.test_inside import World, lay
+from tests.scripts.docker_here import docker_here
 
 AWKS = [name for name in ("mawk", "gawk") if shutil.which(name)]
-# In place of docker exec: the program runs here.
-INSIDE = """
-inside() {
-  { printf '%s' "$inside_program"; cat; } | "$python" -I -c "$inside_loader" "${#inside_program}" "$@"
-}
-matching
-"""
 
 
 class Made(World):
@@ -37,23 +30,23 @@ class Made(World):
 
     def matching(self, awk: str, *copied: str) -> str:
         """What the script says; it leaves the clone's objects and index alone."""
-        names = self.place / "bin"
-        names.mkdir(exist_ok=True)
+        names = docker_here(self.place / "bin")
         (names / "awk").unlink(missing_ok=True)
         (names / "awk").symlink_to(str(shutil.which(awk)))
         objects = self.git("count-objects", "-v")
         script = shell.script(
+            "containers.sh",
             "worktree.sh",
             "matching.sh",
             path=str(self.repo),
             copied=(".", *copied),
+            container="app",
             python=sys.executable,
             inside_settings=json.dumps(self.settings),
-            inside_program=program(),
-            inside_loader=LOADER,
+            **inside.variables(),
         )
         path = f"PATH={shlex.quote(str(names))}:$PATH\n"
-        ended = subprocess.run(["bash", "-c", path + script + INSIDE], capture_output=True, text=True, check=True)
+        ended = subprocess.run(["bash", "-c", f"{path}{script}matching"], capture_output=True, text=True, check=True)
         assert (ended.stderr, self.git("count-objects", "-v")) == ("", objects)
         return ended.stdout.strip()
 

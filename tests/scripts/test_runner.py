@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,8 +39,9 @@ class ThisMachine:
         process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(stdin)
-        process.stdin.close()
+        # A script may end without having read everything.
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(stdin)
         try:
             yield (line.decode("utf-8", "surrogateescape").rstrip("\n") for line in process.stdout)
         finally:

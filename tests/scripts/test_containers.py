@@ -1,0 +1,90 @@
+"""How scripts on the host talk with the program in the container: the real ones, on this machine."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy import inside, shell
+from tests.inside.test_inside import World, lay
+from tests.scripts.docker_here import docker_here
+
+# Says what went into the container.
+COUNT = 'docker_() { tee -a sent | command docker "$@"; }; timeout() { shift 4; docker_ "$@"; }\n'
+
+
+class Host(World):
+    """A clone and an app's folder, and the scripts between them."""
+
+    def bash(self, words: str, **variables: shell.Variable) -> "subprocess.CompletedProcess[str]":
+        told = self.settings | {"revision": variables.get("revision", "")}
+        script = shell.script(
+            "containers.sh",
+            "commit.sh",
+            path=str(self.repo),
+            container="app",
+            python=sys.executable,
+            inside_settings=json.dumps(told),
+            copied=(".",),
+            recorded=(self.record / "record.json").exists(),
+            **inside.variables(),
+            **variables,
+        )
+        paths = f"PATH={shlex.quote(str(docker_here(self.place / 'bin')))}:$PATH\nset -euo pipefail\n"
+        command = ["bash", "-c", paths + script + COUNT + words]
+        return subprocess.run(command, cwd=self.place, capture_output=True, text=True, check=False, timeout=60)
+
+    def copy(self, revision: str) -> int:
+        """Copy a commit, and count the bytes that went into the container."""
+        (self.place / "sent").write_bytes(b"")
+        ended = self.bash("scan; stage false; apply", revision=revision)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return (self.place / "sent").stat().st_size
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def files() -> dict[str | bytes, bytes | str]:
+    return {f"pkg/{number}.py": f"{number}".encode() for number in range(2000)}
+
+
+def test_a_second_copy_costs_little_more_than_what_changed(host: Host) -> None:
+    first = host.copy(host.commit(files()))
+    content = os.urandom(8192)
+    second = host.copy(host.commit({"pkg/7.py": content}))
+    assert (host.app / "pkg/7.py").read_bytes() == content
+    assert second - len(content) < 1024 < first
+
+
+def test_a_container_that_has_lost_the_program_gets_it_again(host: Host) -> None:
+    host.copy(host.commit(files()))
+    (host.record / "program").unlink()
+    assert host.copy(host.commit({"a.py": b"a"})) > len(inside.program())
+    assert (host.app / "a.py").read_bytes() == b"a"
+
+
+def test_a_base_that_the_clone_has_not_costs_every_entry_and_no_more(host: Host) -> None:
+    host.copy(host.commit(files()))
+    record = host.recorded() | {"revision": "1" * 40}
+    (host.record / "record.json").write_text(json.dumps(record))
+    lay(host.app, "pkg/7.py", b"by hand")
+    host.copy(host.commit({"a.py": b"a"}))
+    assert ((host.app / "a.py").read_bytes(), (host.app / "pkg/7.py").read_bytes()) == (b"a", b"7")
+
+
+@pytest.mark.parametrize("shell_", ["set -euo pipefail", "set +euo pipefail"])
+def test_a_command_that_fails_says_so_whatever_is_on_its_way_to_it(host: Host, shell_: str) -> None:
+    ended = host.bash(f'{shell_}; if inside apply "$inside_settings"; then echo done; fi', revision="1" * 40)
+    assert (ended.stdout, ended.stderr) == ("", "apply: nothing was scanned before\n")
+
+
+def test_a_container_that_does_not_answer_ends_the_script(host: Host) -> None:
+    ended = host.bash("python=/nonexistent; docker_() { return 7; }; scan; echo on", revision="1" * 40)
+    assert (ended.returncode, ended.stdout) == (7, "")
