@@ -20,16 +20,17 @@ from deploy.inside.workers import (
     find_master,
     holders,
     listening,
+    polls,
     settings_of,
     workers,
 )
 
 # Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
 HEED, ANSWER = 10.0, 10.0
-# Seconds between two attempts to meet a new worker: each costs the old ones a few connections.
-KNOCK = 0.2
-# How many seconds an heir starts later: one for an idle worker of gevent to leave, and as much again to be safe.
-LEAD = 2.0
+# Seconds between two attempts to meet a new worker.
+KNOCK = 0.1
+# How many seconds an heir starts later: one for an idle worker of gevent to leave, and half as much again to be safe.
+LEAD = 1.5
 
 
 class Server(NamedTuple):
@@ -64,7 +65,7 @@ def roll(settings: dict[str, Any], _: BufferedReader) -> None:
             master, listening(master), name, settings["paths"], settings["boot_timeout"], settings["drain_timeout"]
         )
         replace_all(server, wanted, [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]])
-    write_json(folder, b"rolled.json", {"started": master.started, "at": began})
+    write_json(folder, b"rolled.json", {"started": master.started, "workers": wanted, "at": began})
     remove_json(settings, b"rolling.json")
 
 
@@ -77,9 +78,10 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
         booted = time.time() - uptime()
         if os.stat(told["config"]).st_mtime > booted + master.started:
             raise ExpectedError(f"{os.path.basename(told['config'])} changed since the master started")
-    interrupted = read_json(settings, b"rolling.json")
-    if interrupted and interrupted["started"] == master.started:
-        return int(interrupted["workers"])
+    # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
+    for earlier in (read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")):
+        if earlier and earlier["started"] == master.started:
+            return int(earlier["workers"])
     # One that has just left of its own accord may not have its successor yet.
     return max(int(told["workers"]), len(workers(master, name)))
 
@@ -131,12 +133,14 @@ def start(server: Server) -> set[int]:
 def serve(server: Server, new: set[int], patience: float) -> int | None:
     """Wait until a new worker answers: the HTTP status, whatever it is; None: not within so many seconds."""
     deadline = time.monotonic() + patience
+    polled = any(polls(pid, server.address) for pid in server.workers)
     while time.monotonic() < deadline:
         if not new & server.workers:
             raise ExpectedError("the new worker did not boot")
-        status = ask(server.address, new, server.paths, ANSWER)
-        if status is not None:
-            return status
+        if not polled or any(polls(pid, server.address) for pid in new):
+            status = ask(server.address, new, server.paths, ANSWER, crowd=polled)
+            if status is not None:
+                return status
         time.sleep(KNOCK)
     return None
 

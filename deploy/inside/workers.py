@@ -15,8 +15,9 @@ from deploy.inside.wire import ExpectedError
 LISTENING = "0A"
 # Seconds between two looks.
 PAUSE = 0.01
-# How many connections are opened at once to meet a certain worker.
-KNOCKS = 8
+# How many connections are opened at once to meet a certain worker, how often, and the seconds that who took others gets
+# to begin with the requests on them.
+KNOCKS, ROUNDS, HEAD_START = 8, 4, 0.001
 
 
 class Master(NamedTuple):
@@ -27,11 +28,12 @@ class Master(NamedTuple):
 
 
 class Address(NamedTuple):
-    """Where a server listens: how to connect to it, and the port as the kernel's tables tell it."""
+    """Where a server listens: how to connect to it, the port as the kernel's tables tell it, the socket's inode."""
 
     family: socket.AddressFamily
     host: str
     port: int
+    inode: str
 
 
 def find_master(server: bytes) -> Master:
@@ -71,7 +73,7 @@ def listening(master: Master) -> Address:
         if state == LISTENING and inode in own:
             host, _, port = local.rpartition(":")
             family = socket.AF_INET if len(host) == 8 else socket.AF_INET6
-            return Address(family, reachable(host), int(port, 16))
+            return Address(family, reachable(host), int(port, 16), inode)
     raise ExpectedError("it listens on no TCP port")
 
 
@@ -93,49 +95,78 @@ def connections() -> Iterator[tuple[str, str, str, str]]:
                 yield words[1], words[2], words[3], words[9]
 
 
-def ask(address: Address, wanted: Iterable[int], paths: list[str], patience: float) -> int | None:
-    """Connect once; where one of the wanted processes takes the connection, have it answer: the status, else None.
+def polls(pid: int, address: Address) -> bool:
+    """Tell whether a process is told by epoll who wants to connect: so do workers of most kinds, once they serve."""
+    listener = f"socket:[{address.inode}]"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for name in os.listdir(f"/proc/{pid}/fdinfo"):
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as stream:
+                watched = [line.split()[1] for line in stream if line.startswith("tfd:")]
+                if any(os.readlink(f"/proc/{pid}/fd/{number}") == listener for number in watched):
+                    return True
+    return False
 
-    The first path that is not 404 counts. Another process is asked nothing.
+
+def ask(address: Address, wanted: Iterable[int], paths: list[str], patience: float, *, crowd: bool) -> int | None:
+    """Connect; where one of the wanted processes takes the connection, have it answer.
+
+    Returns the status, of the first path that is not 404; None where another process took it. `crowd`: the others take
+    whatever they can get, the warm ones the most, so they are asked too, to be busy for a moment.
     """
     status = None
     for path in paths:
-        status = ask_path(address, wanted, path, patience)
+        status = ask_path(address, wanted, path, patience, crowd)
         if status != 404:
             break
     return status
 
 
-def ask_path(address: Address, wanted: Iterable[int], path: str, patience: float) -> int | None:
+def ask_path(address: Address, wanted: Iterable[int], path: str, patience: float, crowd: bool) -> int | None:
+    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii")
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        # Several at once: of one alone the kernel may wake an idle old worker again and again.
-        knocks = [stack.enter_context(socket.socket(address.family)) for _ in range(KNOCKS)]
-        for connection in knocks:
-            connection.settimeout(patience)
-            connection.connect((address.host, address.port))
-        taken = taken_by(address.port, knocks, wanted, patience)
-        if not taken:
+        taken, others = None, list[socket.socket]()
+        for _ in range(ROUNDS if crowd else 1):
+            for connection in others:
+                connection.sendall(request)
+            time.sleep(HEAD_START)
+            taken, others = knock(address, wanted, patience, stack, keep=crowd)
+            if taken:
+                break
+        else:
             return None
-        taken.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
+        taken.sendall(request)
         with taken.makefile("rb") as answer:
             words = answer.readline().split()
             return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
     return None
 
 
-def taken_by(port: int, knocks: list[socket.socket], wanted: Iterable[int], patience: float) -> socket.socket | None:
-    """Find the connection that one of the wanted processes accepts; what another accepts is closed at once."""
+def knock(
+    address: Address, wanted: Iterable[int], patience: float, stack: contextlib.ExitStack, *, keep: bool
+) -> tuple[socket.socket | None, list[socket.socket]]:
+    """Connect several times at once: the connection that a wanted process accepts, if any, and those that others do.
+
+    A worker that serves one connection after the other would wait for a request on it: where not kept, it is closed.
+    """
+    knocks = [stack.enter_context(socket.socket(address.family)) for _ in range(KNOCKS)]
+    for connection in knocks:
+        connection.settimeout(patience)
+        connection.connect((address.host, address.port))
     deadline = time.monotonic() + patience
     waiting = {f":{connection.getsockname()[1]:04X}": connection for connection in knocks}
+    others = list[socket.socket]()
     while waiting and time.monotonic() < deadline:
         for local, remote, _, inode in connections():
-            connection = waiting.get(remote[-5:]) if inode != "0" and local.endswith(f":{port:04X}") else None
-            if connection and any(inode in sockets(pid) for pid in wanted):
-                return connection
-            if connection:
-                waiting.pop(remote[-5:]).close()
+            if inode == "0" or remote[-5:] not in waiting or not local.endswith(f":{address.port:04X}"):
+                continue
+            connection = waiting.pop(remote[-5:])
+            if any(inode in sockets(pid) for pid in wanted):
+                return connection, others
+            others.append(connection)
+            if not keep:
+                connection.close()
         time.sleep(PAUSE)
-    return None
+    return None, others
 
 
 def holders(file: bytes) -> set[int]:

@@ -198,6 +198,15 @@ def test_a_new_worker_holds_the_exclusive_file_in_the_end(gunicorn: Gunicorn, im
     wait_until(lambda: gunicorn.workers == {gunicorn.holder})
 
 
+def test_a_roll_right_after_another_does_not_count_who_is_still_to_leave(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    wait_until(lambda: gunicorn.holder is not None)
+    for _ in range(2):
+        assert said(gunicorn.roll()) == (0, "")
+    wait_until(lambda: gunicorn.workers == {gunicorn.holder})
+
+
 def test_an_exclusive_file_that_nobody_held_costs_no_worker(gunicorn: Gunicorn) -> None:
     gunicorn.start("-k", "gevent")
     assert gunicorn.roll().stdout.count(b"answers") == 1
