@@ -23,6 +23,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     record, record_problem = read_record(settings)
     tree = Tree(settings, digits_of(record.manifest.values() if record else ()))
     trust(tree, record)
+    tree.look()
     folder = settings["migrations"].strip("/")
     facts = ("revision", "complete", "run", "at", "overridden")
     server = processes(settings["server"].encode())

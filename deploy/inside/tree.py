@@ -44,8 +44,8 @@ def glob(pattern: str) -> re.Pattern[bytes]:
 
 
 def signature(status: os.stat_result) -> list[int]:
-    """Tell a file's state: whatever changes it, its mode or its owner, changes this too."""
-    return [status.st_ino, status.st_ctime_ns, status.st_size, status.st_mode]
+    """Tell a file's state: what changes the file or its mode changes this too. A second name of it does not."""
+    return [status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode]
 
 
 class Tree:
@@ -60,6 +60,7 @@ class Tree:
         self.user = settings.get("user", "")
         # Files with the signature that they had when they were last read: still the same, they need not be read again.
         self.known: dict[bytes, tuple[list[int], Entry]] = {}
+        self.seen: dict[bytes, os.stat_result] = {}
 
     def at(self, path: bytes) -> bytes:
         return os.path.join(self.root, path)
@@ -82,8 +83,24 @@ class Tree:
             raise ExpectedError(f"the container has no user {self.user}: app.user takes a name, or uid:gid") from None
         return account.pw_uid, account.pw_gid
 
+    def look(self) -> None:
+        """Look at everything that is not protected at once: of what is there now, status() tells this from here on."""
+        self.seen = {}
+        folders = [self.root]
+        while folders:
+            with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as listed:
+                for item in listed:
+                    path = item.path[len(self.root) + 1 :]
+                    if within(path, self.protected):
+                        continue
+                    self.seen[path] = item.stat(follow_symlinks=False)
+                    if item.is_dir(follow_symlinks=False):
+                        folders.append(item.path)
+
     def status(self, path: bytes) -> os.stat_result | None:
         """Look at what lies at a path, unless a folder above it is missing or no plain folder."""
+        if path in self.seen:
+            return self.seen[path]
         if self.blocker(path):
             return None
         try:
@@ -107,9 +124,8 @@ class Tree:
         status = self.status(path)
         if status is None:
             return None
-        found, entry = self.known.get(path, (None, None))
-        if entry and found == signature(status):
-            return entry
+        if self.intact(path):
+            return self.known[path][1]
         try:
             if stat.S_ISLNK(status.st_mode):
                 return Entry(LINK, blob_id(os.readlink(self.at(path)), self.digits))
@@ -118,6 +134,11 @@ class Tree:
         except FileNotFoundError:
             return None
         return Entry("", "")
+
+    def intact(self, path: bytes) -> bool:
+        """Tell whether a file is known and still as it was then."""
+        status = self.status(path)
+        return status is not None and path in self.known and self.known[path][0] == signature(status)
 
     def equals(self, path: bytes, entry: Entry, owner: tuple[int, int]) -> bool:
         """Tell whether a file is as an update would write it: bytes, type, mode and owner."""
@@ -233,6 +254,14 @@ def clone(file: bytes, copy: bytes) -> None:
         raise ExpectedError(f"{shown(file)} is neither a file nor a symlink")
     shutil.copy2(file, copy, follow_symlinks=False)
     os.lchown(copy, status.st_uid, status.st_gid)
+
+
+def duplicate(source: bytes, copy: bytes) -> None:
+    """Make a second name of a file: nothing writes into a file in place here. Across filesystems, a true copy."""
+    try:
+        os.link(source, copy, follow_symlinks=False)
+    except OSError:
+        clone(source, copy)
 
 
 def content(file: bytes, mode: str) -> bytes:

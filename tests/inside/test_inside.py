@@ -908,6 +908,27 @@ def test_a_whole_stage_is_the_app_as_it_will_be(world: World) -> None:
     assert tree(world.app)["a.py"] == b"a"
 
 
+def test_a_whole_stage_shares_with_the_app_what_the_last_copy_wrote_and_nothing_else(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    lay(world.app, "app.db", b"rows")
+    revision = world.commit({"b.py": b"b"})
+    needed, _ = world.scan(revision)
+    world.done("stage", world.blobs(needed), revision=revision, whole=True)
+    staged = world.record / "tree"
+    assert (staged / "a.py").samefile(world.app / "a.py")
+    assert not (staged / "app.db").samefile(world.app / "app.db")
+    world.done("apply", revision=revision)
+    assert tree(world.app) == {"a.py": b"a", "b.py": b"b", "app.db": b"rows"}
+
+
+def test_a_second_name_of_a_file_is_no_change_of_it(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    os.link(world.app / "a.py", world.place / "second")
+    before = world.inspect()["drift"]
+    (world.app / "a.py").write_bytes(b"b")
+    assert (before, world.inspect()["drift"]) == ([], ["a.py"])
+
+
 def test_what_was_staged_can_be_thrown_away_without_following_its_links(world: World) -> None:
     lay(world.app, ".venv/bin/python", b"python")
     revision = world.commit({"a.py": b"a"})
