@@ -22,16 +22,6 @@ read_names() {
   while IFS= read -r -d '' name; do into+=("$name"); done <"$1"
 }
 
-is_protected() { # FILE: it is protected, lies in what is, or stands where a folder with something protected is
-  local entry
-  for entry in ${protected[@]+"${protected[@]}"}; do
-    entry=${entry%/}/
-    case $1/ in "$entry"*) return ;; esac
-    case $entry in "$1"/*) return ;; esac
-  done
-  return 1
-}
-
 is_link_or_exists() { [ -L "$1" ] || [ -e "$1" ]; }
 
 # A folder of our own, which the clone's owner can use too.
@@ -40,14 +30,22 @@ make_work_folder() {
   [ "$(id -u)" != 0 ] || chown --reference="$path" "$work"
 }
 
-# read_tree COMMIT: its files, and in tracks_protected those that must never be overwritten.
-read_tree() {
-  local entry
+# find_protected COMMIT: its files that must never be overwritten: what is protected, lies in what is, or stands where a
+# folder with something protected is.
+find_protected() {
+  local entry places=()
   tracks_protected=()
-  plain ls-tree -r -z "$1" >"$work/tree"
+  for entry in ${protected[@]+"${protected[@]}"}; do
+    entry=${entry%/}
+    places+=("$entry")
+    while [[ $entry == */* ]]; do entry=${entry%/*} places+=("$entry"); done
+  done
+  [ ${#places[@]} != 0 ] || return 0
+  for entry in "${protected[@]}"; do plain ls-tree -r -z --full-tree "$1" -- "${entry%/}"; done >"$work/protected"
+  plain ls-tree -z --full-tree "$1" -- "${places[@]}" >"$work/protected-places"
   while IFS= read -r -d '' entry; do
-    ! is_protected "${entry#*$'\t'}" || tracks_protected+=("${entry#*$'\t'}")
-  done <"$work/tree"
+    [[ $entry == *' tree '* ]] || tracks_protected+=("${entry#*$'\t'}")
+  done < <(sort -zu "$work/protected" "$work/protected-places")
 }
 
 read_position() {
@@ -100,16 +98,21 @@ find_changes() {
 }
 
 # Files that git does not know, on disk where the planned commit has a file or needs a folder: the reset would replace them.
+# Nothing is in the way of what the index has too, unless that is missing on disk.
 find_endangered() { # COMMIT
-  local entry name file folder rest
+  local header mode name file folder rest
   endangered=()
+  : >"$work/endangered"
   # The files of where the clone is, and all of them are there: none of them is in the way of itself.
   if [ "$1" = "$old" ] && [ ${#changes[@]} = 0 ]; then return 0; fi
   local -A tracked=() blocked=()
-  plain ls-files -z >"$work/tracked"
-  while IFS= read -r -d '' name; do tracked[/$name]=1; done <"$work/tracked"
-  while IFS= read -r -d '' entry; do
-    name=${entry#*$'\t'} rest=${entry#*$'\t'} folder=
+  copied diff-index -z --raw --no-renames --ignore-submodules=dirty "$1" -- >"$work/missing"
+  while IFS= read -r -d '' header && IFS= read -r -d '' name; do
+    case $header in
+      *A) continue ;;
+      *[MT]) ! is_link_or_exists "$path/$name" || continue ;;
+    esac
+    mode=${header:1:6} rest=$name folder=
     while [[ $rest == */* ]]; do
       folder+=${rest%%/*} rest=${rest#*/}
       if [ -z "${blocked[/$folder]-}" ]; then
@@ -125,11 +128,14 @@ find_endangered() { # COMMIT
     file=$path/$name
     if [ ! -d "$file" ] || [ -L "$file" ]; then
       ! is_link_or_exists "$file" || printf '%s\0' "$name"
-    elif [[ $entry != 160000* ]]; then
+    elif [ "$mode" != 160000 ]; then
       find "$file" ! -type d -print0 >"$work/found"
       while IFS= read -r -d '' rest; do printf '%s\0' "${rest#"$path/"}"; done <"$work/found"
     fi
-  done <"$work/tree" >"$work/in-the-way"
+  done <"$work/missing" >"$work/in-the-way"
+  [ -s "$work/in-the-way" ] || return 0
+  plain ls-files -z >"$work/tracked"
+  while IFS= read -r -d '' name; do tracked[/$name]=1; done <"$work/tracked"
   while IFS= read -r -d '' name; do
     [ -n "${tracked[/$name]-}" ] || printf '%s\0' "$name"
   done <"$work/in-the-way" >"$work/endangered"
@@ -153,7 +159,7 @@ find_unpushed() {
 
 # find_losses COMMIT: everything that being at this commit, on the branch, would lose.
 find_losses() {
-  read_tree "$1"
+  find_protected "$1"
   read_position
   copy_index "$1"
   find_changes
