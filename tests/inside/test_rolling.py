@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.inside.test_inside import PROGRAM, Answer, inside, words_of
+from tests.inside.world import PROGRAM, Answer, inside, words_of
 
 # A name of its own, so that nothing else on this machine is taken for the server.
 SERVER = f"gunicorn-rolled-{os.getpid()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import inside, shell
-from tests.inside.test_inside import World, lay
+from tests.inside.world import World, lay
 from tests.scripts.docker_here import docker_here
 
 AWKS = [name for name in ("mawk", "gawk") if shutil.which(name)]

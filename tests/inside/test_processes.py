@@ -1,0 +1,80 @@
+"""The processes that serve: found by the server's name, and fresh once they were started after the copy."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.inside.world import World
+
+WAIT = "import sys; print(flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*argv: str, executable: str) -> int:
+        process = subprocess.Popen(argv, executable=executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        running.append(process)
+        assert process.stdout
+        process.stdout.readline()
+        return process.pid
+
+    yield start
+    for process in running:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream
+            stream.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/x y/gunicorn-inside-test", "gunicorn-inside-test: master [/srv/wsgi:application]", "gunicorn-inside-test3"],
+)
+def test_processes_finds_a_server_by_its_name(world: World, server: Callable[..., int], name: str) -> None:
+    pid = server(name, "-c", WAIT, executable=sys.executable)
+    assert world.inspect()["processes"] == [pid]
+
+
+def test_processes_finds_a_server_that_is_a_script(world: World, server: Callable[..., int]) -> None:
+    script = world.place / "gunicorn-inside-test"
+    script.write_text(WAIT)
+    pid = server(sys.executable, str(script), executable=sys.executable)
+    assert world.inspect()["processes"] == [pid]
+
+
+def test_processes_leaves_out_whoever_only_reads_the_servers_files(world: World, server: Callable[..., int]) -> None:
+    log = world.place / "gunicorn-inside-test.log"
+    log.write_text("\n")
+    server("tail", str(log), "-f", executable=shutil.which("tail") or "")
+    assert world.inspect()["processes"] == []
+
+
+def test_what_serves_is_fresh_once_it_was_started_after_the_copy(world: World, server: Callable[..., int]) -> None:
+    program = world.place / "gunicorn ) (x"
+    program.symlink_to(sys.executable)
+    old = server("gunicorn-inside-test", "-c", WAIT, executable=str(program))
+    world.update(world.commit({"a.py": b"a"}))
+    assert world.inspect()["fresh"] is False
+    os.kill(old, signal.SIGKILL)
+    os.waitpid(old, 0)
+    assert world.inspect()["fresh"] is False
+    server("gunicorn-inside-test", "-c", WAIT, executable=str(program))
+    assert world.inspect()["fresh"] is True
+
+
+def test_after_a_reboot_what_serves_is_fresh(world: World, server: Callable[..., int]) -> None:
+    server("gunicorn-inside-test", "-c", WAIT, executable=sys.executable)
+    world.update(world.commit({"a.py": b"a"}))
+    record = json.loads((world.record / "record.json").read_text())
+    (world.record / "record.json").write_text(json.dumps({**record, "boot_id": "earlier"}))
+    assert world.inspect()["fresh"] is True

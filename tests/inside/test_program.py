@@ -1,0 +1,62 @@
+"""The program itself: what it is written in, how the container keeps it, and that it works there alone."""
+
+import ast
+import base64
+import json
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from tests.inside.world import PROGRAM, World, words_of
+
+SOURCES = json.loads(zlib.decompress(base64.b64decode(PROGRAM)))
+
+
+def test_the_program_is_written_in_the_syntax_of_python_3_8() -> None:
+    for source in SOURCES.values():
+        ast.parse(source, feature_version=(3, 8))
+
+
+def test_the_program_imports_nothing_but_the_standard_library() -> None:
+    parsed = [node for source in SOURCES.values() for node in ast.walk(ast.parse(source))]
+    names = {alias.name for node in parsed if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in parsed if isinstance(node, ast.ImportFrom)}
+    others = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+    assert others <= set(SOURCES)
+
+
+def test_the_program_is_kept_by_the_first_command_that_may_change_something(world: World) -> None:
+    world.inspect()
+    assert not world.record.exists()
+    world.done("clean")
+    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+
+
+@pytest.mark.parametrize("kept", [b"", b"another version", b"\xff"])
+def test_a_kept_program_that_is_another_is_not_run_but_replaced(world: World, kept: bytes) -> None:
+    world.record.mkdir()
+    (world.record / "program").write_bytes(kept)
+    world.done("clean")
+    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+
+
+def test_a_program_that_was_cut_off_is_not_run(world: World) -> None:
+    words = words_of("clean", world.settings)
+    answer = subprocess.run(words, input=PROGRAM[:-9], capture_output=True, check=False, timeout=60)
+    assert (answer.returncode, answer.stdout) == (1, b"send\n")
+    assert answer.stderr == b"clean: the program was cut off on its way into the container\n"
+
+
+def test_a_copy_keeps_out_a_second_one(world: World) -> None:
+    revision = world.commit({"a.py": b"a"})
+    needed, _ = world.scan(revision)
+    words = words_of("stage", {**world.settings, "revision": revision})
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdin
+        while not (world.record / "tree").exists():
+            assert first.poll() is None
+        second = world.run("scan", world.entries(revision) + b"\0", revision=revision)
+        first.communicate(world.blobs(needed))
+    assert second.stderr == b"scan: an earlier update still works in the container\n"

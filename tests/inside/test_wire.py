@@ -1,0 +1,44 @@
+"""What comes in over stdin: a list or a blob that is damaged, cut off or leads elsewhere is not taken."""
+
+import pytest
+
+from tests.inside.world import World, tree
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 30])
+def test_a_list_that_is_cut_off_is_an_error(world: World, cut: int) -> None:
+    revision = world.commit({"a.py": b"a"})
+    sent = world.entries(revision)
+    answer = world.run("scan", sent[: len(sent) - cut], revision=revision)
+    expected = b"scan: the list of files was cut off on its way into the container\n"
+    assert (answer.returncode, answer.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize("path", [b"../x", b"/x", b"a/./b", b"a//b"])
+def test_a_path_that_leads_elsewhere_is_refused(world: World, path: bytes) -> None:
+    entry = b"\0:000000 100644 %b %b A\0%b\0\0\0" % (b"0" * 40, b"1" * 40, path)
+    answer = world.run("scan", entry, revision="1" * 40)
+    assert answer.stderr.startswith(b"scan: not git's list of files: ")
+
+
+def test_a_damaged_blob_is_not_written(world: World) -> None:
+    revision = world.commit({"a.py": b"good"})
+    needed, _ = world.scan(revision)
+    answer = world.run("stage", world.blobs(needed).replace(b"good", b"evil"), revision=revision)
+    assert answer.returncode == 1
+    assert b"was damaged on its way" in answer.stderr
+    assert tree(world.app) == {}
+
+
+def test_a_blob_that_git_misses_is_an_error(world: World) -> None:
+    revision = world.commit({"a.py": b"good"})
+    world.scan(revision)
+    answer = world.run("stage", world.blobs(["1" * 40]), revision=revision)
+    assert answer.stderr == b"stage: git did not send a blob but said: %b missing\n" % (b"1" * 40)
+
+
+def test_a_blob_that_is_cut_off_is_an_error(world: World) -> None:
+    revision = world.commit({"a.py": b"good"})
+    needed, _ = world.scan(revision)
+    answer = world.run("stage", world.blobs(needed)[:-3], revision=revision)
+    assert answer.stderr == b"stage: a file was cut off on its way into the container\n"
