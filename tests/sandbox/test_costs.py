@@ -1,0 +1,97 @@
+"""What an update costs: its users, told by a probe, the way to the host, and the container."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.sandbox import stack
+from deploy.sandbox.command import run
+from deploy.sandbox.home import Sandbox
+from tests.bench import moved, releases
+from tests.sandbox.conftest import Inv
+from tests.turns import counted
+
+pytestmark = pytest.mark.stack
+
+# TCP's own handshake passes the counting by. Connecting takes four more, a script three: channel, shell, answer. Each
+# path of a health check is asked meanwhile, with a channel and a request.
+CONNECT, SCRIPT, HEALTH = 4, 3, 2 * 2
+# Read, carry out, prove, confirm.
+SCRIPTS = 4
+
+
+def test_no_request_fails_and_what_the_probe_met_is_told_and_stands_in_the_history(sandbox: Sandbox, inv: Inv) -> None:
+    stack.release(sandbox.name, "code")
+    ended = inv("hot-update", "--yes", "--probe")
+    assert ended.code == 0, ended.text
+    (told,) = re.findall(
+        r"^probe: (\d+) of (\d+) requests failed, longest gap .* s, slowest request .* s$", ended.out, re.M
+    )
+    past = json.loads(inv("history", "--json").out)[-1]["probe"]
+    assert (past["failed"], past["requests"]) == tuple(map(int, told))
+    assert (past["failed"], past["requests"] > 0) == (0, True)
+    assert f"probe: {told[0]} of {told[1]} requests failed" in inv("history").out
+
+
+def test_an_update_without_a_probe_has_none_in_the_history(sandbox: Sandbox, inv: Inv) -> None:
+    stack.release(sandbox.name, "code")
+    ended = inv("hot-update", "--yes")
+    assert (ended.code, "probe:" in ended.text) == (0, False), ended.text
+    assert json.loads(inv("history", "--json").out)[-1]["probe"] is None
+
+
+def waits(sandbox: Sandbox, inv: Inv, place: Path) -> int:
+    """How often an update waits for the host."""
+    with counted(sandbox.ssh_port) as turns:
+        known = sandbox.known_hosts.read_text(encoding="utf-8").replace(f":{sandbox.ssh_port} ", f":{turns.port} ")
+        (place / "known_hosts").write_text(known, encoding="utf-8")
+        own = {
+            "host": f"{sandbox.user}@127.0.0.1:{turns.port}",
+            "ssh": {"known_hosts": str(place / "known_hosts")},
+        }
+        distant = place / "distant.yaml"
+        distant.write_text(yaml.safe_dump({"targets": {sandbox.name: own}}), encoding="utf-8")
+        ended = inv("-f", str(distant), "hot-update", "--yes")
+    assert ended.code == 0, ended.text
+    return turns.count
+
+
+def test_with_nothing_to_do_an_update_waits_for_the_host_as_often_as_for_one_script(
+    sandbox: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    assert waits(sandbox, inv, tmp_path) <= CONNECT + SCRIPT + HEALTH
+
+
+def test_an_update_waits_for_the_host_as_often_as_for_four_scripts(sandbox: Sandbox, inv: Inv, tmp_path: Path) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    stack.release(sandbox.name, "code")
+    assert waits(sandbox, inv, tmp_path) <= CONNECT + SCRIPTS * SCRIPT + 2 * HEALTH
+
+
+def test_a_changed_file_costs_the_container_little_more_than_its_size(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    releases.change_one_file(sandbox)
+    assert sum(moved.carry_out(sandbox).values()) < releases.FILE_BYTES + 1024
+
+
+def started(sandbox: Sandbox, inv: Inv) -> list[str]:
+    """The commands of our program that an update starts in the app's container, in order."""
+    since = time.time()
+    assert inv("hot-update", "--yes").code == 0
+    told = ("--since", f"{since:.3f}", "--until", f"{time.time():.3f}", "--filter", f"container={sandbox.app}")
+    events = run("docker", "events", *told, "--filter", "event=exec_start", "--format", "{{.Action}}")
+    return re.findall(r" [0-9a-f]{64} (\w+) \{", events)
+
+
+def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its_work(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    assert started(sandbox, inv) == ["inspect"]
+    stack.release(sandbox.name, "code")
+    assert started(sandbox, inv) == ["inspect", "scan", "stage", "scan", "apply", "clean", "roll", "inspect"]
