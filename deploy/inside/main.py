@@ -68,7 +68,9 @@ def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
             ask_no_more()
         with contextlib.nullcontext() if command in BESIDE else alone(settings):
             if program and command not in BESIDE:
-                write_whole(raw(settings["record"]), b"program", program)
+                # A full disk must not keep an undo from its work.
+                with contextlib.suppress(OSError):
+                    write_whole(raw(settings["record"]), b"program", program)
             COMMANDS[command](settings, cast("BufferedReader", sys.stdin.buffer))
         sys.stdout.flush()
     except (ExpectedError, OSError) as error:

@@ -51,8 +51,6 @@ read_repository() {
   answer=$(git_ rev-parse --show-toplevel 2>&1) || { record repository "$(printf '%s' "$answer" | head -n 1)"; return; }
   [ "$answer" -ef "$path" ] || { record repository "it lies inside the repository $answer"; return; }
   record repository '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
-  git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | sed -E 's#://[^/@]*@#://***@#' | sort -u |
-    while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
@@ -67,6 +65,8 @@ read_repository() {
     *) target=$(git_ rev-parse -q --verify "$target_is^{commit}") ;;
   esac
   tell_target
+  git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | sed -E 's#://[^/@]*@#://***@#' | sort -u |
+    while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
   read_branches
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
   [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
@@ -147,9 +147,8 @@ tell_target_entries() {
 
 read_app() {
   local answer line head target
-  running "$container" || return 0
   if ! answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>&1); then
-    record app_problem "$(printf '%s' "$answer" | tail -n 1)"
+    ! running "$container" || record app_problem "$(printf '%s' "$answer" | tail -n 1)"
     return
   fi
   record app "$answer"
@@ -176,8 +175,7 @@ differing() {
 
 read_database() {
   local answer
-  running "$postgres_container" || return 0
-  answer=$({
+  if ! answer=$({
     cat <<'SQL'
 select 'db_tables', count(*) from information_schema.tables
   where table_schema = any(current_schemas(false)) and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
@@ -186,7 +184,10 @@ select 'db_column', table_name || '.' || column_name, data_type from information
 select 'db_size', pg_database_size(current_database());
 SQL
     printf '%s\n' "$version_query"
-  } | psql_ -v columns="$stamp_columns" 2>&1) || { record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"; return; }
+  } | psql_ -v columns="$stamp_columns" 2>&1); then
+    ! running "$postgres_container" || record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"
+    return
+  fi
   record database ''
   printf '%s\n' "$answer"
 }
@@ -218,17 +219,22 @@ read_lock() {
   ! grep -q ":$(stat -c %i "$folder/lock") " /proc/locks || record lock_held
 }
 
-# What the image that a container was made from says of itself: its revision by label, else nothing, and its date.
+# image ID: what the image that a container was made from says of itself: its revision by label, else nothing, and its date.
+image() {
+  docker inspect --type image --format \
+    '{{with .Config.Labels}}{{index . "org.opencontainers.image.revision"}}{{end}}{{"\t"}}{{.Created}}' "$1" 2>/dev/null
+}
+
 read_image() {
-  local tab='{{"\t"}}' answer
-  answer=$(docker inspect --type image --format \
-    "{{with .Config.Labels}}{{index . \"org.opencontainers.image.revision\"}}{{end}}$tab{{.Created}}" \
-    "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)" 2>/dev/null) || return 0
+  local answer
+  answer=$(image "$(sed -n "s#^/$container\t.*\t##p" "$beside/containers")") || return 0
   printf 'image\t%s\n' "$answer"
 }
 
 # The commit that a container without a record has the files of, where its image does not name it.
-read_matching() { [ -n "$(read_image | cut -f 2)" ] || record matching "$(matching)"; }
+read_matching() {
+  [[ $(image "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)") == [!$'\t']* ]] || record matching "$(matching)"
+}
 
 # The KiB that are free where dumps go; that folder may be still to be made.
 read_backup_room() {

@@ -42,6 +42,12 @@ def test_a_kept_program_that_is_another_is_not_run_but_replaced(world: World, ke
     assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
 
 
+def test_a_program_that_cannot_be_kept_is_run_all_the_same(world: World) -> None:
+    (world.record / "program").mkdir(parents=True)
+    world.done("clean")
+    assert (world.record / "program").is_dir()
+
+
 def test_a_program_that_was_cut_off_is_not_run(world: World) -> None:
     words = words_of("clean", world.settings)
     answer = subprocess.run(words, input=PROGRAM[:-9], capture_output=True, check=False, timeout=60)
