@@ -120,6 +120,10 @@ def _supervisor(tree: Path, number: int) -> None:
     _substitute(tree, "nginx/supervisor/whalefall-prod.conf", r"stopwaitsecs=\d+", f"stopwaitsecs={10 + number}")
 
 
+def _gunicorn(tree: Path, number: int) -> None:
+    _substitute(tree, "nginx/gunicorn/gunicorn-prod.conf.py", r"keepalive = \d+", f"keepalive = {5 + number}")
+
+
 _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "code": _code,
     "migration": _migration,
@@ -134,6 +138,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "dependency": _dependency,
     "compose": _compose,
     "supervisor": _supervisor,
+    "gunicorn": _gunicorn,
 }
 KINDS = tuple(_CHANGES)
 

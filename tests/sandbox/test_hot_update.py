@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -128,6 +129,15 @@ def processes(sandbox: Sandbox) -> list[str]:
     return [line for line in running if "gunicorn" in line]
 
 
+def container_started(sandbox: Sandbox) -> float:
+    """No process of the app is older, in seconds since the epoch."""
+    return datetime.fromisoformat(facts(sandbox).started).timestamp()
+
+
+def written(sandbox: Sandbox, file: str) -> float:
+    return float(execute(sandbox.app, "stat", "--format", "%.Y", file, user="root"))
+
+
 def untouchable(sandbox: Sandbox, bystander: str) -> dict[str, str]:
     """What no update may change, by name; logs and the scheduler's lock change by themselves."""
     options = ("--sort=name", "--exclude=userdata/logs", "--exclude=userdata/scheduler.lock", "--exclude=__pycache__")
@@ -225,6 +235,18 @@ def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbo
     number = git(production.origin, "rev-list", "--count", commit)
     assert f"release {number}" in answer(production.http_port, "/")[1]
     assert answer(production.http_port, "/static/release.txt") == (200, f"release {number}\n")
+
+
+def test_new_settings_of_gunicorn_restart_the_container_and_it_is_said_why(production: Sandbox, inv: Inv) -> None:
+    commit = publish(production, "gunicorn")
+    ended = inv("hot-update", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert "refreshed: gunicorn.conf.py from nginx/gunicorn/gunicorn-prod.conf.py" in ended.out
+    assert "the container is restarted: gunicorn.conf.py changed since the master started" in ended.out
+    assert "held by a new worker" not in ended.out
+    assert ended.out.splitlines()[-1].startswith(f"{production.name} runs {commit[:7]} and is healthy (proof ")
+    assert_runs(production, commit)
+    assert container_started(production) > written(production, GUNICORN)
 
 
 def test_a_second_update_changes_nothing_restarts_nothing_and_says_so(production: Sandbox, inv: Inv) -> None:

@@ -183,6 +183,7 @@ def test_status_tells_services_and_releases(sandbox: Sandbox) -> None:
         ("dependency", {"M\trequirements.txt", "M\tpyproject.toml", "M\tuv.lock", "D\tapp/features/slow_boot.py"}),
         ("compose", {"M\tdocker-compose.prod.yml"}),
         ("supervisor", {"M\tnginx/supervisor/whalefall-prod.conf"}),
+        ("gunicorn", {"M\tnginx/gunicorn/gunicorn-prod.conf.py"}),
     ],
 )
 def test_a_release_changes_what_its_kind_says(sandbox: Sandbox, kind: str, changes: set[str]) -> None:
