@@ -8,7 +8,7 @@ import stat
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.record import Record, read_json, remove_json, write_json
+from deploy.inside.record import Record, boot_id, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
 from deploy.inside.tree import Tree, duplicate, parents, remove
 from deploy.inside.wire import counted, raw, say, text
@@ -28,6 +28,7 @@ def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Rec
     folders = {folder for path in touched for folder in (*parents(path), path) if is_folder(tree, folder)}
     remembered = {
         "run": settings["run"],
+        "began": uptime(),
         "record": record and record.facts,
         "saved": [text(path) for path in saved],
         "added": [text(path) for path in touched if path not in there],
@@ -37,7 +38,10 @@ def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Rec
 
 
 def undo(settings: dict[str, Any], _: BufferedReader) -> None:
-    """Bring back what the copy of this run replaced. Harmless where that copy touched nothing, or twice."""
+    """Bring back what the copy of this run replaced. Harmless where that copy touched nothing, or twice.
+
+    What is remembered here lets a roll know which master was started meanwhile: it has read the files that go now.
+    """
     before = read_json(settings, b"before.json")
     if before is None or before["run"] != settings["run"]:
         discard(settings)
@@ -59,6 +63,8 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
         write_json(raw(settings["record"]), b"record.json", before["record"])
     remove_json(settings, b"work.json")
     discard(settings)
+    undone = {"boot_id": boot_id(), "from": before["began"], "to": uptime()}
+    write_json(raw(settings["record"]), b"undone.json", undone)
     forget(settings)
     say(f"{counted(len(before['saved']), 'file')} as before, {len(removed)} removed again")
 

@@ -10,7 +10,7 @@ from io import BufferedReader
 from typing import Any, NamedTuple
 
 from deploy.inside.processes import user_of
-from deploy.inside.record import read_json, remove_json, uptime, write_json
+from deploy.inside.record import boot_id, read_json, remove_json, uptime, write_json
 from deploy.inside.wire import ExpectedError, raw, say
 from deploy.inside.workers import (
     PAUSE,
@@ -78,6 +78,10 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
         booted = time.time() - uptime()
         if os.stat(told["config"]).st_mtime > booted + master.started:
             raise ExpectedError(f"{os.path.basename(told['config'])} changed since the master started")
+    undone = read_json(settings, b"undone.json")
+    if undone and undone["boot_id"] == boot_id() and undone["from"] <= master.started < undone["to"]:
+        # The file that it was configured by has come back since, and that one is older than the master.
+        raise ExpectedError(f"{name.decode()} was started with the release that is undone")
     # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
     for earlier in (read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")):
         if earlier and earlier["started"] == master.started:

@@ -23,7 +23,7 @@ def test_an_undone_copy_leaves_the_app_as_it_was(world: World, complete: bool) -
     world.done("undo")
     assert (tree(world.app), world.recorded()) == (before, record)
     assert (world.app / "empty").is_dir()
-    assert sorted(path.name for path in world.record.iterdir()) == ["program", "record.json"]
+    assert sorted(path.name for path in world.record.iterdir()) == ["program", "record.json", "undone.json"]
 
 
 def test_undo_after_a_first_copy_leaves_no_record(world: World) -> None:
@@ -31,7 +31,7 @@ def test_undo_after_a_first_copy_leaves_no_record(world: World) -> None:
     world.update(world.commit({"a.py": b"a", "new/b.py": b"b"}))
     world.done("undo")
     assert tree(world.app) == {"a.py": b"of the image"}
-    assert [path.name for path in world.record.iterdir()] == ["program"]
+    assert sorted(path.name for path in world.record.iterdir()) == ["program", "undone.json"]
     assert not (world.app / "new").exists()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from deploy.inside.record import boot_id, uptime
 from tests.inside.world import PROGRAM, Answer, inside, words_of
 
 # A name of its own, so that nothing else on this machine is taken for the server.
@@ -250,6 +251,17 @@ def test_a_config_file_that_changed_since_the_master_started_cannot_be_rolled(gu
     assert said(gunicorn.roll()) == (1, "roll: gunicorn.conf.py changed since the master started\n")
 
 
+def test_a_master_that_was_started_with_a_release_that_is_undone_cannot_be_rolled(gunicorn: Gunicorn) -> None:
+    began = uptime()
+    gunicorn.start()
+    undone = {"boot_id": boot_id(), "from": began, "to": uptime()}
+    (gunicorn.place / "record/undone.json").write_text(json.dumps(undone))
+    assert said(gunicorn.roll()) == (1, f"roll: {SERVER} was started with the release that is undone\n")
+    for other in ({"to": began}, {"from": uptime()}, {"boot_id": "another"}):
+        (gunicorn.place / "record/undone.json").write_text(json.dumps(undone | other))
+        assert said(gunicorn.roll()) == (0, "")
+
+
 def test_without_a_master_there_is_nothing_to_roll(gunicorn: Gunicorn) -> None:
     assert said(gunicorn.roll()) == (1, f"roll: 0 masters of {SERVER} run, not one\n")
 
@@ -276,9 +288,7 @@ def test_a_roll_that_was_killed_leaves_the_number_of_workers_to_the_next(gunicor
 
 def test_a_rolled_master_serves_what_was_copied_before(gunicorn: Gunicorn) -> None:
     gunicorn.start()
-    uptime = float(Path("/proc/uptime").read_text().split()[0])
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    record = {"revision": "1" * 40, "complete": True, "boot_id": boot, "uptime": uptime}
+    record = {"revision": "1" * 40, "complete": True, "boot_id": boot_id(), "uptime": uptime()}
     (gunicorn.place / "record/record.json").write_text(json.dumps(record))
     told = {"app": str(gunicorn.place), "revision": "1" * 40, "expect": {}, "protected": []}
     assert inside("prove", {**gunicorn.settings, **told}).returncode == 1

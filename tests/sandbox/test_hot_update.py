@@ -343,6 +343,19 @@ def test_an_unhealthy_release_is_told_with_its_own_error_and_undone(
     assert inv("health").code == 0
 
 
+def test_new_settings_of_gunicorn_are_undone_in_its_master_too(production: Sandbox, inv: Inv, tmp_path: Path) -> None:
+    impatient = tmp_path / "impatient.yaml"
+    impatient.write_text("health: {timeout: 3}\n", encoding="utf-8")
+    before = execute(production.app, "cat", GUNICORN)
+    publish(production, "gunicorn", "unhealthy")
+    ended = inv("-f", str(impatient), "hot-update", "--yes")
+    assert ended.code == 5, ended.text
+    assert "refreshed: gunicorn.conf.py" in ended.out
+    assert "the container is restarted: gunicorn was started with the release that is undone" in ended.out
+    assert execute(production.app, "cat", GUNICORN) == before
+    assert container_started(production) > written(production, RECORD)
+
+
 @pytest.mark.parametrize("kind", UNSUITABLE)
 def test_what_needs_a_new_image_is_refused_and_its_files_are_named(production: Sandbox, inv: Inv, kind: str) -> None:
     publish(production, kind)
