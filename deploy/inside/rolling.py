@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from deploy.inside.processes import user_of
 from deploy.inside.record import boot_id, read_json, remove_json, uptime, write_json
-from deploy.inside.wire import ExpectedError, raw, say
+from deploy.inside.wire import ExpectedError, counted, raw, say
 from deploy.inside.workers import (
     PAUSE,
     Address,
@@ -94,14 +94,17 @@ def replace_all(server: Server, wanted: int, exclusive: list[bytes]) -> None:
     old = server.workers
     held = [file for file in exclusive if holders(file) & old]
     while left := old & server.workers:
-        replace_one(server, heir=bool(held) and len(left) == 1)
+        replace_one(server, heir=len(left) == 1 and any(holders(file) & left for file in held))
     for file in held:
         if not holders(file) & server.workers:
             # The new worker found it taken, and the old one has gone only since.
             replace_one(server)
         name = os.path.basename(file).decode("utf-8", "replace")
         tell(f"{name}: " + ("held by a new worker" if holders(file) & server.workers else "no worker holds it"))
-    for _ in range(len(server.workers) - wanted):
+    spare = len(server.workers) - wanted
+    if spare > 0:
+        tell(f"what served in between leaves again: {counted(wanted, 'worker')} as before")
+    for _ in range(spare):
         # It is young enough to serve for as long as it takes to leave.
         os.kill(server.master.pid, signal.SIGTTOU)
 

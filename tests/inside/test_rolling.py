@@ -186,8 +186,12 @@ def test_workers_that_do_not_drain_are_told(gunicorn: Gunicorn) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize("import_seconds", ["0", "2"])
-def test_a_new_worker_holds_the_exclusive_file_in_the_end(gunicorn: Gunicorn, import_seconds: str) -> None:
+@pytest.mark.parametrize(
+    ("import_seconds", "more"), [("0", []), ("2", ["what served in between leaves again: 1 worker as before"])]
+)
+def test_a_new_worker_holds_the_exclusive_file_in_the_end(
+    gunicorn: Gunicorn, import_seconds: str, more: list[str]
+) -> None:
     (gunicorn.place / "lock_wanted").touch()
     gunicorn.start("-k", "gevent")
     (old,) = gunicorn.workers
@@ -195,7 +199,8 @@ def test_a_new_worker_holds_the_exclusive_file_in_the_end(gunicorn: Gunicorn, im
     (gunicorn.place / "import_seconds").write_text(import_seconds)
     ended = gunicorn.roll()
     assert said(ended) == (0, "")
-    assert ended.stdout.decode().endswith("scheduler.lock: held by a new worker\n")
+    told = ended.stdout.decode().splitlines()
+    assert told[told.index("scheduler.lock: held by a new worker") + 1 :] == more
     wait_until(lambda: gunicorn.workers == {gunicorn.holder})
 
 
@@ -206,6 +211,19 @@ def test_a_roll_right_after_another_does_not_count_who_is_still_to_leave(gunicor
     for _ in range(2):
         assert said(gunicorn.roll()) == (0, "")
     wait_until(lambda: gunicorn.workers == {gunicorn.holder})
+
+
+def test_who_goes_last_has_an_heir_only_where_it_holds_the_file(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    wait_until(lambda: gunicorn.holder is not None)
+    os.kill(gunicorn.master, signal.SIGTTIN)
+    wait_until(lambda: len(gunicorn.workers) == 2)
+    (gunicorn.place / "import_seconds").write_text("2")
+    ended = gunicorn.roll()
+    assert (said(ended), ended.stdout.count(b"answers")) == ((0, ""), 2)
+    assert ended.stdout.endswith(b"scheduler.lock: held by a new worker\n")
+    assert len(gunicorn.workers) == 2
 
 
 def test_an_exclusive_file_that_nobody_held_costs_no_worker(gunicorn: Gunicorn) -> None:
@@ -219,7 +237,7 @@ def test_a_file_that_the_new_code_does_not_lock_is_told(gunicorn: Gunicorn) -> N
     wait_until(lambda: gunicorn.holder is not None)
     (gunicorn.place / "lock_wanted").unlink()
     ended = gunicorn.roll()
-    assert (ended.returncode, ended.stdout.endswith(b"scheduler.lock: no worker holds it\n")) == (0, True)
+    assert (ended.returncode, b"scheduler.lock: no worker holds it\n" in ended.stdout) == (0, True)
 
 
 def test_a_worker_that_does_not_boot_is_told(gunicorn: Gunicorn) -> None:
