@@ -14,6 +14,7 @@ from deploy.state import State
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from deploy.health import Check
     from deploy.runs import Event
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 HEALTH_SCHEMA = 1
 # The width, in columns, of what is no terminal.
 UNBROKEN = 100_000
+# By how many columns more than a line what did not fit into it is indented.
+HANG = 2
 # Bell, backspace, vertical tab, form feed and carriage return: text of a host could hide itself by them.
 _CONTROL = dict.fromkeys((7, 8, 11, 12, 13))
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -53,6 +56,24 @@ def _console(*, stderr: bool = False) -> "Console":
     )
 
 
+def _fitted(console: "Console", text: str, style: str = "") -> "Text":
+    """Break a line that is too long for the terminal; what follows is indented, so that it is not taken for another."""
+    from rich.text import Text
+
+    whole = Text(text, style=style)
+    indent = len(text) - len(text.lstrip(" "))
+    width = console.width - indent - HANG
+    if console.soft_wrap or whole.cell_len <= console.width or width < HANG:
+        return whole
+    first, *rest = lines = whole[indent:].wrap(console, width)
+    for one in lines:
+        one.rstrip()
+    told = Text(" " * indent).append_text(first)
+    for one in rest:
+        told.append("\n" + " " * (indent + HANG)).append_text(one)
+    return told
+
+
 class Report:
     """Prints for people, on standard output; failures go to standard error."""
 
@@ -68,9 +89,7 @@ class Report:
         if _is_plain():
             _print_plain(text)
             return
-        from rich.text import Text
-
-        self._out.print(Text(text, style=style))
+        self._out.print(_fitted(self._out, text, style))
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print every finding, what to do about it below it."""
@@ -120,7 +139,8 @@ class Report:
             case "confirmed", (who, *_):
                 self.line(f"✓ confirmed by {who}", "green")
             case "undo", (step, *_):
-                self.line(f"✗ {step}: undoing what was done", "red")
+                what = "not confirmed" if step == "confirm" else step
+                self.line(f"✗ {what}: undoing what was done", "red")
             case "undo-begin", (step, *_):
                 self._began[step] = event.at
                 self.line(f"◂ undo {step}", "bold")
@@ -207,11 +227,9 @@ class Report:
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
-        from rich.text import Text
-
         console = _console(stderr=True)
-        console.print(Text(f"✗ {failure.fact}", style="bold red"))
+        console.print(_fitted(console, f"✗ {failure.fact}", "bold red"))
         for line in failure.evidence:
-            console.print(Text(f"  {line}"))
+            console.print(_fitted(console, f"  {line}"))
         if failure.remedy:
-            console.print(Text(f"→ {failure.remedy}", style="bold"))
+            console.print(_fitted(console, f"→ {failure.remedy}", "bold"))
