@@ -47,6 +47,10 @@ def test_it_is_told_in_one_line() -> None:
     assert told == "2 of 312 requests failed, longest gap 0.13 s, slowest request 0.02 s"
 
 
+def test_a_probe_that_could_not_ask_does_not_tell_of_no_failed_request() -> None:
+    assert str(summary([])) == "nothing could be asked"
+
+
 def asking(*answers: bool | Exception) -> tuple[Callable[[], bool], Event]:
     """Give the answers in turn, then hang; the event tells that they are used up."""
     left, used = list(answers), Event()

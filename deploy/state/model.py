@@ -86,6 +86,8 @@ class Probed:
         return f"{self.requests} {self.failed} {self.longest_gap_s} {self.slowest_request_s}"
 
     def __str__(self) -> str:
+        if not self.requests:
+            return "nothing could be asked"
         return (
             f"{self.failed} of {self.requests} requests failed, longest gap {self.longest_gap_s:.2f} s, "
             f"slowest request {self.slowest_request_s:.2f} s"

@@ -121,7 +121,9 @@ def watched(session: Session) -> "Iterator[Probe]":
         (answer,) = health.check(session.host.http(), (asked,), session.settings.health.request_timeout)
         return answer.healthy
 
-    probing = Probe(ask, session.settings.probe.per_second)
+    often = session.settings.probe.per_second
+    session.report.line(f"probe: asking {asked.url}{asked.paths[0]} {often} times a second", "dim")
+    probing = Probe(ask, often)
     try:
         yield probing
     finally:

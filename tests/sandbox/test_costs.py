@@ -31,6 +31,7 @@ def test_no_request_fails_and_what_the_probe_met_is_told_and_stands_in_the_histo
     (told,) = re.findall(
         r"^probe: (\d+) of (\d+) requests failed, longest gap .* s, slowest request .* s$", ended.out, re.M
     )
+    assert f"probe: asking http://127.0.0.1:{sandbox.http_port}/api/v1/health/basic 10 times a second" in ended.out
     past = json.loads(inv("history", "--json").out)[-1]["probe"]
     assert (past["failed"], past["requests"]) == tuple(map(int, told))
     assert (past["failed"], past["requests"] > 0) == (0, True)
