@@ -8,7 +8,7 @@ from deploy import preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Options
 from deploy.state import PastRun, State, past_run, variables
-from deploy.verbs.follow import Follower, finishing
+from deploy.verbs.follow import DECIDED, Follower, finishing
 from deploy.verbs.session import Session, tail
 
 SCHEMA = 1
@@ -110,19 +110,26 @@ def unlock(session: Session, *, yes: bool) -> None:
 
 def _told(run: PastRun) -> str:
     change = f"{run.was[:7] or 'unknown'} -> {run.revision[:7]}" if run.revision else ""
-    why = f" ({run.why})" if run.why else ""
     seconds = f"{run.ended - run.began} s"
     probe = f"probe: {run.probe}" if run.probe else ""
     told = (
         _when(run.ended),
         f"{run.verb} by {run.operator}",
         change,
-        f"{run.outcome}{why}",
+        f"{run.outcome}{_why(run)}",
         seconds,
         probe,
         f"run {run.id}",
     )
     return "  ".join(filter(None, told))
+
+
+def _why(run: PastRun) -> str:
+    """Say who had the run undone, or what failed."""
+    step, status, reason = (*run.why.split(" ", 2), "", "", "")[:3]
+    if status in DECIDED and reason:
+        return f" by {reason}"
+    return f" ({step} failed{reason and f': {reason}'})" if step else ""
 
 
 def _when(seconds: int) -> str:

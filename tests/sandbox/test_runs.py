@@ -167,6 +167,7 @@ def test_ctrl_c_undoes_the_run_after_the_running_step(sandbox: Sandbox, inv: Inv
     assert "Traceback" not in ended.text
     assert_whole(sandbox, inv, old)
     assert last_run(inv)["outcome"] == "undone"
+    assert f"  undone by {operator()}  " in inv("history").out
 
 
 def test_a_second_ctrl_c_detaches_and_says_how_to_see_the_end(sandbox: Sandbox, inv: Inv, old: str) -> None:
