@@ -73,11 +73,11 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
     """Tell how many workers there should be, unless this master's new workers would not run the new code."""
     told = settings_of(master, name)
     if told["preload"]:
-        raise ExpectedError("the app is preloaded: new workers would run the master's old code")
+        raise ExpectedError("the app is preloaded, so new workers would run the old code")
     if told["config"] and os.path.exists(told["config"]):
         booted = time.time() - uptime()
         if os.stat(told["config"]).st_mtime > booted + master.started:
-            raise ExpectedError(f"{os.path.basename(told['config'])} changed since the master started")
+            raise ExpectedError(f"{os.path.basename(told['config'])} changed since {name.decode()} started")
     undone = read_json(settings, b"undone.json")
     if undone and undone["boot_id"] == boot_id() and undone["from"] <= master.started < undone["to"]:
         # The file that it was configured by has come back since, and that one is older than the master.

@@ -74,7 +74,7 @@ def listening(master: Master) -> Address:
             host, _, port = local.rpartition(":")
             family = socket.AF_INET if len(host) == 8 else socket.AF_INET6
             return Address(family, reachable(host), int(port, 16), inode)
-    raise ExpectedError("it listens on no TCP port")
+    raise ExpectedError("the app server listens on no TCP port")
 
 
 def reachable(host: str) -> str:
@@ -198,7 +198,7 @@ def settings_of(master: Master, server: bytes) -> dict[str, Any]:
         folder = os.readlink(f"/proc/{master.pid}/cwd")
     program = next((at for at, word in enumerate(argv[:2]) if os.path.basename(word) == server), None)
     if program is None:
-        raise ExpectedError("the master hides its command line, so its settings are unknown")
+        raise ExpectedError(f"{server.decode()} hides its command line, so its settings are unknown")
     python = argv[0] if program else os.fsencode(os.readlink(f"/proc/{master.pid}/exe"))
     status = os.stat(f"/proc/{master.pid}")
     told = subprocess.run(
@@ -212,7 +212,7 @@ def settings_of(master: Master, server: bytes) -> dict[str, Any]:
         check=False,
     )
     if told.returncode:
-        raise ExpectedError("its settings cannot be read")
+        raise ExpectedError(f"the settings of {server.decode()} cannot be read")
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return {**found, "config": found["config"] and os.path.join(folder, found["config"])}
 

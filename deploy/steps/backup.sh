@@ -84,5 +84,5 @@ revision=$(revision_of "$database")
 dump
 check
 complete
-echo "$database at ${revision:-no revision}: $tables tables, $(numfmt --to=iec-i --suffix=B "$bytes") in $folder/$run.dump"
+echo "$database at ${revision:-no revision}: $tables tables, $(numfmt --to=iec-i --suffix=B "$bytes" | sed 's/[A-Z]/ &/') in $folder/$run.dump"
 prune

@@ -31,6 +31,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     rolling = (
         f"replace the workers of {settings.app.server} one by one, each once a new one answers",
         *(f"have a new one hold {file}" for file in settings.restart.exclusive_files),
+        f"if that cannot be done: {restarted}",
     )
     rolls = wanted(settings, options) == "rolling" and not because
     script = shell.script(

@@ -48,7 +48,8 @@ give_up() {
 }
 
 if [ -n "$rolling" ] && roll; then exit 0; fi
-[ -z "$because" ] || echo "the container is restarted: $because"
+echo "the container is restarted${because:+: $because}"
+echo "waiting until the app answers, up to $restart_timeout s"
 began=$(date +%s)
 cd "$path"
 # Compose warns of unset variables on every call, so its words count only when it fails.

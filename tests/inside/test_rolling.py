@@ -258,7 +258,7 @@ def test_a_preloaded_app_cannot_be_rolled(gunicorn: Gunicorn) -> None:
     (gunicorn.place / "gunicorn.conf.py").write_text("preload_app = True\n")
     os.utime(gunicorn.place / "gunicorn.conf.py", (0, 0))
     gunicorn.start()
-    assert said(gunicorn.roll()) == (1, "roll: the app is preloaded: new workers would run the master's old code\n")
+    assert said(gunicorn.roll()) == (1, "roll: the app is preloaded, so new workers would run the old code\n")
 
 
 def test_a_config_file_that_changed_since_the_master_started_cannot_be_rolled(gunicorn: Gunicorn) -> None:
@@ -266,7 +266,7 @@ def test_a_config_file_that_changed_since_the_master_started_cannot_be_rolled(gu
     assert gunicorn.roll().returncode == 0
     later = time.time() + 5
     os.utime(gunicorn.place / "gunicorn.conf.py", (later, later))
-    assert said(gunicorn.roll()) == (1, "roll: gunicorn.conf.py changed since the master started\n")
+    assert said(gunicorn.roll()) == (1, f"roll: gunicorn.conf.py changed since {SERVER} started\n")
 
 
 def test_a_master_that_was_started_with_a_release_that_is_undone_cannot_be_rolled(gunicorn: Gunicorn) -> None:

@@ -242,7 +242,7 @@ def test_new_settings_of_gunicorn_restart_the_container_and_it_is_said_why(produ
     ended = inv("hot-update", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert "refreshed: gunicorn.conf.py from nginx/gunicorn/gunicorn-prod.conf.py" in ended.out
-    assert "the container is restarted: gunicorn.conf.py changed since the master started" in ended.out
+    assert "the container is restarted: gunicorn.conf.py changed since gunicorn started" in ended.out
     assert "held by a new worker" not in ended.out
     assert ended.out.splitlines()[-1].startswith(f"{production.name} runs {commit[:7]} and is healthy (proof ")
     assert_runs(production, commit)

@@ -127,6 +127,7 @@ def test_a_restart_replaces_the_workers_one_by_one() -> None:
     assert step.summary == (
         "replace the workers of gunicorn one by one, each once a new one answers",
         "have a new one hold userdata/scheduler.lock",
+        "if that cannot be done: docker compose -f docker-compose.prod.yml restart whalefall",
     )
 
 
