@@ -156,13 +156,20 @@ def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None
 
 
 def judge(
-    session: Session, checks: "tuple[Check, ...]", state: State, revision: str, *, keep_schema: bool = False
+    session: Session,
+    checks: "tuple[Check, ...]",
+    state: State,
+    revision: str,
+    *,
+    keep_schema: bool = False,
+    told: bool = False,
 ) -> None:
-    """Prove it by what was seen; where that is ill, wait for health and look again."""
+    """Prove it by what was seen; where that is ill, wait for health and look again. Good health may be told already."""
     settings = session.settings
     if not all(check.healthy for check in checks):
-        checks, state = session.recover(), session.read("running")
-    session.report.health(checks)
+        checks, state, told = session.recover(), session.read("running"), False
+    if not told:
+        session.report.health(checks)
     wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state))) if revision else ()
     ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
     if not wrong and not ill:
@@ -252,4 +259,4 @@ def bring(
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         report.done(settings.target.name, plan.revision)
     else:
-        judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema)
+        judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema, told=True)
