@@ -50,7 +50,7 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     if settings.get("recorded") and not complete:
         raise ExpectedError("the container was recreated since the plan was made: nothing is copied into it")
     trust(tree, record)
-    tree.look()
+    tree.look([*entries, *(record.paths if record else ())])
     owner = tree.owner()
     write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
@@ -114,7 +114,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         tree.prune(path, entries)
     derived, lines = derive(tree, settings["known"], record, entries, owner)
     # Before the files are read: one that is changed meanwhile has another signature then.
-    tree.look()
+    tree.look(entries)
     signatures = {text(path): signature(status) for path in entries if (status := tree.status(path))}
     wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
     if wrong:

@@ -23,7 +23,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     record, record_problem = read_record(settings)
     tree = Tree(settings, digits_of(record.manifest.values() if record else ()))
     trust(tree, record)
-    tree.look()
+    tree.look(record.manifest if record else ())
     folder = settings["migrations"].strip("/")
     facts = ("revision", "complete", "run", "at", "overridden")
     server = processes(settings["server"].encode())
@@ -43,6 +43,8 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         }
     )
     entries = ask_entries(settings, tree, record, stream)
+    # The host may have been asking the remote meanwhile.
+    tree.look(entries)
     tree.digits = digits_of(entries.values()) if entries else tree.digits
     more, further = answers(
         {

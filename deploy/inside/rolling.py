@@ -27,8 +27,9 @@ from deploy.inside.workers import (
 
 # Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
 HEED, ANSWER = 10.0, 10.0
-# Seconds between two attempts to meet a new worker.
-KNOCK = 0.1
+# Seconds between two attempts to meet a new worker, each of which costs the old ones something: the first pause, and
+# the longest where it may still boot, and where it should serve already.
+KNOCK, KNOCK_BOOTING, KNOCK_SERVING = 0.1, 0.2, 2.0
 # How many seconds an heir starts later: one for an idle worker of gevent to leave, and half as much again to be safe.
 LEAD = 1.5
 
@@ -65,7 +66,8 @@ def roll(settings: dict[str, Any], _: BufferedReader) -> None:
             master, listening(master), name, settings["paths"], settings["boot_timeout"], settings["drain_timeout"]
         )
         replace_all(server, wanted, [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]])
-    write_json(folder, b"rolled.json", {"started": master.started, "workers": wanted, "at": began})
+    rolled = {"started": master.started, "workers": wanted, "at": began, "ended": uptime()}
+    write_json(folder, b"rolled.json", rolled)
     remove_json(settings, b"rolling.json")
 
 
@@ -83,7 +85,9 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
         # The file that it was configured by has come back since, and that one is older than the master.
         raise ExpectedError(f"{name.decode()} was started with the release that is undone")
     # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
-    for earlier in (read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")):
+    interrupted, rolled = read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")
+    drained = rolled and rolled.get("ended", 0.0) + settings["drain_timeout"] < uptime()
+    for earlier in (interrupted, None if drained else rolled):
         if earlier and earlier["started"] == master.started:
             return int(earlier["workers"])
     # One that has just left of its own accord may not have its successor yet.
@@ -141,6 +145,7 @@ def serve(server: Server, new: set[int], patience: float) -> int | None:
     """Wait until a new worker answers: the HTTP status, whatever it is; None: not within so many seconds."""
     deadline = time.monotonic() + patience
     polled = any(polls(pid, server.address) for pid in server.workers)
+    pause = KNOCK
     while time.monotonic() < deadline:
         if not new & server.workers:
             raise ExpectedError("the new worker did not boot")
@@ -148,7 +153,8 @@ def serve(server: Server, new: set[int], patience: float) -> int | None:
             status = ask(server.address, new, server.paths, ANSWER, crowd=polled)
             if status is not None:
                 return status
-        time.sleep(KNOCK)
+            pause = min(2 * pause, KNOCK_SERVING if polled else KNOCK_BOOTING)
+        time.sleep(pause)
     return None
 
 

@@ -8,8 +8,8 @@ import stat
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.record import read_json, read_record, read_work, remove_json, trust, write_json
-from deploy.inside.tree import BYTECODE, Tree, clone, duplicate, free_bytes, within
+from deploy.inside.record import read_json, read_work, remove_json, write_json
+from deploy.inside.tree import BYTECODE, Tree, clone, free_bytes, within
 from deploy.inside.wire import MIB, Entry, ExpectedError, raw, read_blobs, say, shown
 
 # How deep the folders of a scratch folder are made again: an app expects its logs folder, not every customer's.
@@ -30,8 +30,6 @@ def stage(settings: dict[str, Any], stream: BufferedReader) -> None:
             """It is all there already, from the proof."""
         return
     owner, place = tree.owner(), staged(settings)
-    trust(tree, read_record(settings)[0])
-    tree.look()
     discard(settings)
     room(tree, settings["need_bytes"] + (weight(tree) if settings["whole"] else 0), settings)
     os.mkdir(place.root, 0o755)
@@ -67,8 +65,8 @@ def room(tree: Tree, needed: int, settings: dict[str, Any]) -> None:
 
 
 def weight(tree: Tree) -> int:
-    """Count the bytes of the files that laying a whole tree copies."""
-    return sum(os.lstat(tree.at(path)).st_size for _, files in tree.walk() for path in files if not tree.intact(path))
+    """Count the bytes of the unprotected files: what laying a whole tree may take."""
+    return sum(os.lstat(tree.at(path)).st_size for _, files in tree.walk() for path in files)
 
 
 def write_blobs(
@@ -88,7 +86,7 @@ def write_blobs(
 def complete(tree: Tree, place: Tree, work: dict[str, Any], owner: tuple[int, int]) -> None:
     """Lay what stays as it is, files that git does not know too, and make the derived files as they will be.
 
-    What is as the last copy left it gets a second name there; what the app made, and may write into, is copied.
+    Copies, not second names: what the new code writes into a file here must not reach the running app.
     """
     changing = {raw(path) for path in (*work["write"], *work["clear"], *work["remove"])}
     for _, files in tree.walk():
@@ -96,7 +94,7 @@ def complete(tree: Tree, place: Tree, work: dict[str, Any], owner: tuple[int, in
         for path in staying[:1]:
             place.make_way(path, owner)
         for path in staying:
-            (duplicate if tree.intact(path) else clone)(tree.at(path), place.at(path))
+            clone(tree.at(path), place.at(path))
     for path, source in tree.derived.items():
         if not os.path.lexists(place.at(path)) and os.path.isfile(place.at(source)):
             clone(place.at(source), place.at(path))

@@ -44,8 +44,8 @@ def glob(pattern: str) -> re.Pattern[bytes]:
 
 
 def signature(status: os.stat_result) -> list[int]:
-    """Tell a file's state: what changes the file or its mode changes this too. A second name of it does not."""
-    return [status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode]
+    """Tell a file's state: whatever changes it, its mode or its owner, changes this too."""
+    return [status.st_ino, status.st_ctime_ns, status.st_size, status.st_mode]
 
 
 class Tree:
@@ -83,19 +83,21 @@ class Tree:
             raise ExpectedError(f"the container has no user {self.user}: app.user takes a name, or uid:gid") from None
         return account.pw_uid, account.pw_gid
 
-    def look(self) -> None:
-        """Look at everything that is not protected at once: of what is there now, status() tells this from here on."""
+    def look(self, paths: Iterable[bytes]) -> None:
+        """Look at many files at once: status() tells from here on what was there now. Who writes has to look again."""
         self.seen = {}
-        folders = [self.root]
+        wanted = {folder for path in {os.path.dirname(path) for path in paths} for folder in (*parents(path), path)}
+        folders = [b""] if wanted else []
         while folders:
-            with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as listed:
+            here = folders.pop()
+            # What cannot be seen in this way is looked at by itself, if it comes to that.
+            with contextlib.suppress(OSError), os.scandir(self.at(here)) as listed:
                 for item in listed:
-                    path = item.path[len(self.root) + 1 :]
-                    if within(path, self.protected):
-                        continue
-                    self.seen[path] = item.stat(follow_symlinks=False)
-                    if item.is_dir(follow_symlinks=False):
-                        folders.append(item.path)
+                    path = os.path.join(here, item.name)
+                    with contextlib.suppress(OSError):
+                        self.seen[path] = item.stat(follow_symlinks=False)
+                        if path in wanted and item.is_dir(follow_symlinks=False):
+                            folders.append(path)
 
     def status(self, path: bytes) -> os.stat_result | None:
         """Look at what lies at a path, unless a folder above it is missing or no plain folder."""

@@ -15,9 +15,10 @@ from deploy.inside.wire import ExpectedError
 LISTENING = "0A"
 # Seconds between two looks.
 PAUSE = 0.01
-# How many connections are opened at once to meet a certain worker, how often, and the seconds that who took others gets
-# to begin with the requests on them.
-KNOCKS, ROUNDS, HEAD_START = 8, 4, 0.001
+# How many connections are opened at once to meet a certain worker.
+KNOCKS = 8
+# How often that is tried, and how many requests keep those busy who took the last ones, with the seconds to begin them.
+ROUNDS, REQUESTS, HEAD_START = 4, 4, 0.001
 
 
 class Master(NamedTuple):
@@ -97,13 +98,16 @@ def connections() -> Iterator[tuple[str, str, str, str]]:
 
 def polls(pid: int, address: Address) -> bool:
     """Tell whether a process is told by epoll who wants to connect: so do workers of most kinds, once they serve."""
-    listener = f"socket:[{address.inode}]"
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    watched = set()
+    # Files are closed meanwhile, and of a process that has ended nothing may be read.
+    with contextlib.suppress(OSError):
         for name in os.listdir(f"/proc/{pid}/fdinfo"):
-            with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as stream:
-                watched = [line.split()[1] for line in stream if line.startswith("tfd:")]
-                if any(os.readlink(f"/proc/{pid}/fd/{number}") == listener for number in watched):
-                    return True
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as stream:
+                watched |= {line.split()[1] for line in stream if line.startswith("tfd:")}
+    for number in watched:
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{number}") == f"socket:[{address.inode}]":
+                return True
     return False
 
 
@@ -126,9 +130,10 @@ def ask_path(address: Address, wanted: Iterable[int], path: str, patience: float
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         taken, others = None, list[socket.socket]()
         for _ in range(ROUNDS if crowd else 1):
-            for connection in others:
+            for connection in others[:REQUESTS]:
                 connection.sendall(request)
-            time.sleep(HEAD_START)
+            if others:
+                time.sleep(HEAD_START)
             taken, others = knock(address, wanted, patience, stack, keep=crowd)
             if taken:
                 break

@@ -1,6 +1,6 @@
 # How scripts on the host reach into the containers.
 # Expects: container, python, record_folder, postgres_container, database, database_user, copied; for what runs inside,
-# program.sh too, in the folder of a run.
+# inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
 # inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
 # what the command reads; without one that is stdin. Up to a line "." the command speaks to INPUT, which hears it line by
@@ -12,17 +12,31 @@ inside() {
   { hear; [ "$heard" = kept ] || printf '%s\n' "$inside_program"; "${3-cat}"; } |
     timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 -e "HOT_UPDATE_RUN=${run-}" "$container" \
       "$python" -I -c "$inside_loader" "$inside_digest" "$1" "$2" |
-    { while IFS= read -r line && [ "$line" != . ]; do printf '%s\n' "$line"; done >&"$said"; echo . >&"$said"; cat; }
-  status=${PIPESTATUS[1]}
+    {
+      IFS= read -r line || true
+      case $line in
+        kept | send) until [ "$line" = . ]; do printf '%s\n' "$line"; IFS= read -r line || break; done >&"$said" ;;
+        # In its place the engine tells why nothing was started.
+        ?*) printf '%s\n' "$line" >&2 ;;
+      esac
+      echo . >&"$said"
+      cat
+    }
+  status=("${PIPESTATUS[@]}")
   exec {said}>&-
-  return "$status"
+  [ "${status[1]}" = 0 ] || return "${status[1]}"
+  return "${status[2]}"
 }
 
 # hear: the next line that the command speaks; after its last one there is nothing more to write.
 hear() { IFS= read -r heard <&"$said"; [ "$heard" != . ] || exit 0; }
 
 # hear_base: the commit whose entries the container remembers, where the clone has it: no more than the difference is sent.
-hear_base() { hear; base=$heard; git_ cat-file -e "$base^{commit}" 2>/dev/null || base=; }
+hear_base() {
+  hear
+  base=$heard
+  [ -z "$base" ] || git_ cat-file -e "$base^{tree}" 2>/dev/null || base=
+}
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
 psql_() {
@@ -37,11 +51,11 @@ select 'db_revision', version_num from alembic_version order by 1;
 \endif"
 
 # entries BASE COMMIT: what differs between them in the files that are copied, as deploy/inside reads it; without a base,
-# all of the commit's.
+# all of the commit's. A list that git could not finish has no end, and so is not taken for the whole.
 entries() {
   printf '%s\0' "$1"
   [ -z "$2" ] || git_ diff-tree -r -z --raw --no-renames --no-abbrev \
-    "${1:-$(git_ hash-object -t tree --stdin </dev/null)}" "$2" -- "${copied[@]}"
+    "${1:-$(git_ hash-object -t tree --stdin </dev/null)}" "$2" -- "${copied[@]}" || return
   printf '\0'
 }
 

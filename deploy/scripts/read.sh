@@ -141,14 +141,18 @@ tell_target_entries() {
   await_target
   hear_base
   [ -n "$target" ] || base=
-  entries "$base" "$target"
-  while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done | git_ cat-file --batch
-}
+  entries "$base" "$target" || return
+  # All of it first: while it still asks it reads no answer.
+  while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted"
+  git_ cat-file --batch <"$beside/wanted"
+} 2>/dev/null
 
 read_app() {
-  local answer line head target
-  if ! answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>&1); then
-    ! running "$container" || record app_problem "$(printf '%s' "$answer" | tail -n 1)"
+  local answer line head target status=0
+  answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>&1) || status=$?
+  if [ "$status" != 0 ]; then
+    answer=$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)
+    ! running "$container" || record app_problem "${answer:-docker exec ended with status $status}"
     return
   fi
   record app "$answer"

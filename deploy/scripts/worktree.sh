@@ -33,19 +33,20 @@ make_work_folder() {
 # find_protected COMMIT: its files that must never be overwritten: what is protected, lies in what is, or stands where a
 # folder with something protected is.
 find_protected() {
-  local entry places=()
+  local entry folder found
   tracks_protected=()
-  for entry in ${protected[@]+"${protected[@]}"}; do
-    entry=${entry%/}
-    places+=("$entry")
-    while [[ $entry == */* ]]; do entry=${entry%/*} places+=("$entry"); done
-  done
-  [ ${#places[@]} != 0 ] || return 0
-  for entry in "${protected[@]}"; do plain ls-tree -r -z --full-tree "$1" -- "${entry%/}"; done >"$work/protected"
-  plain ls-tree -z --full-tree "$1" -- "${places[@]}" >"$work/protected-places"
-  while IFS= read -r -d '' entry; do
-    [[ $entry == *' tree '* ]] || tracks_protected+=("${entry#*$'\t'}")
-  done < <(sort -zu "$work/protected" "$work/protected-places")
+  [ ${#protected[@]} != 0 ] || return 0
+  plain --literal-pathspecs ls-tree -r -z --full-tree --name-only "$1" -- "${protected[@]%/}" >"$work/protected"
+  for entry in "${protected[@]%/}"; do
+    folder=$entry
+    while [[ $folder == */* ]]; do
+      folder=${folder%/*}
+      # In a call of its own: beside a path in it, all that the folder holds would be listed.
+      found=$(plain --literal-pathspecs ls-tree --full-tree "$1" -- "$folder")
+      [[ -z $found || $found == '040000 tree '* ]] || printf '%s\0' "$folder"
+    done
+  done >>"$work/protected"
+  read_names <(sort -zu "$work/protected") tracks_protected
 }
 
 read_position() {
@@ -66,6 +67,7 @@ read_position() {
 copy_index() { # COMMIT
   local entry name
   local -A differs=()
+  : >"$work/absent"
   # Its time of change tells git which entries it has to read again, so it is kept.
   [ ! -e "$git_folder/index" ] || cp -p "$git_folder/index" "$work/index"
   [ "$(id -u)" != 0 ] || [ ! -e "$work/index" ] || chown --reference="$path" "$work/index"
@@ -74,7 +76,11 @@ copy_index() { # COMMIT
   plain ls-files -v -z | grep -zE '^(S|[a-z])' >"$work/flags" || true
   while IFS= read -r -d '' entry; do
     name=${entry:2}
-    is_link_or_exists "$path/$name" || continue
+    if ! is_link_or_exists "$path/$name"; then
+      # Git believes that it is there, so it does not tell what stands in its way.
+      [[ $entry == S* || -n ${differs[/$name]-} ]] || printf ':100644 D\0%s\0' "$name" >>"$work/absent"
+      continue
+    fi
     case $entry in
       S*) [ -z "${differs[/$name]-}" ] || printf '%s\0' "$name" ;;
       [a-z]*) printf '%s\0' "$name" ;;
@@ -98,7 +104,7 @@ find_changes() {
 }
 
 # Files that git does not know, on disk where the planned commit has a file or needs a folder: the reset would replace them.
-# Nothing is in the way of what the index has too, unless that is missing on disk.
+# What the index has too is in nobody's way, unless it is missing on disk or a folder there.
 find_endangered() { # COMMIT
   local header mode name file folder rest
   endangered=()
@@ -106,11 +112,12 @@ find_endangered() { # COMMIT
   # The files of where the clone is, and all of them are there: none of them is in the way of itself.
   if [ "$1" = "$old" ] && [ ${#changes[@]} = 0 ]; then return 0; fi
   local -A tracked=() blocked=()
-  copied diff-index -z --raw --no-renames --ignore-submodules=dirty "$1" -- >"$work/missing"
+  copied diff-index -z --raw --no-renames --ignore-submodules=dirty "$1" -- >"$work/different"
+  cat "$work/absent" >>"$work/different"
   while IFS= read -r -d '' header && IFS= read -r -d '' name; do
     case $header in
       *A) continue ;;
-      *[MT]) ! is_link_or_exists "$path/$name" || continue ;;
+      *[MT]) [[ -d $path/$name && ! -L $path/$name ]] || ! is_link_or_exists "$path/$name" || continue ;;
     esac
     mode=${header:1:6} rest=$name folder=
     while [[ $rest == */* ]]; do
@@ -132,7 +139,7 @@ find_endangered() { # COMMIT
       find "$file" ! -type d -print0 >"$work/found"
       while IFS= read -r -d '' rest; do printf '%s\0' "${rest#"$path/"}"; done <"$work/found"
     fi
-  done <"$work/missing" >"$work/in-the-way"
+  done <"$work/different" >"$work/in-the-way"
   [ -s "$work/in-the-way" ] || return 0
   plain ls-files -z >"$work/tracked"
   while IFS= read -r -d '' name; do tracked[/$name]=1; done <"$work/tracked"

@@ -85,6 +85,25 @@ def test_a_command_that_fails_says_so_whatever_is_on_its_way_to_it(host: Host, s
     assert (ended.stdout, ended.stderr) == ("", "apply: nothing was scanned before\n")
 
 
+def test_what_the_engine_says_instead_of_the_program_is_passed_on(host: Host) -> None:
+    engine = "docker_() { echo 'OCI runtime exec failed'; return 126; }"
+    ended = host.bash(f'{engine}; inside apply "$inside_settings" || echo "ended with $?"', revision="1" * 40)
+    assert (ended.stdout, ended.stderr) == ("ended with 126\n", "OCI runtime exec failed\n")
+
+
+def test_output_that_cannot_be_written_is_a_failure(host: Host) -> None:
+    host.copy(host.commit(files()))
+    ended = host.bash('if echo 40 | inside list "$inside_settings" >/dev/full; then echo done; fi', revision="1" * 40)
+    assert ended.stdout == ""
+
+
+def test_a_list_that_git_cannot_finish_is_not_taken_for_the_whole(host: Host) -> None:
+    host.copy(host.commit(files()))
+    base = host.git("rev-parse", "HEAD").decode().strip()
+    ended = host.bash(f"set +e; entries {base} {'1' * 40} 2>/dev/null | tr '\\0' .", revision="1" * 40)
+    assert ended.stdout == f"{base}."
+
+
 def test_a_container_that_does_not_answer_ends_the_script(host: Host) -> None:
     ended = host.bash("python=/nonexistent; docker_() { return 7; }; scan; echo on", revision="1" * 40)
     assert (ended.returncode, ended.stdout) == (7, "")

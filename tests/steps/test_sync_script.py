@@ -17,7 +17,7 @@ from deploy import shell
 
 RUN = "20260101T000000-abcd"
 HEAD_REF = f"refs/hot-update/saved/{RUN}/head"
-PROTECTED = [".env", ".venv", "userdata"]
+PROTECTED = [".env", ".venv", "userdata", "data/keep", ":secret"]
 ODD_NAMES = (
     "中文 文件.txt",
     "a'b\"c.txt",
@@ -365,7 +365,10 @@ def test_a_planned_commit_that_left_the_branch_is_refused(site: Site) -> None:
     assert site.snapshot() == before
 
 
-@pytest.mark.parametrize("name", [".env", "userdata/sub/file", "userdata", ".venv/bin/python"])
+@pytest.mark.parametrize(
+    "name",
+    [".env", "userdata/sub/file", "userdata", ".venv/bin/python", "userdata/a tree in it", "data", "data/keep/file"],
+)
 def test_a_commit_that_tracks_a_protected_path_is_refused_even_with_discard(site: Site, name: str) -> None:
     planned = site.release({name: "from upstream\n"})
     before = site.snapshot()
@@ -373,6 +376,36 @@ def test_a_commit_that_tracks_a_protected_path_is_refused_even_with_discard(site
     assert done.returncode == 3
     assert f"tracks what must never be overwritten: {name}" in done.stderr
     assert site.snapshot() == before
+
+
+def test_a_commit_may_track_what_lies_beside_a_protected_path(site: Site) -> None:
+    new = site.release({"data/readme.md": "two\n", "userdata.md": "two\n", "secret": "two\n"})
+    assert site.sync(new).returncode == 0
+    assert (site.clone / "data/readme.md").read_text() == "two\n"
+
+
+def test_a_submodule_that_the_release_replaces_by_a_file_is_not_lost(site: Site) -> None:
+    site.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor", folder=site.author)
+    site.git("commit", "-q", "-m", "a submodule", folder=site.author)
+    site.git("push", "-q", "origin", "HEAD:main", folder=site.author)
+    assert site.sync(site.git("rev-parse", "HEAD", folder=site.author)).returncode == 0
+    write(site.clone / "vendor/unpushed.txt", "mine\n")
+    site.git("rm", "-q", "--cached", "vendor", folder=site.author)
+    new = site.release({"vendor": "a file\n"})
+    done = site.sync(new)
+    assert (done.returncode, "vendor/unpushed.txt" in done.stderr) == (3, True)
+    assert (site.clone / "vendor/unpushed.txt").read_text() == "mine\n"
+
+
+def test_what_stands_in_place_of_a_folder_of_assumed_files_is_not_lost(site: Site) -> None:
+    assert site.sync(site.release({"a/b": "one\n"})).returncode == 0
+    site.git("update-index", "--assume-unchanged", "a/b")
+    (site.clone / "a/b").unlink()
+    (site.clone / "a").rmdir()
+    write(site.clone / "a", "mine\n")
+    done = site.sync(site.release({"app.py": "two\n"}))
+    assert (done.returncode, "1 untracked file in the way (a)" in done.stderr) == (3, True)
+    assert (site.clone / "a").read_text() == "mine\n"
 
 
 def test_what_would_be_lost_is_counted_and_named_and_nothing_changes(site: Site) -> None:
