@@ -1,11 +1,13 @@
 """Which steps a state calls for, and why."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy import steps
+from deploy import preflight, steps
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Undo
@@ -235,3 +237,9 @@ def test_an_update_is_confirmed_in_the_end_and_a_verb_alone_is_not() -> None:
     assert plan(STATE).confirm == SETTINGS.confirm.timeout
     assert plan(UPDATED).confirm == 0
     assert plan(STATE, "copy").confirm == 0
+
+
+def test_every_finding_that_a_step_needs_is_one_that_a_check_tells() -> None:
+    checks = "".join(file.read_text(encoding="utf-8") for file in Path(preflight.__file__).parent.glob("*.py"))
+    told = set(re.findall(r'"([a-z ]+)"', checks))
+    assert {name for step in steps.STEPS.values() for name in step.NEEDS} <= told
