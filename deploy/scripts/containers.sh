@@ -6,7 +6,7 @@
 # what the command reads; without one that is stdin. Up to a line "." the command speaks to INPUT, which hears it line by
 # line; the rest is its output. The program itself is sent where the container has not kept it from an earlier run.
 inside() {
-  [ -n "${inside_program-}" ] || . ./program.sh
+  [ -n "${inside_program-}" ] || . ./program.sh || return
   local said line status
   exec {said}<> <(:)
   { hear; [ "$heard" = kept ] || printf '%s\n' "$inside_program"; "${3-cat}"; } |

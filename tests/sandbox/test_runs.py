@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import settings, shell, steps
+from deploy import inside, settings, shell, steps
 from deploy.errors import Exit, Failure
 from deploy.host import connect
 from deploy.host.local import LocalHost
@@ -288,6 +288,6 @@ def test_what_a_run_left_in_the_container_is_ended_whoever_it_belongs_to(sandbox
     chosen = settings.load(project=ROOT, target=sandbox.name)
     run("docker", "exec", "-d", "-u", "whalefall", "-e", "HOT_UPDATE_RUN=r1", sandbox.app, "sleep", "300")
     told = {"run": "r1", "inside_settings": json.dumps(inside_settings(chosen) | {"run": "r1"})}
-    settle = shell.script("containers.sh", "settle.sh", **{**variables(chosen), **told})
+    settle = shell.script("containers.sh", "settle.sh", **inside.variables(), **{**variables(chosen), **told})
     answer = LocalHost().run(settle)
     assert (answer.status, answer.stdout) == (0, "1 process of the run ended\n")
