@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.inside.record import Record, boot_id, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
-from deploy.inside.tree import Tree, duplicate, parents, remove
+from deploy.inside.tree import Tree, clone, parents, remove
 from deploy.inside.wire import counted, raw, say, text
 
 
@@ -77,6 +77,14 @@ def forget(settings: dict[str, Any]) -> None:
 
 def kept(settings: dict[str, Any], path: bytes) -> bytes:
     return os.path.join(raw(settings["record"]), b"before", path)
+
+
+def duplicate(source: bytes, copy: bytes) -> None:
+    """Make a second name of a file: nothing writes into a file in place here. Across filesystems, a true copy."""
+    try:
+        os.link(source, copy, follow_symlinks=False)
+    except OSError:
+        clone(source, copy)
 
 
 def put_back(tree: Tree, copy: bytes, path: bytes) -> None:

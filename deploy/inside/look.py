@@ -18,7 +18,7 @@ from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_
 def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Print what the container holds and runs, as one JSON object. Changes nothing.
 
-    What the host sends, the target's entries and the blobs of its migrations, it may have to ask for itself.
+    The host may still be asking the remote for what it is asked: the target's entries, the blobs of its migrations.
     """
     record, record_problem = read_record(settings)
     tree = Tree(settings, digits_of(record.manifest.values() if record else ()))

@@ -91,8 +91,8 @@ def complete(tree: Tree, place: Tree, work: dict[str, Any], owner: tuple[int, in
     changing = {raw(path) for path in (*work["write"], *work["clear"], *work["remove"])}
     for _, files in tree.walk():
         staying = [path for path in files if path not in changing and not BYTECODE.search(path)]
-        for path in staying[:1]:
-            place.make_way(path, owner)
+        if staying:
+            place.make_way(staying[0], owner)
         for path in staying:
             clone(tree.at(path), place.at(path))
     for path, source in tree.derived.items():

@@ -126,8 +126,9 @@ class Tree:
         status = self.status(path)
         if status is None:
             return None
-        if self.intact(path):
-            return self.known[path][1]
+        found, entry = self.known.get(path, (None, None))
+        if entry and found == signature(status):
+            return entry
         try:
             if stat.S_ISLNK(status.st_mode):
                 return Entry(LINK, blob_id(os.readlink(self.at(path)), self.digits))
@@ -136,11 +137,6 @@ class Tree:
         except FileNotFoundError:
             return None
         return Entry("", "")
-
-    def intact(self, path: bytes) -> bool:
-        """Tell whether a file is known and still as it was then."""
-        status = self.status(path)
-        return status is not None and path in self.known and self.known[path][0] == signature(status)
 
     def equals(self, path: bytes, entry: Entry, owner: tuple[int, int]) -> bool:
         """Tell whether a file is as an update would write it: bytes, type, mode and owner."""
@@ -256,14 +252,6 @@ def clone(file: bytes, copy: bytes) -> None:
         raise ExpectedError(f"{shown(file)} is neither a file nor a symlink")
     shutil.copy2(file, copy, follow_symlinks=False)
     os.lchown(copy, status.st_uid, status.st_gid)
-
-
-def duplicate(source: bytes, copy: bytes) -> None:
-    """Make a second name of a file: nothing writes into a file in place here. Across filesystems, a true copy."""
-    try:
-        os.link(source, copy, follow_symlinks=False)
-    except OSError:
-        clone(source, copy)
 
 
 def content(file: bytes, mode: str) -> bytes:

@@ -1,6 +1,6 @@
 """Count what an update moves into the app container: the bytes that docker exec reads from its stdin, step by step.
 
-What is sent there while the state is read, a program and settings, is no part of it.
+What is sent there while the state is read is no part of it.
 """
 
 import sys
