@@ -24,7 +24,7 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
     folders = files = 0
     for folder, paths in tree.walk():
         if os.path.basename(folder) == b"__pycache__":
-            swept = tree.sweep(folder, tracked)
+            swept = tree.sweep(tree.at(folder), tracked)
             folders, files = folders + swept[0], files + swept[1]
         else:
             files += sum(remove(tree.at(path)) for path in paths if path.endswith(b".pyc") and path not in tracked)

@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, ExpectedError, blob_id, file_id, raw, shown
@@ -24,6 +24,11 @@ def parents(path: bytes) -> list[bytes]:
     """List the folders above a path, the topmost first."""
     parts = path.split(b"/")
     return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def above(paths: Iterable[bytes]) -> set[bytes]:
+    """Name every folder that is needed to hold these paths."""
+    return {folder for path in {os.path.dirname(path) for path in paths} for folder in (*parents(path), path)}
 
 
 def within(path: bytes, folders: Iterable[bytes]) -> bool:
@@ -46,6 +51,15 @@ def glob(pattern: str) -> re.Pattern[bytes]:
 def signature(status: os.stat_result) -> list[int]:
     """Tell a file's state: whatever changes it, its mode or its owner, changes this too."""
     return [status.st_ino, status.st_ctime_ns, status.st_size, status.st_mode]
+
+
+def statuses(items: dict[bytes, os.DirEntry[bytes]]) -> dict[bytes, os.stat_result]:
+    """Look at what lies in a folder, but for what vanished meanwhile."""
+    found = {}
+    for path, item in items.items():
+        with contextlib.suppress(OSError):
+            found[path] = item.stat(follow_symlinks=False)
+    return found
 
 
 class Tree:
@@ -86,18 +100,21 @@ class Tree:
     def look(self, paths: Iterable[bytes]) -> None:
         """Look at many files at once: status() tells from here on what was there now. Who writes has to look again."""
         self.seen = {}
-        wanted = {folder for path in {os.path.dirname(path) for path in paths} for folder in (*parents(path), path)}
-        folders = [b""] if wanted else []
+        wanted = above(paths)
+        for _, items in self.descend(lambda folder: folder in wanted):
+            self.seen.update(statuses(items))
+
+    def descend(self, enters: Callable[[bytes], bool]) -> Iterator[tuple[bytes, dict[bytes, os.DirEntry[bytes]]]]:
+        """Go from the top through the folders that are to be entered: each one's path, and what lies in it by path."""
+        folders = [b""]
         while folders:
             here = folders.pop()
+            items: dict[bytes, os.DirEntry[bytes]] = {}
             # What cannot be seen in this way is looked at by itself, if it comes to that.
             with contextlib.suppress(OSError), os.scandir(self.at(here)) as listed:
-                for item in listed:
-                    path = os.path.join(here, item.name)
-                    with contextlib.suppress(OSError):
-                        self.seen[path] = item.stat(follow_symlinks=False)
-                        if path in wanted and item.is_dir(follow_symlinks=False):
-                            folders.append(path)
+                items.update((os.path.join(here, item.name), item) for item in listed)
+            yield here, items
+            folders += [path for path, item in items.items() if item.is_dir(follow_symlinks=False) and enters(path)]
 
     def status(self, path: bytes) -> os.stat_result | None:
         """Look at what lies at a path, unless a folder above it is missing or no plain folder."""
@@ -165,13 +182,11 @@ class Tree:
             for name in files + folders
         ] + [path]
 
-    def walk(self) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Go through the unprotected folders: each one's full path and the paths of its files."""
-        for folder, folders, files in os.walk(self.root):
-            here = b"" if folder == self.root else os.path.relpath(folder, self.root)
-            folders[:] = [name for name in folders if not within(os.path.join(here, name), self.protected)]
-            paths = [os.path.join(here, name) for name in files]
-            yield folder, [path for path in paths if not within(path, self.protected)]
+    def walk(self) -> Iterator[tuple[bytes, dict[bytes, os.DirEntry[bytes]]]]:
+        """Go through the unprotected folders: each one's path and its files. A symlink to a folder is one of these."""
+        for folder, items in self.descend(lambda folder: not within(folder, self.protected)):
+            files = {path: item for path, item in items.items() if not item.is_dir(follow_symlinks=False)}
+            yield folder, {path: item for path, item in files.items() if not within(path, self.protected)}
 
     def write(self, path: bytes, mode: str, content: bytes, owner: tuple[int, int]) -> None:
         """Put a file in its place in one instant, with its mode and owner."""

@@ -41,6 +41,12 @@ def test_temporary_files_of_a_killed_copy_are_removed(world: World) -> None:
     assert tree(world.app) == {"pkg/a.py": b"a", "userdata/.hot-update-0123456789abcdef": b"ours"}
 
 
+def test_a_symlink_to_a_folder_is_a_file_of_the_commit(world: World) -> None:
+    world.update(world.commit({"pkg/a.py": b"a", "link": "pkg"}))
+    listed = world.done("list", b"40").split(b"\0")[:-1]
+    assert {line.split(b"\t")[1]: line[:6] for line in listed} == {b"pkg/a.py": b"100644", b"link": b"120000"}
+
+
 # Owners and modes
 
 
