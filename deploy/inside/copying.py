@@ -28,7 +28,7 @@ from deploy.inside.record import (
     uptime,
     write_json,
 )
-from deploy.inside.staging import discard, require
+from deploy.inside.staging import require
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import FILE, MIB, ExpectedError, ask_no_more, counted, digits_of, fields, raw, say, shown, text
 
@@ -129,7 +129,6 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         folder, b"record.json", {**facts, **done, "manifest": manifest, "signatures": signatures, "derived": derived}
     )
     remove_json(settings, b"work.json")
-    discard(settings)
 
     cleared = len(set(work["clear"]) & set(work["had"]))
     amount = f"{-(-size // 1024)} KiB" if size < MIB else f"{size / MIB:.1f} MiB"

@@ -1,5 +1,6 @@
-"""Any tree: whatever releases hold, a copy of each is complete, loses nothing, and can be undone."""
+"""Any tree: whatever releases hold, a copy of each is complete, loses nothing, can be undone, and staged again."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -93,3 +94,35 @@ def test_any_copy_can_be_undone_and_any_release_gone_back_to(
             # What git never knew goes only where a release needs its place, and is saved then.
             assert wanted.items() <= tree(world.app).items()
             assert {name for name in kept if name.startswith("untracked/")} <= set(tree(world.app))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(releases=st.tuples(TREES, TREES), there=TREES, left=TREES, changed=TREES)
+def test_a_stage_over_any_other_is_as_one_over_none(
+    releases: tuple[dict[str | bytes, bytes | str], ...],
+    there: dict[str | bytes, bytes | str],
+    left: dict[str | bytes, bytes | str],
+    changed: dict[str | bytes, bytes | str],
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        world = World(Path(place))
+        lay_over(world.app, there)
+        for release in releases:
+            for path in world.repo.iterdir():
+                if path.name != ".git":
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            revision = world.commit(release)
+            kept = world.stage_whole(revision)
+            world.done("discard")
+            assert kept == world.stage_whole(revision)
+            world.done("apply", revision=revision)
+            lay_over(world.record / "tree", left)
+            lay_over(world.app, changed)
+
+
+def lay_over(folder: Path, files: dict[str | bytes, bytes | str]) -> None:
+    """Lay files over others, where these do not keep them out."""
+    for name, content in files.items():
+        with contextlib.suppress(OSError):
+            (folder / os.fsdecode(name).rstrip("*")).unlink(missing_ok=True)
+            lay(folder, name, content)

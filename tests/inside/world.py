@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ GIT = {
 }
 SOURCE, MADE = "nginx/gunicorn.py", "gunicorn.conf.py"
 DERIVED = {MADE: SOURCE}
+# The files of a folder, and what these and the folders are like: mode, owners, names, time.
+State = tuple[dict[str, bytes | str], dict[str, tuple[int, ...]]]
 Answer = subprocess.CompletedProcess[bytes]
 # What a command gets: bytes, or those for the base that it asks for.
 Sent = bytes | Callable[[str], bytes]
@@ -148,6 +151,13 @@ class World:
         self.saved = self.save(revision, unknown, **changes) if unknown else {}
         return self.done("apply", revision=revision, **changes).decode()
 
+    def stage_whole(self, revision: str) -> State:
+        """Stage a tree that the app can be run from: what it is like."""
+        began = time.time_ns()
+        needed, _ = self.scan(revision)
+        self.done("stage", self.blobs(needed), revision=revision, whole=True)
+        return state(self.record / "tree", began)
+
     def fail(self, revision: str) -> Answer:
         """Begin a copy that cannot come to its end: a staged file is missing."""
         needed, _ = self.scan(revision)
@@ -195,3 +205,13 @@ def tree(folder: Path) -> dict[str, bytes | str]:
         elif path.is_file():
             found[name + "*" * bool(path.stat().st_mode & 0o100)] = path.read_bytes()
     return found
+
+
+def state(folder: Path, began: int = 2**63) -> State:
+    """What is in a folder, and what its files and folders are like; their times, where these are older than `began`."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        time = status.st_mtime_ns if not path.is_dir() and status.st_mtime_ns < began else 0
+        found[str(path.relative_to(folder))] = (status.st_mode, status.st_uid, status.st_gid, status.st_nlink, time)
+    return tree(folder), found
