@@ -44,7 +44,8 @@ def remembered(settings: dict[str, Any], sources: dict[bytes, os.stat_result]) -
     """
     try:
         laid = {raw(path): pair for path, pair in (read_json(settings, b"laid.json") or {}).items()}
-        return {path: laid[path][1] for path in laid.keys() & sources if laid[path][0] == signature(sources[path])}
+        known = {path: status for path, status in sources.items() if path in laid}
+        return {path: laid[path][1] for path, status in known.items() if laid[path][0] == signature(status)}
     except (OSError, ValueError, TypeError, AttributeError, LookupError):
         return {}
 
@@ -53,7 +54,7 @@ def tidy(
     place: Tree, folders: set[bytes], copies: dict[bytes, list[int]], owner: tuple[int, int]
 ) -> dict[bytes, list[int]]:
     """Have these folders there as new ones, but for the copies in them that are untouched: which these are."""
-    there, kept = {b""}, {}
+    found, kept = {b""}, {}
     own(place.root, owner)
     for _, items in place.descend(lambda folder: folder in folders):
         for path, status in statuses(items).items():
@@ -63,11 +64,11 @@ def tidy(
                 else:
                     os.unlink(place.at(path))
             elif path in folders:
-                there.add(path)
+                found.add(path)
                 own(place.at(path), owner)
             else:
                 shutil.rmtree(place.at(path))
-    for folder in sorted(folders - there):
+    for folder in sorted(folders - found):
         os.mkdir(place.at(folder))
         own(place.at(folder), owner)
     return kept
@@ -86,15 +87,20 @@ def lay(tree: Tree, place: Tree, paths: Iterable[bytes]) -> dict[bytes, list[int
         clone(tree.at(path), place.at(path))
         copies[path] = signature(os.lstat(place.at(path)))
     for path, source in tree.derived.items():
-        if not os.path.lexists(place.at(path)) and os.path.isfile(place.at(source)):
+        if not there(place, path) and os.path.isfile(place.at(source)):
             clone(place.at(source), place.at(path))
     return copies
+
+
+def there(place: Tree, path: bytes) -> bool:
+    """Tell whether something lies at a path already, or a symlink above it leads elsewhere."""
+    return place.blocker(path) is not None or os.path.lexists(place.at(path))
 
 
 def surround(tree: Tree, place: Tree, scratch: list[bytes], owner: tuple[int, int]) -> None:
     """Link the protected paths in. Of scratch ones only the folders are made: what is written there is thrown away."""
     for path in tree.protected:
-        if not os.path.lexists(tree.at(path)) or os.path.lexists(place.at(path)):
+        if not os.path.lexists(tree.at(path)) or there(place, path):
             continue
         if within(path, scratch):
             hollow(tree.at(path), place.at(path), owner, SCRATCH_DEPTH)

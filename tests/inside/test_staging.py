@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from tests.inside.world import DERIVED, MADE, SOURCE, World, lay, tree
 
@@ -70,6 +71,18 @@ def test_what_is_written_into_a_whole_stage_does_not_reach_the_app(world: World)
     world.scan(revision)
     world.done("apply", revision=revision)
     assert tree(world.app) == {"a.py": b"a", "b.py": b"b", "app.db": b"rows"}
+
+
+def test_a_whole_stage_has_symlinks_to_folders_and_writes_nothing_through_them(world: World) -> None:
+    outside = world.place / "outside"
+    lay(outside, "x.py", b"outside")
+    world.update(world.commit({SOURCE: b"workers = 1", "link": str(outside)}))
+    revision = world.commit({"a.py": b"a"})
+    needed, _ = world.scan(revision)
+    more: dict[str, Any] = {"derived": {"link/made.py": SOURCE}, "protected": ["link/kept"]}
+    world.done("stage", world.blobs(needed), revision=revision, whole=True, **more)
+    assert tree(world.record / "tree") == {"a.py": b"a", SOURCE: b"workers = 1", "link": str(outside)}
+    assert tree(outside) == {"x.py": b"outside"}
 
 
 def test_what_was_staged_can_be_thrown_away_without_following_its_links(world: World) -> None:

@@ -148,7 +148,7 @@ def test_whatever_a_proof_did_to_the_tree_is_gone_and_the_app_is_as_it_was(world
 
 
 CHANGES: dict[str, Callable[[Path], None]] = {
-    "written": lambda app: write_unseen(app / "pkg/b.py"),
+    "written": lambda app: write_unseen(app / "by hand.txt"),
     "mode": lambda app: (app / "by hand.txt").chmod(0o600),
     "time": lambda app: os.utime(app / "by hand.txt", ns=(1, 1)),
     "gone": lambda app: (app / "by hand.txt").unlink(),
