@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,10 +117,10 @@ for path in ("pkg/b.py", "pkg/deep", ".") if os.getuid() == 0 else ():
 
 def write_unseen(file: Path) -> None:
     """Write into a file, and leave it its length and time."""
-    time = file.stat().st_mtime_ns
+    stamp = file.stat().st_mtime_ns
     with file.open("r+b") as stream:
         stream.write(b"c")
-    os.utime(file, ns=(time, time))
+    os.utime(file, ns=(stamp, stamp))
 
 
 def name_again(file: Path, name: Path) -> None:
@@ -211,7 +212,8 @@ def test_a_stage_that_was_killed_leaves_the_next_one_right(world: World) -> None
     world.scan(revision)
     words = words_of("stage", {**world.settings, "revision": revision, "whole": True})
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as killed:
-        while (world.record / "tree/new.py").exists():
+        deadline = time.monotonic() + 20
+        while (world.record / "tree/new.py").exists() and time.monotonic() < deadline:
             assert killed.poll() is None
         killed.kill()
     kept = world.stage_whole(revision)
