@@ -28,7 +28,7 @@ from deploy.inside.record import (
     uptime,
     write_json,
 )
-from deploy.inside.staging import require
+from deploy.inside.staging import discard, require
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import FILE, MIB, ExpectedError, ask_no_more, counted, digits_of, fields, raw, say, shown, text
 
@@ -92,7 +92,7 @@ def save(settings: dict[str, Any], stream: BufferedReader) -> None:
 def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Make the app's folder equal to the scanned and staged commit; only a complete copy leaves a complete record."""
     tree, work, entries = read_work(settings)
-    staged, owner = require(settings, work["revision"]), tree.owner()
+    (staged, whole), owner = require(settings, work["revision"]), tree.owner()
     record, _ = read_record(settings)
     trust(tree, record)
     keep(settings, tree, work, record)
@@ -129,6 +129,8 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         folder, b"record.json", {**facts, **done, "manifest": manifest, "signatures": signatures, "derived": derived}
     )
     remove_json(settings, b"work.json")
+    if not whole:
+        discard(settings)
 
     cleared = len(set(work["clear"]) & set(work["had"]))
     amount = f"{-(-size // 1024)} KiB" if size < MIB else f"{size / MIB:.1f} MiB"

@@ -58,13 +58,13 @@ def discard(settings: dict[str, Any], _: object = None) -> None:
     shutil.rmtree(os.path.join(raw(settings["record"]), b"tree"), ignore_errors=True)
 
 
-def require(settings: dict[str, Any], revision: str) -> Tree:
-    """Return the staged tree of a commit, to take files out of: it is not staged any more."""
+def require(settings: dict[str, Any], revision: str) -> tuple[Tree, bool]:
+    """Return the staged tree of a commit and whether it is whole, to take files out of: it is not staged any more."""
     found = read_json(settings, b"tree.json")
     if not found or found["revision"] != revision:
         raise ExpectedError(f"{revision} was not staged before")
     remove_json(settings, b"tree.json")
-    return staged(settings)
+    return staged(settings), found["whole"]
 
 
 def room(tree: Tree, needed: int, settings: dict[str, Any]) -> None:
