@@ -53,3 +53,8 @@ def variables() -> dict[str, str]:
     packed = program()
     digest = hashlib.sha256(packed.encode("ascii")).hexdigest()
     return {"inside_program": packed, "inside_digest": digest, "inside_loader": LOADER}
+
+
+def standby() -> str:
+    """Give what keeps the app imported between the commands of a run: a program of its own, run as the code's owner."""
+    return files(__name__).joinpath("standby.py").read_text("utf-8")

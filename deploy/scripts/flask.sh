@@ -1,13 +1,22 @@
 # Flask-Migrate in the app container, as the code's owner.
-# Expects besides the shared variables: owner, environment (array), migrate_timeout, tree (the folder to run it in), run.
+# Expects besides the shared variables: owner, environment (array), migrate_timeout, tree (the folder to run it in), run,
+# standby (the program that keeps the app imported between two commands).
 
-# timeout inside the container too: one around docker exec would end only the client. What is started is marked with the
-# run, its database sessions too, so that an undo can first end what is left of it.
-flask_() {
-  local options=() entry
+# in_app OPTION COMMAND...: with an option of docker exec. What is started is marked with the run, its database sessions
+# too, so that an undo can first end what is left of it.
+in_app() {
+  local options=("$1") entry
   for entry in "${environment[@]}" "HOT_UPDATE_RUN=$run" "PGAPPNAME=hot-update $run"; do options+=(-e "$entry"); done
-  docker exec -i "${options[@]}" -u "$owner" -w "$tree" "$container" \
-    timeout -k 5 "$migrate_timeout" "$flask" db "$@" </dev/null
+  docker exec "${options[@]}" -u "$owner" -w "$tree" "$container" "${@:2}" </dev/null
+}
+
+# stand_by: have the app stay imported from the first command of the run to its last.
+stand_by() { in_app -d "$python" -c "$standby" serve "$run" && standby_patience=5; }
+
+# timeout inside the container too: one around docker exec would end only the client.
+flask_() {
+  in_app -i timeout -k 5 "$migrate_timeout" \
+    "$python" -c "$standby" ask "$run" "${standby_patience:-0}" "$flask" db "$@"
 }
 
 # repeat_error: pass a program's words on, and the error of a traceback once more as the last line, since what follows

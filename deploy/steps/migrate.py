@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deploy import migrations, shell
+from deploy import inside, migrations, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
@@ -74,6 +74,7 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
         "owner": state.app.owner,
         "environment": tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
         "migrate_timeout": settings.migrate.timeout,
+        "standby": inside.standby(),
     }
 
 

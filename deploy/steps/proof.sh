@@ -13,6 +13,7 @@ boot() {
 # Not every migration can be written down without a database: that alone proves nothing.
 flag_statements() {
   local sql
+  stand_by || true
   if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
     echo 'its migrations cannot be shown as SQL'
     return 0
@@ -23,7 +24,7 @@ flag_statements() {
 
 scan
 tree=$(stage true)
-# Each of the two imports the app, so they do it at the same time.
+# Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
 [ -z "$pending" ] || flag_statements >"$work/flagged" &
 boot 2>&1 | repeat_error
 echo "${revision:0:7} boots beside the running release"

@@ -96,3 +96,14 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
     assert started(sandbox, inv) == ["inspect"]
     stack.release(sandbox.name, "code")
     assert started(sandbox, inv) == ["inspect", "scan", "stage", "scan", "apply", "clean", "roll", "inspect"]
+
+
+def test_what_a_proof_has_imported_its_migration_does_not_import_again(
+    sandbox: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    settings = tmp_path / "without-flask.yaml"
+    settings.write_text(yaml.safe_dump({"app": {"flask": "/app/.venv/bin/no-flask"}}), encoding="utf-8")
+    stack.release(sandbox.name, "migration")
+    ended = inv("-f", str(settings), "hot-update", "--yes")
+    assert ended.code == 0, ended.text
+    assert re.search(r"^ +database at ", ended.out, re.M), ended.text

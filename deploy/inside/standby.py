@@ -1,0 +1,160 @@
+"""Flask-Migrate in a process that keeps the app imported: what a proof has imported, the migration need not again.
+
+Given to the container's Python with -c, as the code's owner; standard library and Flask only, Python 3.8 or newer.
+`serve RUN` stands by. `ask RUN SECONDS FLASK db WORD...` has a command carried out there, and waits so long for it to
+stand by; where nobody does, it becomes the flask command itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# As with the flask command, what lies in the folder that it runs in is none of the modules here.
+sys.path = [place for place in sys.path if place]
+
+import array  # noqa: E402
+import contextlib  # noqa: E402
+import importlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import struct  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+from typing import Any  # noqa: E402
+
+# Seconds without a command after which the run is taken for lost.
+IDLE = 3600.0
+# Seconds between two attempts to reach who will stand by soon.
+PAUSE = 0.05
+LONGEST = 65536
+
+
+def address(run: str) -> str:
+    """Name a socket that is no file, and so goes with its process."""
+    return f"\0hot-update {run}"
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Tell the process at the other end, and its user."""
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, user, _ = struct.unpack("3i", told)
+    return pid, user
+
+
+def serve(run: str) -> None:
+    """Carry out commands until one fails or may have changed something: one that shows SQL leaves all as it was."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address(run))
+        listener.listen()
+        listener.settimeout(IDLE)
+        flask = importlib.import_module("flask.cli")
+        # Remembers the app from one command to the next.
+        info = flask.ScriptInfo()
+        again = True
+        while again:
+            connection, _ = listener.accept()
+            with connection:
+                if peer(connection)[1] == os.getuid():
+                    again = answer(connection, flask.cli, info)
+
+
+def answer(connection: socket.socket, group: Any, info: Any) -> bool:
+    """Carry out what is asked, with the asker's output as ours; tell whether another command may follow."""
+    told, handed, _, _ = connection.recvmsg(LONGEST, socket.CMSG_SPACE(2 * array.array("i").itemsize))
+    words = json.loads(told)
+    redirect(*array.array("i", handed[0][2]))
+    connection.send(b"begun")
+    sys.argv = ["flask", *words]
+    status = status_of(group, info, words)
+    # Nobody sees the end of what is written there as long as we might write more.
+    redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
+    connection.send(bytes([status]))
+    return status == 0 and "--sql" in words
+
+
+def redirect(*descriptors: int) -> None:
+    """Make them our output and our error output."""
+    for own, descriptor in enumerate(descriptors, 1):
+        os.dup2(descriptor, own)
+        os.close(descriptor)
+
+
+def status_of(group: Any, info: Any, words: list[str]) -> int:
+    """Carry out one of flask's commands as its own process would, and return the exit status."""
+    try:
+        group.main(words, "flask", obj=info)
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            return ended.code & 255
+        if ended.code is None:
+            return 0
+        print(ended.code, file=sys.stderr)  # noqa: T201
+    except BaseException:  # noqa: BLE001  (a migration is code, and may raise anything)
+        traceback.print_exc()
+    else:
+        return 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 1
+
+
+def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
+    """Have a command carried out by who stands by, and end with its status; one that did not begin is begun here."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        if begun(connection, run, patience, words):
+            sys.exit(ended(connection))
+    os.execv(flask, [flask, *words])
+
+
+def begun(connection: socket.socket, run: str, patience: float, words: list[str]) -> bool:
+    with contextlib.suppress(OSError):
+        connect(connection, run, patience)
+        pid, user = peer(connection)
+        if user == os.getuid():
+            signal.signal(signal.SIGTERM, lambda number, _: end(pid, number))
+            output = array.array("i", [1, 2])
+            connection.sendmsg([json.dumps(words).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
+            return connection.recv(LONGEST) == b"begun"
+    return False
+
+
+def ended(connection: socket.socket) -> int:
+    """Wait for the exit status; a process that was ended before it could tell has failed."""
+    told = b""
+    with contextlib.suppress(OSError):
+        told = connection.recv(LONGEST)
+    return told[0] if told else 1
+
+
+def end(pid: int, number: int) -> None:
+    """Whoever ends us means the command."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    sys.exit(128 + number)
+
+
+def connect(connection: socket.socket, run: str, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return connection.connect(address(run))
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE)
+
+
+def main(command: str, run: str, *words: str) -> None:
+    if command == "serve":
+        with contextlib.suppress(socket.timeout):
+            serve(run)
+    else:
+        patience, flask, *asked = words
+        ask(run, float(patience), flask, asked)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
