@@ -31,7 +31,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     rolling = (
         f"replace the workers of {settings.app.server} one by one, each once a new one answers",
         *(f"have a new one hold {file}" for file in settings.restart.exclusive_files),
-        f"if that cannot be done: {restarted}",
+        f"if that cannot be done{_likely(settings, state)}: {restarted}",
     )
     rolls = wanted(settings, options) == "rolling" and not because
     script = shell.script(
@@ -60,3 +60,10 @@ def obstacle(settings: Settings, state: State, options: Options) -> str:
         return "the app does not answer as it should"
     changed = preflight.unsuitable(state)
     return f"{words.names(tuple(changed))} changed" if changed else ""
+
+
+def _likely(settings: Settings, state: State) -> str:
+    """Name the files that are made anew: a server that is configured by one of them has to be started again."""
+    changed = {name for _, name in state.changes}
+    made = tuple(file for file, source in settings.copy.derived.items() if source in changed)
+    return f" (likely, for {words.names(made)} changes)" if made else ""

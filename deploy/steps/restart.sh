@@ -49,7 +49,7 @@ give_up() {
 
 if [ -n "$rolling" ] && roll; then exit 0; fi
 echo "the container is restarted${because:+: $because}"
-echo "waiting until the app answers, up to $restart_timeout s"
+echo "requests fail until the app answers, which may take up to $restart_timeout s"
 began=$(date +%s)
 cd "$path"
 # Compose warns of unset variables on every call, so its words count only when it fails.

@@ -145,11 +145,12 @@ class Follower:
     def decide(self, choice: runs.Choice) -> None:
         """Confirm the run or have it undone; who decided before is told."""
         met = self._probing.end().fields if self._probing else ""
-        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, operator(), met)
+        us = f"{operator()}, not proven good" if self._problem else operator()
+        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, us, met)
         self._to_confirm = False
         if decided == "ended":
             self._session.report.line("the run has ended already", "yellow")
-        elif (decided, who) != (choice, operator()):
+        elif (decided, who) != (choice, us):
             self._session.report.line(f"{who} decided before: {decided}", "yellow")
 
     def _interrupt(self) -> None:

@@ -339,6 +339,7 @@ def test_an_unhealthy_release_is_told_with_its_own_error_and_undone(
     assert "ModuleNotFoundError" not in ended.err
     assert f"undone: {production.name} is as healthy as before" in ended.err
     assert "runs" not in ended.out.splitlines()[-1]
+    assert ", not proven good  " in inv("history").out.splitlines()[0]
     assert (replace(facts(production), started=before[0].started), in_container(production)) == before
     assert inv("health").code == 0
 

@@ -133,6 +133,13 @@ def test_a_restart_replaces_the_workers_one_by_one() -> None:
     )
 
 
+def test_new_settings_of_the_server_make_a_restart_of_the_container_likely() -> None:
+    state = replace(STATE, changes=(("M", "nginx/gunicorn/gunicorn-prod.conf.py"),))
+    (step,) = (step for step in plan(state).steps if step.name == "restart")
+    restarted = "docker compose -f docker-compose.prod.yml restart whalefall"
+    assert step.summary[-1] == f"if that cannot be done (likely, for gunicorn.conf.py changes): {restarted}"
+
+
 def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
     step = plan(UPDATED, "restart", strategy="container").steps[0]
     assert step.summary == (
