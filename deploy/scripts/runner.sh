@@ -208,7 +208,7 @@ await_confirmation() {
   local end=$((SECONDS + $(<confirm)))
   stage=confirm
   event confirming "$(<confirm)" || give_up
-  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do sleep 0.2; done
+  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do sleep 0.1; done
   settle_choice
 }
 

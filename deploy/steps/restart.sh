@@ -57,14 +57,13 @@ output=$(docker compose -f "$compose_file" restart "$service" 2>&1) || give_up "
 
 # Supervisor restarts a crashed app server for ever, so "Up" proves nothing: a third master in a row is a crash loop.
 declare -A seen=()
-begin=$SECONDS pause=0.2
+begin=$SECONDS
 while status=$(answer) && [ "$status" = 000 ]; do
   [ "$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ] || give_up "the container $container stopped"
   for pid in $(masters); do seen[$pid]=1; done
   [ "${#seen[@]}" -lt 3 ] || give_up "the app crash-loops: $server was started ${#seen[@]} times and never answered"
   [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up "the app does not answer, $restart_timeout s after the restart"
-  sleep "$pause"
-  pause=$(awk -v pause="$pause" 'BEGIN {print (pause * 1.5 > 2) ? 2 : pause * 1.5}')
+  sleep 0.3
 done
 echo "the app answers ($status)"
 for command in "${reload[@]}"; do
