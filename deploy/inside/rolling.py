@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple
 
@@ -30,8 +33,9 @@ HEED, ANSWER = 10.0, 10.0
 # Seconds between two attempts to meet a new worker, each of which costs the old ones something: the first pause, and
 # the longest where it may still boot, and where it should serve already.
 KNOCK, KNOCK_BOOTING, KNOCK_SERVING = 0.1, 0.2, 2.0
-# How many seconds an heir starts later: one for an idle worker of gevent to leave, and half as much again to be safe.
-LEAD = 1.5
+# How many seconds later an heir starts, so that it does not overtake who serves in between; and for how long it is held
+# where its predecessor is slow to leave: a master ends whom it does not hear of, by default after half a minute.
+LEAD, HOLD = 1.0, 10.0
 
 
 class Server(NamedTuple):
@@ -55,6 +59,8 @@ def roll(settings: dict[str, Any], _: BufferedReader) -> None:
     What is remembered here lets a later roll know how many workers there should be, and `fresh` that a master which is
     older than the code has young workers.
     """
+    # Who is ended lets go of whom it holds.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     name = settings["server"].encode()
     master = find_master(name)
     wanted = suitable(master, name, settings)
@@ -117,14 +123,15 @@ def replace_one(server: Server, *, heir: bool = False) -> None:
     """Start a worker, and have the oldest leave once it answers.
 
     The last old one holds what a new worker can take only when that has left: its `heir` boots meanwhile, a little
-    later than the worker that serves in between.
+    later than the worker that serves in between, and is held until it has left.
     """
     began = time.monotonic()
     new, inheriting = start(server), set[int]()
     if heir and serve(server, new, LEAD) is None:
         inheriting = start(server)
     expect(server, new, began)
-    retire(server)
+    with held(inheriting):
+        retire(server)
     if inheriting:
         expect(server, inheriting, began)
 
@@ -163,6 +170,25 @@ def expect(server: Server, new: set[int], began: float) -> None:
     if status is None:
         raise ExpectedError(f"the new worker does not answer, {server.boot:.0f} s after its start")
     tell(f"worker {min(new)} answers ({status}) after {time.monotonic() - began:.1f} s")
+
+
+@contextlib.contextmanager
+def held(pids: Iterable[int]) -> Iterator[None]:
+    """Have them wait where they are, but not for so long that they are taken for hung."""
+
+    def tell_all(number: int) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    tell_all(signal.SIGSTOP)
+    enough = threading.Timer(HOLD, tell_all, [signal.SIGCONT])
+    enough.start()
+    try:
+        yield
+    finally:
+        enough.cancel()
+        tell_all(signal.SIGCONT)
 
 
 def retire(server: Server) -> None:

@@ -129,6 +129,11 @@ def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
         made.process.wait()
 
 
+def state_of(pid: int) -> str:
+    """Tell, as the kernel does, whether it sleeps, runs or is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def said(answer: Answer) -> tuple[int, str]:
     return answer.returncode, answer.stderr.decode()
 
@@ -202,6 +207,37 @@ def test_a_new_worker_holds_the_exclusive_file_in_the_end(
     told = ended.stdout.decode().splitlines()
     assert told[told.index("scheduler.lock: held by a new worker") + 1 :] == more
     wait_until(lambda: gunicorn.workers == {gunicorn.holder})
+
+
+def test_who_is_to_hold_the_file_waits_for_one_that_is_slow_to_leave(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    wait_until(lambda: gunicorn.holder is not None)
+    (gunicorn.place / "import_seconds").write_text("2")
+    thread = threading.Timer(1, lambda: gunicorn.get("/slow"))
+    thread.start()
+    ended = gunicorn.roll()
+    thread.join()
+    assert (said(ended), ended.stdout.count(b"answers")) == ((0, ""), 2)
+    wait_until(lambda: gunicorn.workers == {gunicorn.holder})
+
+
+def test_a_roll_that_is_ended_lets_go_of_whom_it_holds(gunicorn: Gunicorn) -> None:
+    (gunicorn.place / "lock_wanted").touch()
+    gunicorn.start("-k", "gevent")
+    wait_until(lambda: gunicorn.holder is not None)
+    (gunicorn.place / "import_seconds").write_text("2")
+    threading.Timer(1, lambda: gunicorn.get("/slow")).start()
+    with subprocess.Popen(
+        words_of("roll", gunicorn.settings), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as roll:
+        assert roll.stdin
+        roll.stdin.write(PROGRAM)
+        roll.stdin.close()
+        wait_until(lambda: "T" in map(state_of, gunicorn.workers))
+        roll.terminate()
+    assert roll.returncode == 143
+    wait_until(lambda: "T" not in map(state_of, gunicorn.workers))
 
 
 def test_a_roll_right_after_another_does_not_count_who_is_still_to_leave(gunicorn: Gunicorn) -> None:
