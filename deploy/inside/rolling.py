@@ -197,7 +197,8 @@ def retire(server: Server) -> None:
     os.kill(server.master.pid, signal.SIGTTOU)
     began = time.monotonic()
     while time.monotonic() - began < server.drain:
-        if gone := before - server.workers:
+        # One that ends has no command line any more a moment before it closes its files.
+        if (gone := before - server.workers) and not any(os.path.exists(f"/proc/{pid}") for pid in gone):
             tell(f"worker {min(gone)} left after {time.monotonic() - began:.1f} s")
             return
         time.sleep(PAUSE)
