@@ -76,6 +76,14 @@ class Run:
         out, err = asking.communicate(timeout=60)
         return asking.returncode, out.decode(), err.decode()
 
+    def waiting(self) -> "tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]":
+        """Have a command carried out that does not end: who carries it out, and who asked."""
+        standing, asking = self.serve(), self.asking("wait", patience=30)
+        while ("upgraded", standing.pid) not in self.noted():
+            assert asking.poll() is None
+            time.sleep(0.01)
+        return standing, asking
+
     def noted(self) -> list[tuple[str, int]]:
         lines = (self.place / "noted").read_text().splitlines() if (self.place / "noted").exists() else []
         return [(word, int(pid)) for word, pid in map(str.split, lines)]
@@ -133,11 +141,7 @@ def test_an_app_that_cannot_be_imported_is_told_as_by_the_flask_command(run: Run
 
 
 def test_who_is_ended_ends_the_command_and_does_not_begin_it_again(run: Run) -> None:
-    standing = run.serve()
-    asking = run.asking("wait", patience=30)
-    while ("upgraded", standing.pid) not in run.noted():
-        assert asking.poll() is None
-        time.sleep(0.01)
+    standing, asking = run.waiting()
     asking.terminate()
     assert asking.wait(timeout=60) == 143
     assert standing.wait(timeout=60) == -15
@@ -145,11 +149,7 @@ def test_who_is_ended_ends_the_command_and_does_not_begin_it_again(run: Run) -> 
 
 
 def test_a_command_that_is_killed_has_failed_and_does_not_begin_again(run: Run) -> None:
-    standing = run.serve()
-    asking = run.asking("wait", patience=30)
-    while ("upgraded", standing.pid) not in run.noted():
-        assert asking.poll() is None
-        time.sleep(0.01)
+    standing, asking = run.waiting()
     standing.kill()
     assert asking.wait(timeout=60) == 1
     assert len(run.noted()) == 2
