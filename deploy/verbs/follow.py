@@ -15,6 +15,7 @@ from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
 from deploy.state import State, variables
+from deploy.verbs.interrupts import insistent
 from deploy.verbs.session import Session
 
 if TYPE_CHECKING:
@@ -81,19 +82,21 @@ class Follower:
     def follow(self, journal: Journal) -> None:
         """Show the run's events to its end, and raise how it ended unless it is done."""
         try:
-            while not self._ended(journal):
-                journal = runs.follow(self._session.host, self._variables, self._run, self._next)
+            with insistent() as met:
+                while not self._ended(journal, met):
+                    journal = runs.follow(self._session.host, self._variables, self._run, self._next)
         except KeyboardInterrupt:
             # The second one, wherever it meets us.
             raise self._detached() from None
         self._judge()
 
-    def _ended(self, journal: Journal) -> bool:
+    def _ended(self, journal: Journal, met: Callable[[], None]) -> bool:
         try:
             if self._to_confirm:
                 self._confirm()
             self._watch(journal)
         except KeyboardInterrupt:
+            met()
             self._interrupt()
             return False
         except Disconnected as error:
