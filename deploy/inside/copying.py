@@ -28,7 +28,7 @@ from deploy.inside.record import (
     uptime,
     write_json,
 )
-from deploy.inside.staging import discard, require
+from deploy.inside.staging import claim, discard
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import FILE, MIB, ExpectedError, ask_no_more, counted, digits_of, fields, raw, say, shown, text
 
@@ -92,7 +92,7 @@ def save(settings: dict[str, Any], stream: BufferedReader) -> None:
 def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Make the app's folder equal to the scanned and staged commit; only a complete copy leaves a complete record."""
     tree, work, entries = read_work(settings)
-    (staged, whole), owner = require(settings, work["revision"]), tree.owner()
+    (staged, whole), owner = claim(settings, work["revision"]), tree.owner()
     record, _ = read_record(settings)
     trust(tree, record)
     keep(settings, tree, work, record)

@@ -58,7 +58,7 @@ def discard(settings: dict[str, Any], _: object = None) -> None:
     shutil.rmtree(os.path.join(raw(settings["record"]), b"tree"), ignore_errors=True)
 
 
-def require(settings: dict[str, Any], revision: str) -> tuple[Tree, bool]:
+def claim(settings: dict[str, Any], revision: str) -> tuple[Tree, bool]:
     """Return the staged tree of a commit and whether it is whole, to take files out of: it is not staged any more."""
     found = read_json(settings, b"tree.json")
     if not found or found["revision"] != revision:

@@ -12,17 +12,17 @@ import sys
 # As with the flask command, what lies in the folder that it runs in is none of the modules here.
 sys.path = [place for place in sys.path if place]
 
-import array  # noqa: E402
-import contextlib  # noqa: E402
-import importlib  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
-import socket  # noqa: E402
-import struct  # noqa: E402
-import time  # noqa: E402
-import traceback  # noqa: E402
-from typing import Any  # noqa: E402
+import array
+import contextlib
+import importlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+import traceback
+from typing import Any
 
 # Seconds without a command after which the run is taken for lost.
 IDLE = 3600.0

@@ -2,7 +2,7 @@
 # Expects besides the shared variables: owner, environment (array), migrate_timeout, tree (the folder to run it in), run,
 # standby (the program that keeps the app imported between two commands).
 
-# in_app OPTION COMMAND...: with an option of docker exec. What is started is marked with the run, its database sessions
+# in_app OPTION COMMAND...: run it there, with an option of docker exec. What is started is marked with the run, its database sessions
 # too, so that an undo can first end what is left of it.
 in_app() {
   local options=("$1") entry

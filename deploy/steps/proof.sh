@@ -4,10 +4,8 @@
 # pending (from:to of the migrations to run; empty: none).
 
 boot() {
-  local options=() entry
-  for entry in "${proof_environment[@]}" "HOT_UPDATE_RUN=$run" PYTHONDONTWRITEBYTECODE=1; do options+=(-e "$entry"); done
-  docker exec -i "${options[@]}" -u "$owner" -w "$tree" "$container" \
-    timeout -k 5 "$proof_timeout" sh -c "$proof_command" </dev/null
+  local environment=("${proof_environment[@]}" PYTHONDONTWRITEBYTECODE=1)
+  in_app -i timeout -k 5 "$proof_timeout" sh -c "$proof_command"
 }
 
 # Not every migration can be written down without a database: that alone proves nothing.

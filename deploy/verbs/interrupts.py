@@ -1,7 +1,6 @@
 """Ctrl-C that cannot be lost: Python drops a KeyboardInterrupt that comes while it runs a callback of its own."""
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,10 +10,10 @@ AGAIN = 1.0
 
 @contextmanager
 def insistent() -> Iterator[Callable[[], None]]:
-    """Raise KeyboardInterrupt again and again from a Ctrl-C on; gives what whoever meets it has to call."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
+    """Raise KeyboardInterrupt again and again from a Ctrl-C on; gives what whoever meets it has to call.
+
+    Python has signals met in the main thread, so this has to be called there.
+    """
 
     def press(*_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -46,10 +45,7 @@ def test_after_any_copy_the_app_equals_the_commit_and_what_git_never_knew_is_kep
         before = tree(world.app)
         saved: dict[str, bytes | str] = {}
         for release in (first, second):
-            shutil.rmtree(world.repo / "x", ignore_errors=True)
-            for path in world.repo.iterdir():
-                if path.name != ".git":
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            world.empty()
             world.update(world.commit(release))
             saved.update(world.saved)
             after = tree(world.app)
@@ -79,9 +75,7 @@ def test_any_copy_can_be_undone_and_any_release_gone_back_to(
             lay(world.app, b"untracked/" + os.fsencode(name), content)
         releases: list[tuple[str, dict[str, bytes | str]]] = []
         for files in history:
-            for path in world.repo.iterdir():
-                if path.name != ".git":
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            world.empty()
             releases.append((world.commit(files), {os.fsdecode(name): content for name, content in files.items()}))
         kept = tree(world.app)
         for revision, wanted in data.draw(st.permutations(releases)):
@@ -108,9 +102,7 @@ def test_a_stage_over_any_other_is_as_one_over_none(
         world = World(Path(place))
         lay_over(world.app, there)
         for release in releases:
-            for path in world.repo.iterdir():
-                if path.name != ".git":
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            world.empty()
             revision = world.commit(release)
             kept = world.stage_whole(revision)
             world.done("discard")

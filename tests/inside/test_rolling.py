@@ -57,6 +57,12 @@ class Gunicorn:
         wait_until(lambda: self.get() is not None)
         wait_until(lambda: len(self.workers) == workers)
 
+    def start_with_lock(self) -> None:
+        """Have its one worker hold the scheduler's lock."""
+        (self.place / "lock_wanted").touch()
+        self.start("-k", "gevent")
+        wait_until(lambda: {self.holder} == self.workers)
+
     def get(self, path: str = "/") -> tuple[int, str] | None:
         """Ask once: which worker, and of which release."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -197,10 +203,7 @@ def test_workers_that_do_not_drain_are_told(gunicorn: Gunicorn) -> None:
 def test_a_new_worker_holds_the_exclusive_file_in_the_end(
     gunicorn: Gunicorn, import_seconds: str, more: list[str]
 ) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    (old,) = gunicorn.workers
-    wait_until(lambda: gunicorn.holder == old)
+    gunicorn.start_with_lock()
     (gunicorn.place / "import_seconds").write_text(import_seconds)
     ended = gunicorn.roll()
     assert said(ended) == (0, "")
@@ -210,9 +213,7 @@ def test_a_new_worker_holds_the_exclusive_file_in_the_end(
 
 
 def test_who_is_to_hold_the_file_waits_for_one_that_is_slow_to_leave(gunicorn: Gunicorn) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    wait_until(lambda: gunicorn.holder is not None)
+    gunicorn.start_with_lock()
     (gunicorn.place / "import_seconds").write_text("2")
     thread = threading.Timer(1, lambda: gunicorn.get("/slow"))
     thread.start()
@@ -223,9 +224,7 @@ def test_who_is_to_hold_the_file_waits_for_one_that_is_slow_to_leave(gunicorn: G
 
 
 def test_a_roll_that_is_ended_lets_go_of_whom_it_holds(gunicorn: Gunicorn) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    wait_until(lambda: gunicorn.holder is not None)
+    gunicorn.start_with_lock()
     (gunicorn.place / "import_seconds").write_text("2")
     threading.Timer(1, lambda: gunicorn.get("/slow")).start()
     with subprocess.Popen(
@@ -241,18 +240,14 @@ def test_a_roll_that_is_ended_lets_go_of_whom_it_holds(gunicorn: Gunicorn) -> No
 
 
 def test_a_roll_right_after_another_does_not_count_who_is_still_to_leave(gunicorn: Gunicorn) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    wait_until(lambda: gunicorn.holder is not None)
+    gunicorn.start_with_lock()
     for _ in range(2):
         assert said(gunicorn.roll()) == (0, "")
     wait_until(lambda: gunicorn.workers == {gunicorn.holder})
 
 
 def test_who_goes_last_has_an_heir_only_where_it_holds_the_file(gunicorn: Gunicorn) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    wait_until(lambda: gunicorn.holder is not None)
+    gunicorn.start_with_lock()
     os.kill(gunicorn.master, signal.SIGTTIN)
     wait_until(lambda: len(gunicorn.workers) == 2)
     (gunicorn.place / "import_seconds").write_text("2")
@@ -268,9 +263,7 @@ def test_an_exclusive_file_that_nobody_held_costs_no_worker(gunicorn: Gunicorn) 
 
 
 def test_a_file_that_the_new_code_does_not_lock_is_told(gunicorn: Gunicorn) -> None:
-    (gunicorn.place / "lock_wanted").touch()
-    gunicorn.start("-k", "gevent")
-    wait_until(lambda: gunicorn.holder is not None)
+    gunicorn.start_with_lock()
     (gunicorn.place / "lock_wanted").unlink()
     ended = gunicorn.roll()
     assert (ended.returncode, b"scheduler.lock: no worker holds it\n" in ended.stdout) == (0, True)

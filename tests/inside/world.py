@@ -88,6 +88,12 @@ class World:
         command = ["git", "-C", str(at or self.repo), *words]
         return subprocess.run(command, input=sent, stdout=subprocess.PIPE, check=True, env=GIT).stdout
 
+    def empty(self) -> None:
+        """Take every file out of the repository's folder."""
+        for path in self.repo.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def commit(self, files: dict[str | bytes, bytes | str], *removed: str) -> str:
         """Commit files: bytes are content, a text is a symlink's target; a name that ends with * is executable."""
         for gone in removed:

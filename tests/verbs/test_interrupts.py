@@ -2,9 +2,7 @@
 
 import os
 import signal
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -49,13 +47,3 @@ def test_everything_is_as_before_in_the_end() -> None:
         press()
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-
-
-def test_where_no_signal_can_come_nothing_is_changed() -> None:
-    def told() -> bool:
-        with insistent() as met:
-            met()
-            return threading.current_thread() is threading.main_thread()
-
-    with ThreadPoolExecutor() as pool:
-        assert pool.submit(told).result() is False
