@@ -207,12 +207,13 @@ def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -
 @verb(target=TARGET, strategy="rolling (worker by worker) or container (default: restart.strategy)")
 def restart(c: Context, target: str = "", strategy: str = "") -> None:
     """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
+    from deploy import remedies
     from deploy.errors import Exit, Failure
     from deploy.plan import Options
     from deploy.verbs import update
 
     if strategy not in ("", "rolling", "container"):
-        raise Failure(f"no strategy {strategy}", remedy="--strategy rolling, or container", code=Exit.USAGE)
+        raise Failure(f"no strategy {strategy}", remedy=remedies.NAME_A_STRATEGY, code=Exit.USAGE)
     with session(c, target) as s:
         update.run_step(s, "restart", Options(strategy=strategy))
 

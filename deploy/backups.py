@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from deploy import shell
+from deploy import remedies, shell
 from deploy.errors import Exit, Failure
 
 # Where they go unless backup.dir says otherwise.
@@ -35,14 +35,14 @@ class Backups:
         if not self.all:
             raise Failure(
                 f"there is no backup in {self.folder}",
-                remedy="inv backup makes one of the database as it is now",
+                remedy=remedies.MAKE_DUMP,
                 code=Exit.REFUSED,
             )
         for backup in self.all:
             if wanted in ("", backup.id):
                 return backup
         exist = ", ".join(backup.id for backup in self.all)
-        raise Failure(f"there is no backup {wanted}", remedy=f"there are: {exist}", code=Exit.USAGE)
+        raise Failure(f"there is no backup {wanted}", remedy=remedies.choose_dump(exist), code=Exit.USAGE)
 
 
 def parse(answer: str) -> Backups:

@@ -1,20 +1,17 @@
 """Known causes of a failure, by what the lines that show it say, each with the next move."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-_CAUSES = (
-    (
-        r"ModuleNotFoundError: No module named '([\w.]+)'",
-        "{0} is not installed in the image: if the release needs it, rebuild the image (standard deployment)",
-    ),
-    (
-        r"Can't locate revision identified by '(\w+)'",
-        "the code does not know the database's revision {0}: deploy the release that has it, or inv migrate --stamp",
-    ),
-    (r"Address already in use", "another process holds the port: see ss -ltnp on the host and in the container"),
-    (r"No space left on device", "the disk is full: see df -h on the host, then docker system df"),
-    (r"(?:SyntaxError|IndentationError|TabError): .*", "mend the file named above and publish it"),
+from deploy import remedies
+
+# Each with its remedy, which is given what the groups found.
+_CAUSES: tuple[tuple[str, Callable[..., str]], ...] = (
+    (r"ModuleNotFoundError: No module named '([\w.]+)'", remedies.install_module),
+    (r"Can't locate revision identified by '(\w+)'", remedies.deploy_revision),
+    (r"Address already in use", lambda: remedies.FREE_PORT),
+    (r"No space left on device", lambda: remedies.FREE_DISK),
+    (r"(?:SyntaxError|IndentationError|TabError): .*", lambda: remedies.MEND_FILE),
 )
 _FILE = re.compile(r'File "(.+?)", line (\d+)')
 
@@ -24,7 +21,7 @@ def remedy(lines: Sequence[str]) -> str:
     text = "\n".join(lines)
     for pattern, told in _CAUSES:
         if found := re.search(pattern, text):
-            return told.format(*found.groups())
+            return told(*found.groups())
     return ""
 
 

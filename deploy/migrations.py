@@ -1,5 +1,6 @@
 """What to do about the database: which revision to stamp, what is pending, what makes it impossible."""
 
+from deploy import remedies
 from deploy.settings import Settings
 from deploy.state import Chain, Database, Revision
 
@@ -34,24 +35,24 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     """What makes an upgrade to the chain's head impossible (evidence, remedy), or None."""
     directory = settings.migrate.directory
     if chain.error:
-        return f"Alembic cannot read {directory}: {chain.error}", "mend the release"
+        return f"Alembic cannot read {directory}: {chain.error}", remedies.MEND_RELEASE
     if len(chain.heads) != 1:
         return (
             f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}",
-            "release a merge of them: flask db merge heads",
+            remedies.MERGE_HEADS,
         )
     if unstamped(database) and not stamp(settings, database):
         evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
-        return evidence, "find its revision, then inv migrate --stamp REVISION"
+        return evidence, remedies.FIND_REVISION
     if newer := unknown(database, chain):
         evidence = f"the database is at {', '.join(newer)}, which this code does not know"
         return (
             evidence,
-            "give --keep-schema to leave the database as it is, or inv restore the backup that goes with it",
+            remedies.KEEP_SCHEMA,
         )
     rule = stamp(settings, database)
     if rule and not chain.knows([rule]):
-        return f"the schema shows {rule}, which {directory} does not have", "change migrate.stamp in invoke.yaml"
+        return f"the schema shows {rule}, which {directory} does not have", remedies.CHANGE_STAMP
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 PURE = (
     "errors",
+    "remedies",
     "settings",
     "shell",
     "words",

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from deploy import remedies
 from deploy.errors import Exit, Failure
 
 BLOCK = 65536
@@ -126,14 +127,14 @@ class Shell(ABC):
             case ["password"]:
                 self._use_password(ask)
             case ["missing"]:
-                remedy = "install sudo there, or set sudo: false and log in as root or as a member of the docker group"
-                raise Failure(f"there is no sudo on {self.label}", remedy=remedy, code=Exit.REFUSED)
+                fact = f"there is no sudo on {self.label}"
+                raise Failure(fact, remedy=remedies.INSTALL_SUDO, code=Exit.REFUSED)
             case answer:
                 raise Failure(f"{self.label} did not say whether sudo needs a password", evidence=tuple(answer))
 
     def _use_password(self, ask: Callable[[str], str] | None) -> None:
-        remedy = "run it on a terminal, or let sudo do without a password there (NOPASSWD in /etc/sudoers.d)"
-        refusal = Failure(f"sudo on {self.label} needs a password", remedy=remedy, code=Exit.REFUSED)
+        fact = f"sudo on {self.label} needs a password"
+        refusal = Failure(fact, remedy=remedies.FREE_SUDO, code=Exit.REFUSED)
         if ask is None:
             raise refusal
         try:
@@ -148,7 +149,7 @@ class Shell(ABC):
         if status != 0:
             evidence = tail(stderr)
             fact = f"sudo on {self.label} did not accept the password, or does not let this user run commands"
-            raise Failure(fact, evidence=evidence, remedy="try again, or see sudo -l there", code=Exit.REFUSED)
+            raise Failure(fact, evidence=evidence, remedy=remedies.TRY_SUDO, code=Exit.REFUSED)
         self._sudo, self._password = _SUDO_PASSWORD, password
 
     def _script(self, script: str, stdin: bytes, timeout: float | None) -> Process:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import fabric  # type: ignore[import-untyped]
 import paramiko
 
+from deploy import remedies
 from deploy.errors import Exit, Failure
 from deploy.host import known_hosts
 from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
@@ -52,7 +53,6 @@ _ADDRESS = re.compile(r"(?:(.+)@)?(?:\[([^\]]+)\]|([^:@\[\]]+)|((?=.*:.*:)[0-9A-
 # RFC 4254: why a channel was not opened.
 _PROHIBITED, _NOBODY_LISTENS = 1, 2
 
-_VERIFY = "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
 _NEEDS_PASSPHRASE = "needs a passphrase, not tried"
 
 _LOST = (paramiko.SSHException, EOFError, OSError)
@@ -138,14 +138,14 @@ class SshHost(Shell):
             return ConnectionRefusedError("connection refused")
         if code != _PROHIBITED:
             return ConnectionError("no channel")
-        remedy = "allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used"
-        return Failure(f"sshd on {self.label} forbids connections to its {where}", remedy=remedy)
+        fact = f"sshd on {self.label} forbids connections to its {where}"
+        return Failure(fact, remedy=remedies.ALLOW_FORWARDING)
 
     def _unopened(self, error: Exception) -> Failure:
         if not self._transport.is_active():
             return Disconnected(f"the connection to {self.label} was lost")
-        remedy = "see MaxSessions in the host's sshd_config: commands that were left there may fill it"
-        return Failure(f"{self.label} opened no further session", evidence=(str(error),), remedy=remedy)
+        fact = f"{self.label} opened no further session"
+        return Failure(fact, evidence=(str(error),), remedy=remedies.FREE_SESSIONS)
 
     @property
     def _transport(self) -> paramiko.Transport:
@@ -261,7 +261,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         found = _ADDRESS.fullmatch(address)
         if not found or not 0 < int(found[5] or 22) < 65536:
             fact = f"{host_string!r} is not user@host:port nor an alias from ssh_config"
-            raise Failure(fact, remedy="set the target's host in invoke.yaml", code=Exit.USAGE)
+            raise Failure(fact, remedy=remedies.SET_HOST, code=Exit.USAGE)
         return {"user": found[1], "host": found[2] or found[3] or found[4], "port": int(found[5]) if found[5] else None}
 
     def get_gateway(self) -> "_Connection | str | None":
@@ -303,7 +303,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             return files
         identity = Path(self._identity_file).expanduser()
         if not identity.is_file():
-            raise Failure(f"ssh.identity: there is no file {identity}", remedy="set it in invoke.yaml", code=Exit.USAGE)
+            fact = f"ssh.identity: there is no file {identity}"
+            raise Failure(fact, remedy=remedies.SET_IDENTITY, code=Exit.USAGE)
         return [str(identity), *files]
 
     def _transport(self, sock: Any, **kwargs: Any) -> paramiko.Transport:
@@ -350,7 +351,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
                 raise self._changed(key, entries)
             case Verdict.REVOKED:
                 fact = f"the host key of {self._known_name} is revoked in known_hosts: it must not be used any more"
-                raise Failure(fact, evidence=(f"shown: {key.fingerprint}",), remedy=_VERIFY, code=Exit.REFUSED)
+                shown = (f"shown: {key.fingerprint}",)
+                raise Failure(fact, evidence=shown, remedy=remedies.VERIFY_KEY, code=Exit.REFUSED)
 
     def _unknown(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
         looked = ", ".join(map(str, self._known_hosts_files()))
@@ -359,7 +361,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             evidence.append(
                 "a certificate authority is known for it; host certificates are not supported, the key itself must be"
             )
-        remedy = f"{_VERIFY}; if it is the same, run once and say yes: {self._ssh_command()}"
+        remedy = remedies.learn_key(self._ssh_command())
         fact = f"the host key of {self._known_name} is not known"
         return Failure(fact, evidence=tuple(evidence), remedy=remedy, code=Exit.REFUSED)
 
@@ -369,10 +371,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             f"shown: {key.fingerprint}",
             *(f"known: {entry.key.fingerprint} ({entry.place})" for entry in known),
         )
-        remedy = (
-            f"somebody may be listening in, so do not just remove the known key. {_VERIFY}; "
-            f"only if it shows the new one, remove the lines named above and run once: {self._ssh_command()}"
-        )
+        remedy = remedies.replace_key(self._ssh_command())
         fact = f"the host key of {self._known_name} has changed"
         return Failure(fact, evidence=evidence, remedy=remedy, code=Exit.REFUSED)
 
@@ -392,20 +391,17 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             case paramiko.ChannelException():
                 return Failure(f"the gateway {self.gateway.label} does not reach {self.label}", evidence=evidence)
             case socket.gaierror() | UnicodeError():
-                remedy = "check the target's host in invoke.yaml, or the alias in ssh_config"
-                return Failure(f"the name {self.host} is not resolved", evidence=evidence, remedy=remedy)
+                fact = f"the name {self.host} is not resolved"
+                return Failure(fact, evidence=evidence, remedy=remedies.CHECK_NAME)
             case TimeoutError():
-                remedy = "check the network, the VPN and the port; ssh.connect_timeout is the time allowed"
-                return Failure(
-                    f"{self.label} did not answer within {self.connect_timeout} s", evidence=evidence, remedy=remedy
-                )
+                fact = f"{self.label} did not answer within {self.connect_timeout} s"
+                return Failure(fact, evidence=evidence, remedy=remedies.CHECK_NETWORK)
             case ConnectionRefusedError():
-                remedy = "check that sshd runs there, and the port"
-                return Failure(f"{self.label} refused the connection", evidence=evidence, remedy=remedy)
+                fact = f"{self.label} refused the connection"
+                return Failure(fact, evidence=evidence, remedy=remedies.CHECK_SSHD)
             case paramiko.SSHException() | EOFError():
                 fact = f"no SSH connection to {self.label} came about within {self.connect_timeout} s"
-                remedy = "check that it is sshd that listens on this port, and what its log says"
-                return Failure(fact, evidence=evidence, remedy=remedy)
+                return Failure(fact, evidence=evidence, remedy=remedies.CHECK_PORT)
             case _:
                 return Failure(f"{self.label} cannot be reached", evidence=evidence)
 
@@ -416,9 +412,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         ]
         paths = dict.fromkeys(Path(file).expanduser() for file in files)
         tried = [_tried(path) for path in paths if path.is_file()]
-        remedy = f"add the public key to {self.user}'s authorized_keys there, or set ssh.identity"
-        if any(_NEEDS_PASSPHRASE in line for line in tried):
-            remedy = f"a key needs its passphrase: add it to your agent with ssh-add; else {remedy}"
+        locked = any(_NEEDS_PASSPHRASE in line for line in tried)
+        remedy = remedies.unlock_key(self.user) if locked else remedies.authorize_key(self.user)
         evidence = (*tried, _agent(), str(error) or type(error).__name__)
         return Failure(f"{self.label} did not let {self.user} in", evidence=evidence, remedy=remedy)
 

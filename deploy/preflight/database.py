@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from deploy import backups, migrations
+from deploy import backups, migrations, remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import Chain, State
@@ -17,7 +17,7 @@ def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding
         return
     if state.database.problem:
         evidence = f"{settings.postgres.database} does not answer: {state.database.problem}"
-        yield Finding("refusal", "database", evidence, f"see docker logs {settings.postgres.container}")
+        yield Finding("refusal", "database", evidence, remedies.see_database(settings.postgres.container))
         return
     at = ", ".join(state.database.revisions) or ("never stamped" if state.database.tables else "empty")
     yield Finding("ok", "database", f"{settings.postgres.database} answers, at {at}")
@@ -26,7 +26,7 @@ def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding
 def schema(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     if state.app and state.app.migrating:
         evidence = f"a migration runs in {settings.app.container} already: {names(state.app.migrating)}"
-        yield Finding("refusal", "migrations", evidence, "wait until it has ended, then run the verb again")
+        yield Finding("refusal", "migrations", evidence, remedies.AWAIT_MIGRATION)
         return
     if state.chain is None or state.database.problem:
         return
@@ -52,7 +52,7 @@ def backup(settings: Settings, state: State, options: Options) -> Iterator[Findi
     place = f"{free} MiB free for a dump in {settings.backup.dir or backups.FOLDER}"
     if free < size + floor:
         evidence = f"{place}: the database has {size} MiB, and {floor} MiB have to stay free"
-        yield Finding("refusal", "backup", evidence, "free some space there, or set backup.dir, or give --no-backup")
+        yield Finding("refusal", "backup", evidence, remedies.MAKE_ROOM_FOR_DUMP)
     else:
         yield Finding("ok", "backup", f"{place}, the database has {size} MiB")
 
@@ -71,11 +71,9 @@ def _kept_schema(state: State, chain: Chain) -> Finding:
         newer = [r for r in (state.app.chain.revisions if state.app and state.app.chain else ()) if r.id not in known]
         told = names(tuple(f"{r.id} {r.message}".strip() for r in newer)) or ", ".join(ahead)
         evidence = f"this code will run on a newer schema: the database has {told}"
-        return Finding(
-            "warning", "migrations", evidence, "inv backup --list names the dumps that go with older schemas"
-        )
+        return Finding("warning", "migrations", evidence, remedies.LIST_DUMPS)
     waiting = chain.pending(state.database.revisions)
     if waiting:
         evidence = f"{len(waiting)} pending, and not run"
-        return Finding("warning", "migrations", evidence, "leave --keep-schema out to run them")
+        return Finding("warning", "migrations", evidence, remedies.RUN_PENDING)
     return Finding("ok", "migrations", "this code knows the database's revision")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from deploy import remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -10,9 +11,7 @@ from deploy.state import State
 def tools(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     missing = tuple(name for name, where in state.tools.items() if not where)
     if missing:
-        yield Finding(
-            "refusal", "tools", f"not installed on the host: {', '.join(missing)}", "install them on the host"
-        )
+        yield Finding("refusal", "tools", f"not installed on the host: {', '.join(missing)}", remedies.INSTALL_TOOLS)
     else:
         yield Finding("ok", "tools", ", ".join(state.tools))
 
@@ -21,7 +20,7 @@ def engine(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     if not state.tools.get("docker"):
         return
     if not state.engine:
-        remedy = f"start Docker, or let {state.user} use it (group docker, or sudo: true under the target)"
+        remedy = remedies.start_docker(state.user)
         yield Finding("refusal", "engine", f"Docker does not answer: {state.engine_problem}", remedy)
     else:
         yield Finding("ok", "engine", f"Docker Engine {state.engine}")
@@ -30,14 +29,14 @@ def engine(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             "refusal",
             "compose",
             "docker compose is missing (docker-compose v1 is not enough)",
-            "install the Compose v2 plugin",
+            remedies.INSTALL_COMPOSE,
         )
     elif not state.compose_file:
         yield Finding(
             "refusal",
             "compose",
             f"no {settings.compose.file} in {settings.target.path}",
-            "set compose.file in invoke.yaml",
+            remedies.SET_COMPOSE_FILE,
         )
     else:
         yield Finding("ok", "compose", f"Compose {state.compose}, {settings.compose.file}")
@@ -47,12 +46,12 @@ def env(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     place = f"{settings.target.path}/{settings.env.file}"
     match state.env:
         case "missing" | "":
-            yield Finding("refusal", "env", f"{place} is missing", "put the production secrets back there")
+            yield Finding("refusal", "env", f"{place} is missing", remedies.BRING_SECRETS)
         case "unreadable":
-            yield Finding("refusal", "env", f"{state.user} cannot read {place}", "set sudo: true under the target")
+            yield Finding("refusal", "env", f"{state.user} cannot read {place}", remedies.SET_SUDO)
         case _ if state.env_empty:
             evidence = f"{place} has no value for {', '.join(state.env_empty)}"
-            yield Finding("refusal", "env", evidence, "set it there (or change env.required)")
+            yield Finding("refusal", "env", evidence, remedies.FILL_SECRETS)
         case _:
             yield Finding("ok", "env", f"{place}: every required key has a value")
 
@@ -71,16 +70,16 @@ def disk(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
                 "refusal",
                 "disk",
                 f"{free} MiB free for {place}, {floor} needed",
-                "free some space (or change preflight.min_free_mib)",
+                remedies.FREE_SPACE,
             )
         else:
             yield Finding("ok", "disk", f"{free} MiB free for {place}")
 
 
-def lock(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+def lock(settings: Settings, state: State, __: Options) -> Iterator[Finding]:
     verb, operator, run = (state.holder.get(name, "?") for name in ("verb", "operator", "run"))
     holder = f"{verb} by {operator}, run {run}"
     if state.lock_held:
-        yield Finding("warning", "lock", f"held by {holder}", "inv attach follows it")
+        yield Finding("warning", "lock", f"held by {holder}", remedies.follow_run(settings.target.name))
     elif state.holder:
-        yield Finding("warning", "lock", f"left by {holder}, which is gone", "the next run takes it over")
+        yield Finding("warning", "lock", f"left by {holder}, which is gone", remedies.TAKEN_OVER)

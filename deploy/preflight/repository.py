@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from deploy import remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -13,12 +14,12 @@ def clone(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     path = settings.target.path
     if repository.problem:
         if "dubious ownership" in repository.problem:
-            evidence, remedy = f"{path} belongs to somebody else than {state.user}", "set sudo: true under the target"
+            evidence, remedy = f"{path} belongs to somebody else than {state.user}", remedies.SET_SUDO
         else:
-            evidence, remedy = f"{path} is no git clone: {repository.problem}", "set path under the target to the clone"
+            evidence, remedy = f"{path} is no git clone: {repository.problem}", remedies.SET_PATH
         yield Finding("refusal", "repository", evidence, remedy)
     elif repository.index_lock:
-        remedy = f"if no git runs on the host, remove {repository.index_lock}"
+        remedy = remedies.remove_index_lock(repository.index_lock)
         yield Finding("refusal", "repository", "another git is at work in the clone, or one was killed there", remedy)
     else:
         yield Finding("ok", "repository", f"{path}, on {repository.branch or 'no branch'} at {repository.head[:7]}")
@@ -31,20 +32,20 @@ def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     remotes = tuple(name for name, _ in repository.remotes)
     if git.remote not in remotes:
         evidence = f"no remote {git.remote}; there is {', '.join(remotes) or 'none'}"
-        yield Finding("refusal", "remote", evidence, "set git.remote in invoke.yaml, or git remote add on the host")
+        yield Finding("refusal", "remote", evidence, remedies.SET_REMOTE)
     elif repository.fetch_problem and "find remote ref" in repository.fetch_problem:
         evidence = f"{git.remote} has no branch {git.branch}; known are {', '.join(repository.branches) or 'none'}"
-        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+        yield Finding("refusal", "remote", evidence, remedies.SET_BRANCH)
     elif repository.fetch_problem:
         yield Finding(
             "refusal",
             "remote",
             f"git fetch {git.remote} failed: {repository.fetch_problem}",
-            f"see git -C {settings.target.path} fetch {git.remote} on the host",
+            remedies.see_fetch(settings.target.path, git.remote),
         )
     elif not repository.target:
         evidence = f"no {git.remote}/{git.branch}; known are {', '.join(repository.branches) or 'none'}"
-        yield Finding("refusal", "remote", evidence, "set git.branch in invoke.yaml")
+        yield Finding("refusal", "remote", evidence, remedies.SET_BRANCH)
     else:
         if not repository.fetched:
             yield Finding(
@@ -78,7 +79,7 @@ def commits(settings: Settings, state: State, options: Options) -> Iterator[Find
         evidence = f"{count} {where} that {settings.git.remote} does not have: {lacking}"
         yield _discardable("commits", evidence, "push", options)
     elif repository.branch != settings.git.branch:
-        yield Finding("warning", "commits", f"the clone is {where}", f"sync moves it to {settings.git.branch}")
+        yield Finding("warning", "commits", f"the clone is {where}", remedies.moved_by_sync(settings.git.branch))
     else:
         yield Finding("ok", "commits", f"{settings.git.remote} has them all")
 
@@ -89,13 +90,13 @@ def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
         evidence = (
             f"{repository.target[:7]} tracks what must never be overwritten: {names(repository.tracks_protected)}"
         )
-        yield Finding("refusal", "protected paths", evidence, "git rm --cached it, or change copy.protected")
+        yield Finding("refusal", "protected paths", evidence, remedies.UNTRACK)
     if repository.filters:
         evidence = f"{names(repository.filters)} names git filters (Git LFS?): their files are not what git stores"
-        yield Finding("refusal", "filters", evidence, "use the standard deployment")
+        yield Finding("refusal", "filters", evidence, remedies.STANDARD_DEPLOYMENT)
 
 
 def _discardable(check: str, evidence: str, keep: str, options: Options) -> Finding:
     if options.discard:
-        return Finding("warning", check, evidence, "--discard: saved under a ref first")
-    return Finding("refusal", check, evidence, f"{keep} it, or give --discard: it is then saved under a ref first")
+        return Finding("warning", check, evidence, remedies.SAVED_FIRST)
+    return Finding("refusal", check, evidence, remedies.keep_or_discard(keep))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from deploy import releases
+from deploy import releases, remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -14,12 +14,11 @@ def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
         return
     told, record = drift(state), state.app.record
     if record is None or not record.complete:
-        yield Finding("warning", "release", told, "the update copies every file")
+        yield Finding("warning", "release", told, remedies.COPIES_ALL)
     elif state.app.drift:
-        remedy = "the update puts them right; what git does not know is saved"
-        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedy)
+        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedies.PUTS_RIGHT)
     elif told:
-        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", "the update restarts it")
+        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedies.RESTARTS)
     else:
         yield Finding("ok", "release", f"{record.revision[:7]} runs")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from deploy import remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -17,18 +18,16 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
     for role, service in wanted:
         check = f"{role} container" if role == "app" else role
         found = state.containers.get(role)
-        up = f"docker compose -f {settings.compose.file} up -d {service.service}"
+        up = (settings.compose.file, service.service)
         if found is None:
-            yield Finding(
-                "refusal", check, f"no container {service.container}", f"{up} on the host, or set {role}.container"
-            )
+            yield Finding("refusal", check, f"no container {service.container}", remedies.find_container(*up, role))
         elif found.service != service.service:
             evidence = (
                 f"{service.container} is not of the compose service {service.service} but of {found.service or 'none'}"
             )
-            yield Finding("refusal", check, evidence, f"set {role}.container and {role}.service")
+            yield Finding("refusal", check, evidence, remedies.set_service(role))
         elif not found.running:
-            yield Finding("refusal", check, f"{service.container} is {found.status}", f"{up} on the host")
+            yield Finding("refusal", check, f"{service.container} is {found.status}", remedies.start_service(*up))
         else:
             yield Finding("ok", check, f"{service.container} is running")
 
@@ -39,7 +38,7 @@ def app_container(settings: Settings, state: State, _: Options) -> Iterator[Find
             "refusal",
             "app container",
             f"cannot look into {settings.app.container}: {state.app_problem}",
-            "set app.python and app.path",
+            remedies.LOOK_INSIDE,
         )
     if state.app is None:
         return
@@ -58,14 +57,14 @@ def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         last = probes[-1]
         if last.status == 404:
             evidence = f"404 at {', '.join(probe.url for probe in probes)}"
-            yield Finding("refusal", "health", evidence, f"set the paths of the check {check.name} under health.checks")
+            yield Finding("refusal", "health", evidence, remedies.set_paths(check.name))
         elif 200 <= last.status < 300:
             yield Finding("ok", "health", f"{last.url} answers {last.status}")
         else:
             answer = f"answers {last.status}" if last.status else "does not answer"
             why = last_error(settings, state)
             evidence = f"{last.url} {answer}" + (f": {why}" if why else "")
-            yield Finding("warning", "health", evidence, "the app is ill; the update may be the cure")
+            yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
 
 
 def last_error(settings: Settings, state: State) -> str:

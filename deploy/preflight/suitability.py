@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Mapping
 
+from deploy import remedies
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
 from deploy.state import App, State
@@ -14,16 +15,19 @@ UNKNOWN = "unknown"
 def suitable(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     if state.app is None or not state.repository.target:
         return
-    deployment = f"use the standard deployment: rebuild {settings.app.image}, recreate {settings.app.service}"
+    rebuilt = (settings.app.image, settings.app.service)
     changed = tuple(unsuitable(state))
     if changed:
         level: Level = "warning" if options.allow_unsuitable else "refusal"
-        allowed = "; --allow-unsuitable is given" if options.allow_unsuitable else ", or give --allow-unsuitable"
-        yield Finding(
-            level, "suitable", f"not suitable for a hot update: {names(changed)} changed", deployment + allowed
-        )
+        remedy = remedies.rebuild_later if options.allow_unsuitable else remedies.rebuild_or_allow
+        yield Finding(level, "suitable", f"not suitable for a hot update: {names(changed)} changed", remedy(*rebuilt))
     if earlier := tuple(name for name in overridden(state) if name not in changed):
-        yield Finding("warning", "suitable", f"the image still lacks earlier changes of {names(earlier)}", deployment)
+        yield Finding(
+            "warning",
+            "suitable",
+            f"the image still lacks earlier changes of {names(earlier)}",
+            remedies.rebuild(*rebuilt),
+        )
     if not changed and not earlier:
         yield Finding("ok", "suitable", "no change to dependencies, image, Compose, Nginx or Supervisor")
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from deploy import remedies
 from deploy.errors import Exit, Failure
 from deploy.settings.model import SECTIONS, Settings, Target
 from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
@@ -239,7 +240,7 @@ def _refuse_placeholder(target: Target) -> None:
         return
     raise Failure(
         f"the host of target {target.name} is still the placeholder {target.host}",
-        remedy=f"set targets.{target.name}.host in invoke.yaml, or choose another target with --target",
+        remedy=remedies.replace_placeholder(target.name),
         code=Exit.USAGE,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
+from deploy import remedies
 from deploy.errors import Exit, Failure
 
 
@@ -61,7 +62,7 @@ class Problems:
         raise Failure(
             "a setting is wrong" if count == 1 else f"{count} settings are wrong",
             evidence=tuple(f"{place}: {self._found[place]}" for place in ordered),
-            remedy="correct what is named here; the project's invoke.yaml shows every key with its default",
+            remedy=remedies.CORRECT_SETTINGS,
             code=Exit.USAGE,
         )
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy import shell
+from deploy import remedies, shell
 from deploy.errors import Failure
 from deploy.state.model import (
     App,
@@ -29,7 +29,7 @@ def parse(answer: str) -> State:
         rows[kind].append(tuple(fields))
     if not rows["end"]:
         last = answer.strip().splitlines()[-1:]
-        raise Failure("the host did not tell its whole state", evidence=tuple(last), remedy="run the verb again")
+        raise Failure("the host did not tell its whole state", evidence=tuple(last), remedy=remedies.RUN_AGAIN)
 
     def one(kind: str, index: int = 0) -> str:
         return rows[kind][0][index] if rows[kind] else ""

@@ -2,7 +2,7 @@
 
 import sys
 
-from deploy import backups, preflight, releases, shell, steps
+from deploy import backups, preflight, releases, remedies, shell, steps
 from deploy.backups import Backup, Backups
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
@@ -69,6 +69,6 @@ def _agree(database: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Failure("nobody can be asked here", remedy="give --yes to act without asking", code=Exit.USAGE)
+        raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
     if input(f"Type the database's name, {database}, to restore it: ").strip() != database:
         raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)

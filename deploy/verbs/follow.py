@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy import causes, migrations, runs
+from deploy import causes, migrations, remedies, runs
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
@@ -169,7 +169,7 @@ class Follower:
         self._session.report.line("interrupted: undone after the running step · Ctrl-C again detaches", "yellow")
 
     def _detached(self) -> Failure:
-        see = f"inv attach --target {self._session.settings.target.name} tells how it ends"
+        see = remedies.see_end(self._session.settings.target.name)
         return Failure("detached: the host finishes the run by itself", remedy=see, code=Exit.INTERRUPTED)
 
     def _come_back(self, error: Disconnected) -> None:
@@ -185,7 +185,7 @@ class Follower:
                     raise Failure(
                         f"the connection to {self._session.host.label} was lost; the host finishes the run by itself",
                         evidence=(failure.fact, *failure.evidence),
-                        remedy=f"inv attach --target {self._session.settings.target.name} tells how it ends",
+                        remedy=remedies.see_end(self._session.settings.target.name),
                     ) from error
             time.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
@@ -197,7 +197,7 @@ class Follower:
             raise Failure(
                 "the run's harness died and it could not be finished",
                 evidence=(*gone.fields, *self._session.now()),
-                remedy=f"inv preflight --target {self._session.settings.target.name}",
+                remedy=remedies.look(self._session.settings.target.name),
             )
         self._seen.append(replace(gone, line=gone.line - 1))
         self._session.report.line("the run's harness died; another one finishes it", "yellow")
@@ -210,12 +210,12 @@ class Follower:
         last = self._seen[-1] if self._seen else None
         target = self._session.settings.target.name
         if last is not None and last.kind == "none":
-            raise Failure("there was no run on this host yet", remedy=f"inv hot-update --target {target}")
+            raise Failure("there was no run on this host yet", remedy=remedies.update(target))
         if last is None or last.kind != "done":
             raise Failure(
                 "the run's harness is gone and how it ended is unknown",
                 evidence=self._session.now(),
-                remedy=f"inv preflight --target {target}, then run the verb again",
+                remedy=remedies.look_and_run_again(target),
             )
         outcome, *why = last.fields
         if outcome != "done":
@@ -231,18 +231,18 @@ class Follower:
                 return Failure(
                     "another run holds the lock, nothing was done",
                     evidence=(_holder(holder),),
-                    remedy=f"inv attach --target {target} follows it",
+                    remedy=remedies.follow_run(target),
                     code=Exit.LOCKED,
                 )
             case "changed":
                 changed = [event.fields for event in self._seen if event.kind == "changed"]
                 for run, how in (event.fields for event in self._seen if event.kind == "resumed"):
                     fact = f"run {run} had died and was finished first: {how}; nothing else was done"
-                    return Failure(fact, evidence=self._session.now(), remedy="run the verb again", code=Exit.REFUSED)
+                    return Failure(fact, evidence=self._session.now(), remedy=remedies.RUN_AGAIN, code=Exit.REFUSED)
                 return Failure(
                     "the host changed since its state was read, nothing was done",
                     evidence=tuple(f"{name}: {was} -> {now}" for name, was, now in changed),
-                    remedy="run the verb again",
+                    remedy=remedies.RUN_AGAIN,
                     code=Exit.REFUSED,
                 )
         fact, evidence = self._cause(why)
@@ -254,7 +254,7 @@ class Follower:
         ended, code = said.get(outcome, ("", Exit.FAILED))
         state, now = self._session.look()
         schema, restoring = self._newer_schema(state) if code in (Exit.UNDONE, Exit.UNDONE_ILL) else ("", "")
-        known = causes.remedy((fact, *evidence)) or f"inv preflight --target {target}"
+        known = causes.remedy((fact, *evidence)) or remedies.look(target)
         return Failure(
             fact,
             evidence=(*evidence, *filter(None, (ended, schema)), *now),
@@ -268,9 +268,8 @@ class Follower:
         if not newer:
             return "", ""
         dumped = any(event.kind == "end" and event.fields[:2] == ("backup", "0") for event in self._seen)
-        command = f"inv restore --backup {self._run} --target {self._session.settings.target.name}"
         told = f"the old code runs on the new schema: the database is at {', '.join(newer)}, which it does not know"
-        return told, f"{command} brings the old schema back; what was written since is then lost" if dumped else ""
+        return told, remedies.restore_dump(self._run, self._session.settings.target.name) if dumped else ""
 
     def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """Name the first thing that went wrong, and the lines that show it."""

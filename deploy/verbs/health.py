@@ -2,7 +2,7 @@
 
 import time
 
-from deploy import preflight, releases
+from deploy import preflight, releases, remedies
 from deploy.errors import Failure
 from deploy.verbs.session import Session
 
@@ -30,5 +30,5 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
     if ill:
         why = preflight.last_error(settings, state)
         evidence = (f"last error in the logs: {why}",) if why else ()
-        remedy = f"inv preflight --target {settings.target.name}"
+        remedy = remedies.look(settings.target.name)
         raise Failure(f"{settings.target.name} is not healthy: {ill}", evidence=evidence, remedy=remedy)

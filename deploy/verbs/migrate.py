@@ -1,6 +1,6 @@
 """Diagnose migrations: what the database and the code say; and stamp by hand."""
 
-from deploy import migrations, preflight, steps
+from deploy import migrations, preflight, remedies, steps
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
 from deploy.state import State
@@ -15,7 +15,7 @@ def stamp(session: Session, revision: str) -> None:
     if state.chain is not None and not state.chain.knows([revision]):
         raise Failure(
             f"migrate: {session.settings.migrate.directory} has no revision {revision}",
-            remedy=f"inv migrate --history --target {session.settings.target.name} lists them",
+            remedy=remedies.list_migrations(session.settings.target.name),
             code=Exit.REFUSED,
         )
     run = new_run_id()

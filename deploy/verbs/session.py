@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from deploy import remedies
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Disconnected, Host
 from deploy.settings import Settings
@@ -82,7 +83,7 @@ class Session:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise Failure("nobody can be asked here", remedy="give --yes to act without asking", code=Exit.USAGE)
+            raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
         if input(f"{what[0].upper()}{what[1:]}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import preflight, releases, runs, shell, steps, words
+from deploy import preflight, releases, remedies, runs, shell, steps, words
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, variables
@@ -145,7 +145,7 @@ def _refuse_locked(session: Session, decision: Decision) -> None:
         raise Failure(
             "another run holds the lock, nothing was done",
             evidence=(told,),
-            remedy=f"inv attach --target {session.settings.target.name} follows it",
+            remedy=remedies.follow_run(session.settings.target.name),
             code=Exit.LOCKED,
         )
 
@@ -181,7 +181,7 @@ def judge(
             *(ill + wrong)[1:],
             *((f"last error in the logs: {why}",) if why else ()),
         ),
-        remedy=f"publish a release that cures it, then inv hot-update --target {settings.target.name}",
+        remedy=remedies.cure(settings.target.name),
     )
 
 
@@ -218,7 +218,7 @@ def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> No
     if not target:
         raise Failure(
             f"no confirmed release before {releases.running(state)[:7] or 'this one'} is known",
-            remedy="inv rollback --list shows those that are; --to REVISION names any commit",
+            remedy=remedies.NAME_A_RELEASE,
             code=Exit.REFUSED,
         )
     options = Options(keep_schema=True)
@@ -241,7 +241,7 @@ def bring(
     decision = decide(session, verb, names, target, options, ask=not dry_run)
     report = session.report
     if verb == "rollback" and not decision.state.repository.target:
-        raise Failure(f"the clone has no commit {target}", remedy="inv rollback --list", code=Exit.REFUSED)
+        raise Failure(f"the clone has no commit {target}", remedy=remedies.LIST_RELEASES, code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
     if not dry_run:

@@ -1,0 +1,228 @@
+"""Every remedy: what to do next, for each refusal and each failure.
+
+A remedy is one line: a setting to change, or a command that can be copied, its words quoted and its target named.
+The sandbox has its own, where it refuses.
+"""
+
+from deploy.shell import sh
+
+
+def _inv(target: str, *words: str) -> str:
+    return sh("inv", *words, "--target", target)
+
+
+# ── The command line and the settings ─────────────────────────────────────────────────────────────────────────────────
+
+GIVE_YES = "give --yes to act without asking"
+NAME_A_STRATEGY = "--strategy rolling, or container"
+CORRECT_SETTINGS = "correct what is named here; the project's invoke.yaml shows every key with its default"
+
+
+def replace_placeholder(target: str) -> str:
+    return f"set targets.{target}.host in invoke.yaml, or choose another target with --target"
+
+
+# ── The way to the host ───────────────────────────────────────────────────────────────────────────────────────────────
+
+SET_HOST = "set the target's host in invoke.yaml"
+SET_IDENTITY = "set it in invoke.yaml"
+CHECK_NAME = "check the target's host in invoke.yaml, or the alias in ssh_config"
+CHECK_NETWORK = "check the network, the VPN and the port; ssh.connect_timeout is the time allowed"
+CHECK_SSHD = "check that sshd runs there, and the port"
+CHECK_PORT = "check that it is sshd that listens on this port, and what its log says"
+VERIFY_KEY = "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
+ALLOW_FORWARDING = "allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used"
+FREE_SESSIONS = "see MaxSessions in the host's sshd_config: commands that were left there may fill it"
+
+
+def learn_key(ssh: str) -> str:
+    return f"{VERIFY_KEY}; if it is the same, run once and say yes: {ssh}"
+
+
+def replace_key(ssh: str) -> str:
+    return (
+        f"somebody may be listening in, so do not just remove the known key. {VERIFY_KEY}; "
+        f"only if it shows the new one, remove the lines named above and run once: {ssh}"
+    )
+
+
+def authorize_key(user: str) -> str:
+    return f"add the public key to {user}'s authorized_keys there, or set ssh.identity"
+
+
+def unlock_key(user: str) -> str:
+    return f"a key needs its passphrase: add it to your agent with ssh-add; else {authorize_key(user)}"
+
+
+# ── sudo on the host ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+SET_SUDO = "set sudo: true under the target"
+INSTALL_SUDO = "install sudo there, or set sudo: false and log in as root or as a member of the docker group"
+FREE_SUDO = "run it on a terminal, or let sudo do without a password there (NOPASSWD in /etc/sudoers.d)"
+TRY_SUDO = "try again, or see sudo -l there"
+
+
+# ── The host ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+INSTALL_TOOLS = "install them on the host"
+INSTALL_COMPOSE = "install the Compose v2 plugin"
+SET_COMPOSE_FILE = "set compose.file in invoke.yaml"
+BRING_SECRETS = "put the production secrets back there"
+FILL_SECRETS = "set it there (or change env.required)"
+FREE_SPACE = "free some space (or change preflight.min_free_mib)"
+
+
+def start_docker(user: str) -> str:
+    return f"start Docker, or let {user} use it (group docker, or sudo: true under the target)"
+
+
+# ── The clone ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SET_PATH = "set path under the target to the clone"
+SET_REMOTE = "set git.remote in invoke.yaml, or git remote add on the host"
+SET_BRANCH = "set git.branch in invoke.yaml"
+SAVED_FIRST = "--discard: saved under a ref first"
+UNTRACK = "git rm --cached it, or change copy.protected"
+STANDARD_DEPLOYMENT = "use the standard deployment"
+
+
+def remove_index_lock(file: str) -> str:
+    return f"if no git runs on the host, remove {file}"
+
+
+def see_fetch(path: str, remote: str) -> str:
+    return f"see {sh('git', '-C', path, 'fetch', remote)} on the host"
+
+
+def keep_or_discard(keep: str) -> str:
+    return f"{keep} it, or give --discard: it is then saved under a ref first"
+
+
+def moved_by_sync(branch: str) -> str:
+    return f"sync moves it to {branch}"
+
+
+# ── The services ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LOOK_INSIDE = "set app.python and app.path"
+MAY_BE_CURED = "the app is ill; the update may be the cure"
+
+
+def start_service(file: str, service: str) -> str:
+    return f"{sh('docker', 'compose', '-f', file, 'up', '-d', service)} on the host"
+
+
+def find_container(file: str, service: str, role: str) -> str:
+    return f"{start_service(file, service)}, or set {role}.container"
+
+
+def set_service(role: str) -> str:
+    return f"set {role}.container and {role}.service"
+
+
+def set_paths(check: str) -> str:
+    return f"set the paths of the check {check} under health.checks"
+
+
+# ── The database and its migrations ───────────────────────────────────────────────────────────────────────────────────
+
+AWAIT_MIGRATION = "wait until it has ended, then run the verb again"
+MEND_RELEASE = "mend the release"
+MERGE_HEADS = "release a merge of them: flask db merge heads"
+FIND_REVISION = "find its revision, then inv migrate --stamp REVISION"
+KEEP_SCHEMA = "give --keep-schema to leave the database as it is, or inv restore the backup that goes with it"
+RUN_PENDING = "leave --keep-schema out to run them"
+CHANGE_STAMP = "change migrate.stamp in invoke.yaml"
+
+
+def see_database(container: str) -> str:
+    return f"see {sh('docker', 'logs', container)}"
+
+
+def list_migrations(target: str) -> str:
+    return f"{_inv(target, 'migrate', '--history')} lists them"
+
+
+# ── Its dumps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LIST_DUMPS = "inv backup --list names the dumps that go with older schemas"
+MAKE_DUMP = "inv backup makes one of the database as it is now"
+MAKE_ROOM_FOR_DUMP = "free some space there, or set backup.dir, or give --no-backup"
+
+
+def choose_dump(ids: str) -> str:
+    return f"there are: {ids}"
+
+
+def restore_dump(dump: str, target: str) -> str:
+    command = _inv(target, "restore", "--backup", dump)
+    return f"{command} brings the old schema back; what was written since is then lost"
+
+
+# ── What runs, and what is to run ─────────────────────────────────────────────────────────────────────────────────────
+
+COPIES_ALL = "the update copies every file"
+PUTS_RIGHT = "the update puts them right; what git does not know is saved"
+RESTARTS = "the update restarts it"
+LIST_RELEASES = "inv rollback --list"
+NAME_A_RELEASE = "inv rollback --list shows those that are; --to REVISION names any commit"
+
+
+def rebuild(image: str, service: str) -> str:
+    return f"{STANDARD_DEPLOYMENT}: rebuild {image}, recreate {service}"
+
+
+def rebuild_or_allow(image: str, service: str) -> str:
+    return f"{rebuild(image, service)}, or give --allow-unsuitable"
+
+
+def rebuild_later(image: str, service: str) -> str:
+    return f"{rebuild(image, service)}; --allow-unsuitable is given"
+
+
+def update(target: str) -> str:
+    return _inv(target, "hot-update")
+
+
+def cure(target: str) -> str:
+    return f"publish a release that cures it, then {_inv(target, 'hot-update')}"
+
+
+# ── Runs and the lock ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+RUN_AGAIN = "run the verb again"
+TAKEN_OVER = "the next run takes it over"
+
+
+def look(target: str) -> str:
+    return _inv(target, "preflight")
+
+
+def look_and_run_again(target: str) -> str:
+    return f"{look(target)}, then {RUN_AGAIN}"
+
+
+def follow_run(target: str) -> str:
+    return f"{_inv(target, 'attach')} follows it"
+
+
+def see_end(target: str) -> str:
+    return f"{_inv(target, 'attach')} tells how it ends"
+
+
+# ── Known causes: what a step's own words show ────────────────────────────────────────────────────────────────────────
+
+FREE_PORT = "another process holds the port: see ss -ltnp on the host and in the container"
+FREE_DISK = "the disk is full: see df -h on the host, then docker system df"
+MEND_FILE = "mend the file named above and publish it"
+
+
+def install_module(module: str) -> str:
+    return f"{module} is not installed in the image: if the release needs it, rebuild the image (standard deployment)"
+
+
+def deploy_revision(revision: str) -> str:
+    return (
+        f"the code does not know the database's revision {revision}: deploy the release that has it, or "
+        "inv migrate --stamp"
+    )

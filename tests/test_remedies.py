@@ -1,0 +1,68 @@
+"""All remedies stand in one place, and none of them for nothing."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACE = ROOT / "deploy" / "remedies.py"
+# The sandbox tells its own; what is sent into the container tells none.
+APART = ("sandbox", "inside")
+
+
+def modules() -> list[Path]:
+    found = [file for file in (ROOT / "deploy").rglob("*.py") if file.relative_to(ROOT).parts[1] not in APART]
+    return [ROOT / "tasks.py", *(file for file in found if file != PLACE)]
+
+
+def told(tree: ast.AST) -> Iterator[ast.expr]:
+    """What is given as a remedy: by its name, as the last part of a finding, or in a variable of that name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("Finding"), args=[_, _, _, remedy]):
+                yield remedy
+            case ast.Call(keywords=keywords):
+                yield from (keyword.value for keyword in keywords if keyword.arg == "remedy")
+            case ast.Assign(targets=[ast.Name("remedy")], value=remedy):
+                yield remedy
+
+
+def literal(remedy: ast.expr) -> bool:
+    """Is it made up where it is told? What a call is given is a value, not the words."""
+    match remedy:
+        case ast.Constant(str()) | ast.JoinedStr():
+            return True
+        case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
+            return literal(left) or literal(right)
+    return False
+
+
+def test_every_remedy_is_born_in_one_place() -> None:
+    elsewhere = [
+        f"{file.relative_to(ROOT)}:{remedy.lineno}"
+        for file in modules()
+        for remedy in told(ast.parse(file.read_text()))
+        if literal(remedy)
+    ]
+    assert elsewhere == []
+
+
+def test_no_remedy_is_left_that_nobody_tells() -> None:
+    names = {
+        name
+        for node in ast.parse(PLACE.read_text()).body
+        for name in ([node.name] if isinstance(node, ast.FunctionDef) else [t.id for t in getattr(node, "targets", [])])
+        if not name.startswith("_")
+    }
+    used = {
+        node.attr
+        for file in modules()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "remedies"
+    }
+    within = {
+        node.id
+        for node in ast.walk(ast.parse(PLACE.read_text()))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    assert names - used - within == set()
