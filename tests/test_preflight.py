@@ -39,7 +39,7 @@ def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
         ("remote", repository(remotes=(("upstream", "x"),)), "no remote origin; there is upstream"),
         (
             "remote",
-            repository(fetch_problem="fatal: couldn't find remote ref main", branches=("master",)),
+            repository(fetch_problem="fatal: no such branch", lacks_branch=True, branches=("master",)),
             "origin has no branch main; known are master",
         ),
         (

@@ -1,11 +1,14 @@
 """What the reading script answers, as values."""
 
 import json
+import re
 
 import pytest
 
-from deploy import state
+from deploy import shell, state
 from deploy.errors import Failure
+from deploy.state.records import RECORDS
+from deploy.state.script import SOURCES
 from tests.build import SETTINGS
 
 
@@ -63,6 +66,27 @@ def test_of_a_check_only_the_paths_up_to_the_first_that_is_not_404_count() -> No
     ]
     found = state.parse(answer(("host", "root", "prod", "boot"), *rows))
     assert [probe.status for probe in found.probes["direct"]] == [404, 200]
+
+
+def test_every_record_of_the_reading_script_is_declared() -> None:
+    """What is not would count as text, and what it says could not be decided on."""
+    # The guard's records get their kind where they are told.
+    script = "".join(shell.source(name) for name in SOURCES if name != "guard.sh")
+    script = re.sub(r"^ *#.*", "", script, flags=re.MULTILINE)
+    said = set(re.findall(r"\brecord ([a-z_]+)", script)) | set(re.findall(r"select '(db_[a-z]+)'", script))
+    said |= set(re.findall(r"s[/#]\^/([a-z_]+)\\t/", script))
+    declared = {fields.split()[0] for fields in RECORDS}
+    assert said - {"differs_"} <= declared
+    assert {f"differs_{kind}" for kind in re.findall(r"\bdiffering ([a-z]+)", script)} <= declared
+
+
+def test_texts_of_the_container_are_put_back_where_its_facts_refer_to_them() -> None:
+    inside = INSIDE | {"chain": {"error": {"/text": 1}}, "problems": [{"/text": 0}, {"/text": 7}]}
+    texts = (("app_text", "owner: no such user"), ("app_text", "SyntaxError in [A_KEY].py"))
+    found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(inside)), *texts))
+    assert found.app is not None
+    assert found.app.chain == state.Chain(error="SyntaxError in [A_KEY].py")
+    assert found.app.problems == ("owner: no such user", "")
 
 
 PAST = ("20", "r1", "hot-update", "ada", "", "1" * 40, "10", "done", "", "copy 0 1.5")

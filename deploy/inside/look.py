@@ -14,9 +14,16 @@ from deploy.inside.record import Record, ask_entries, boot_id, read_json, read_r
 from deploy.inside.tree import BYTECODE, Tree, free_bytes
 from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
 
+# What stands under these names the host decides on: ids, numbers, paths. Every other string is text.
+FACTS = frozenset(
+    ("revision", "complete", "run", "at", "overridden", "owner", "drift", "heads", "down", "differs", "installed")
+)
+
 
 def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Print what the container holds and runs, as one JSON object. Changes nothing.
+    """Print what the container holds and runs: its facts as one JSON object, then a line for each text in them.
+
+    Changes nothing. Secrets are taken out of the texts on the host; the facts refer to them by number, from 0.
 
     The host may still be asking the remote for what it is asked: the target's entries, the blobs of its migrations.
     """
@@ -56,7 +63,23 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         }
     )
     ask_no_more()
-    say(json.dumps({**found, **more, "problems": problems + further}))
+    texts: list[str] = []
+    say(json.dumps(facts_in({**found, **more, "problems": problems + further}, texts)))
+    for line in texts:
+        say(line)
+
+
+def facts_in(found: Any, texts: list[str]) -> Any:
+    """Move the texts out of what was found, and leave their numbers there."""
+    if isinstance(found, dict):
+        return {name: below if name in FACTS else facts_in(below, texts) for name, below in found.items()}
+    if isinstance(found, list):
+        return [facts_in(below, texts) for below in found]
+    if not isinstance(found, str):
+        return found
+    texts.append(" ".join(found.splitlines()))
+    # No path begins like this.
+    return {"/text": len(texts) - 1}
 
 
 def answers(parts: dict[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[str]]:

@@ -13,7 +13,7 @@ def clone(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     repository = state.repository
     path = settings.target.path
     if repository.problem:
-        if "dubious ownership" in repository.problem:
+        if repository.foreign:
             evidence, remedy = f"{path} belongs to somebody else than {state.user}", remedies.SET_SUDO
         else:
             evidence, remedy = f"{path} is no git clone: {repository.problem}", remedies.SET_PATH
@@ -33,7 +33,7 @@ def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     if git.remote not in remotes:
         evidence = f"no remote {git.remote}; there is {', '.join(remotes) or 'none'}"
         yield Finding("refusal", "remote", evidence, remedies.SET_REMOTE)
-    elif repository.fetch_problem and "find remote ref" in repository.fetch_problem:
+    elif repository.lacks_branch:
         evidence = f"{git.remote} has no branch {git.branch}; known are {', '.join(repository.branches) or 'none'}"
         yield Finding("refusal", "remote", evidence, remedies.SET_BRANCH)
     elif repository.fetch_problem:

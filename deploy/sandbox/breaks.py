@@ -10,6 +10,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, compose, execute, psql, start, wait_until_healthy
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.host import write_private
 
 CRASH_SECONDS = 60.0
 # A file that nearly every release changes, so that an update cures the app.
@@ -30,8 +31,7 @@ def break_(sandbox: Sandbox, kind: str) -> str:
 def restore(sandbox: Sandbox) -> None:
     """Undo every illness. Code and database stay at the release that they are at."""
     _ballast(sandbox).unlink(missing_ok=True)
-    if _env_aside(sandbox).exists():
-        _env_aside(sandbox).rename(sandbox.env_file)
+    _restore_env(sandbox)
     _restore_clone(sandbox)
     start(sandbox)
     psql(sandbox, "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS true", database="postgres")
@@ -56,9 +56,29 @@ def _crash_loop(sandbox: Sandbox) -> str:
 
 
 def _take_env(sandbox: Sandbox) -> str:
-    if sandbox.env_file.exists():
-        sandbox.env_file.rename(_env_aside(sandbox))
+    _restore_env(sandbox)
+    sandbox.env_file.rename(_env_aside(sandbox))
     return f"took away {sandbox.env_file}"
+
+
+def _name_secrets_like_words(sandbox: Sandbox) -> str:
+    _take_env(sandbox)
+    head = git(sandbox.path, "rev-parse", "HEAD")
+    names = (
+        "postgres",
+        "whalefall_prod",
+        "whalefall_user",
+        "migrations",
+        "origin/main",
+        sandbox.app,
+        sandbox.path,
+        head,
+    )
+    words = ("complete", "revision", "container", "database", "confirmed", "db_revision", "running_known")
+    lines = [f"WORD_{number}_KEY={word}\n" for number, word in enumerate((*words, *names))]
+    kept = _env_aside(sandbox).read_text(encoding="utf-8")
+    write_private(sandbox.env_file, kept + "".join(lines))
+    return f"added secrets to {sandbox.env_file} that are words of ours and names of the settings"
 
 
 def _unstamp(sandbox: Sandbox) -> str:
@@ -117,6 +137,7 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "service-stopped": _stop_service,
     "crash-loop": _crash_loop,
     "env-missing": _take_env,
+    "secret-words": _name_secrets_like_words,
     "unstamped": _unstamp,
     "database-down": _close_database,
     "disk-full": _fill_disk,
@@ -164,6 +185,11 @@ def _ballast(sandbox: Sandbox) -> Path:
 
 def _env_aside(sandbox: Sandbox) -> Path:
     return sandbox.host / "env.taken-away"
+
+
+def _restore_env(sandbox: Sandbox) -> None:
+    if _env_aside(sandbox).exists():
+        _env_aside(sandbox).rename(sandbox.env_file)
 
 
 def _revision(sandbox: Sandbox) -> Path:

@@ -1,6 +1,7 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at; else a commit's name), want_logs.
+# running: nothing, only what runs is looked at; else a commit's name), want_logs, and record_fields: of each kind of
+# record what its fields are called; those with a * are text, which only passes without secrets.
 
 # problem COMMAND...: run it quietly; its last error line is the answer, nothing when it succeeded.
 problem() {
@@ -45,19 +46,23 @@ read_env() {
 }
 
 read_repository() {
-  local answer line fetch_problem=
+  local answer line fault=other fetch_problem=
   head='' target=''
-  [ -d "$path" ] || { record repository 'no such folder'; return; }
-  answer=$(git_ rev-parse --show-toplevel 2>&1) || { record repository "$(printf '%s' "$answer" | head -n 1)"; return; }
-  [ "$answer" -ef "$path" ] || { record repository "it lies inside the repository $answer"; return; }
-  record repository '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
+  [ -d "$path" ] || { record repository "$fault" 'no such folder'; return; }
+  if ! answer=$(git_ rev-parse --show-toplevel 2>&1); then
+    [[ $answer != *'dubious ownership'* ]] || fault=foreign
+    record repository "$fault" "$(printf '%s' "$answer" | head -n 1)"
+    return
+  fi
+  [ "$answer" -ef "$path" ] || { record repository "$fault" "it lies inside the repository $answer"; return; }
+  record repository '' '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
       ask_remote
       # Another fetch moved the ref at the same moment.
       [[ $fetch_problem != *'cannot lock ref'* ]] || ask_remote
-      record fetched "$fetch_problem"
+      record fetched "$(fetch_fault)" "$fetch_problem"
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
     head) target=$head ;;
@@ -71,7 +76,7 @@ read_repository() {
   record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
   [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
   [ -n "$target" ] || return 0
-  git_ log --format='%h %s' -n 1000 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "$line"; done
+  git_ log --format='%h %s' -n 1000 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "${line%% *}" "${line#* }"; done
   read_losses
   git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
     while read -r line; do record filters "${line#*:}"; done
@@ -98,11 +103,20 @@ ask_remote() {
   )
 }
 
+# Whose fault it is that the remote could not be asked: the branch's, which it lacks, or another.
+fetch_fault() {
+  case $fetch_problem in
+    '') ;;
+    *'find remote ref'*) echo branch ;;
+    *) echo other ;;
+  esac
+}
+
 # A remote that answers and lacks the branch is asked what it has: the refs here may be long out of date.
 read_branches() {
   local line
-  case $fetch_problem in
-    *'find remote ref'*) git_timeout=$fetch_timeout git_ ls-remote --heads "$remote" | sed 's#^.*\trefs/heads/##' ;;
+  case $(fetch_fault) in
+    branch) git_timeout=$fetch_timeout git_ ls-remote --heads "$remote" | sed 's#^.*\trefs/heads/##' ;;
     *) git_ for-each-ref --format='%(refname:short)' refs/heads "refs/remotes/$remote" ;;
   esac | head -n 20 | while read -r line; do record known_branch "$line"; done
 }
@@ -111,7 +125,7 @@ read_losses() {
   local name
   make_work_folder
   find_losses "$target"
-  for name in "${unpushed[@]}"; do record unpushed "$name"; done
+  for name in "${unpushed[@]}"; do record unpushed "${name%% *}" "${name#* }"; done
   for name in "${changes[@]}"; do record uncommitted "$name"; done
   for name in "${endangered[@]}"; do record endangered "$name"; done
   for name in "${tracks_protected[@]}"; do record tracks_protected "$name"; done
@@ -149,13 +163,13 @@ tell_target_entries() {
 
 read_app() {
   local answer line head target status=0
-  answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>&1) || status=$?
+  answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>"$beside/complaint") || status=$?
   if [ "$status" != 0 ]; then
-    answer=$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)
+    answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint" | grep -v '^$' | tail -n 1)
     ! running "$container" || record app_problem "${answer:-docker exec ended with status $status}"
     return
   fi
-  record app "$answer"
+  { read -r line; record app "$line"; while IFS= read -r line; do record app_text "$line"; done; } <<<"$answer"
   await_target
   # The record is the one flat object in the answer that has this name.
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
@@ -274,11 +288,11 @@ read_state() {
 
 beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
-# First of all: what changes while the rest is read then differs from it under the lock.
-guard >"$beside/guard" 2>/dev/null &
-# What holds no secret by its nature goes past the filter, which withholds everything where the env file is unreadable.
-read_env 2>/dev/null
-read_state 2>/dev/null | redact
-wait
-sed 's/^/guard\t/' "$beside/guard"
-record end
+{
+  # First of all: what changes while the rest is read then differs from it under the lock.
+  guard >"$beside/guard" &
+  read_env
+  read_state
+  sed 's/^/guard\t/' "$beside/guard"
+  record end
+} 2>/dev/null | redact_records

@@ -14,6 +14,11 @@ redact() {
     LC_ALL=C awk ${prompt[@]+"${prompt[@]}"} "$redact_program"
 }
 
+# redact_records: the same for records, but of these the facts pass untouched: what record_fields names, without a *.
+redact_records() {
+  REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact
+}
+
 redact_program='
 BEGIN {
   shortest = ENVIRON["REDACT_MIN"] + 0
@@ -21,11 +26,23 @@ BEGIN {
   for (i = 1; i < 256; i++) { byte = sprintf("%c", i); code[byte] = i; char[i] = byte }
   withheld = !read_secrets(ENVIRON["REDACT_FILE"])
   notice = "(withheld: " ENVIRON["REDACT_NAME"] " cannot be read, so secrets could not be removed)"
+  records = split(ENVIRON["REDACT_FIELDS"], line, "\n")
+  for (i = 1; i <= records; i++)
+    for (n = split(line[i], field, " "); n > 1; n--) if (field[n] !~ /\*$/) fact[field[1], n] = 1
 }
 
-withheld { print notice; fflush(); next }
+{ print records ? cleaned_record($0) : shown($0); fflush() }
 
-{ print secrets ? cleaned($0) : $0; fflush() }
+function shown(text) { return withheld ? notice : secrets ? cleaned(text) : text }
+
+# What is empty stays so: that there is no text is a fact.
+function cleaned_record(line,    n, i, field, done) {
+  n = split(line, field, "\t")
+  done = field[1]
+  for (i = 2; i <= n; i++)
+    done = done "\t" (((field[1], i) in fact || field[i] == "") ? field[i] : shown(field[i]))
+  return done
+}
 
 # Marks stand in for [KEY] until the end, so that no secret is looked for inside the name of another.
 function cleaned(text,    i, mark, hidden) {

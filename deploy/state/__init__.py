@@ -1,6 +1,6 @@
-"""The host's whole state: `script` reads it, `answer` understands what comes back, `model` is what that is."""
+"""The host's whole state: `script` reads it in `records`, `answer` understands these, `model` is what they tell."""
 
-from deploy.state.answer import parse, past_run
+from deploy.state.answer import parse, past_run, with_texts
 from deploy.state.model import (
     App,
     Chain,
@@ -36,4 +36,5 @@ __all__ = [
     "past_run",
     "read_script",
     "variables",
+    "with_texts",
 ]

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from deploy import remedies, shell
@@ -50,7 +50,7 @@ def parse(answer: str) -> State:
         env_empty=column("env_empty"),
         repository=_repository(rows),
         containers={row[0]: _container(row) for row in rows["container"]},
-        app=_app(json.loads(one("app"))) if rows["app"] else None,
+        app=_app(with_texts(json.loads(one("app")), column("app_text"))) if rows["app"] else None,
         app_problem=one("app_problem"),
         running=one("running_known"),
         changes=tuple(_pairs(rows["differs_change"])),
@@ -94,39 +94,53 @@ def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:
 def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
     if "repository" not in rows:
         return Repository()
-    problem, *rest = rows["repository"][0]
-    if problem:
-        return Repository(problem=problem)
+    fault, problem, *rest = rows["repository"][0]
+    if fault:
+        return Repository(problem=problem, foreign=fault == "foreign")
     head, branch, target = rows["head"][0] if rows["head"] else ("", "", "")
-    lists = {
-        name: tuple(row[0] for row in rows[name])
-        for name in (
-            "incoming",
-            "unpushed",
-            "uncommitted",
-            "endangered",
-            "tracks_protected",
-            "filters",
-        )
-    }
+
+    def names(kind: str) -> tuple[str, ...]:
+        return tuple(row[0] for row in rows[kind])
+
+    def told(kind: str) -> tuple[str, ...]:
+        return tuple(" ".join(row) for row in rows[kind])
+
     return Repository(
         problem="",
         owner=rest[1],
         remotes=tuple(_pairs(rows["remote"])),
-        branches=tuple(row[0] for row in rows["known_branch"]),
+        branches=names("known_branch"),
         fetched=bool(rows["fetched"]),
-        fetch_problem=rows["fetched"][0][0] if rows["fetched"] else "",
+        fetch_problem=rows["fetched"][0][1] if rows["fetched"] else "",
+        lacks_branch=bool(rows["fetched"]) and rows["fetched"][0][0] == "branch",
         head=head,
         branch=branch,
         target=target,
         index_lock=rows["index_lock"][0][0] if rows["index_lock"] else "",
-        **lists,
+        incoming=told("incoming"),
+        unpushed=told("unpushed"),
+        uncommitted=names("uncommitted"),
+        endangered=names("endangered"),
+        tracks_protected=names("tracks_protected"),
+        filters=names("filters"),
     )
 
 
 def _container(row: tuple[str, ...]) -> Container:
     _, identity, status, restarts, started, service, folder, image = row
     return Container(identity, status, int(restarts), started, service, folder, image)
+
+
+def with_texts(facts: Any, texts: Sequence[str]) -> Any:
+    """Put the texts that came by themselves back where the facts of the container refer to them."""
+    match facts:
+        case {"/text": int(number)}:
+            return texts[number] if number < len(texts) else ""
+        case dict():
+            return {name: with_texts(below, texts) for name, below in facts.items()}
+        case list():
+            return [with_texts(below, texts) for below in facts]
+    return facts
 
 
 def _app(answer: Mapping[str, Any]) -> App:

@@ -162,11 +162,15 @@ class Repository:
     """The deployment clone. `problem` where it is not one; `target` is the branch's head, if `fetched`."""
 
     problem: str = "not read"
+    # It is one, of somebody else.
+    foreign: bool = False
     owner: str = ""
     remotes: tuple[tuple[str, str], ...] = ()
     branches: tuple[str, ...] = ()
     fetched: bool = False
     fetch_problem: str = ""
+    # The problem is that the remote has no such branch.
+    lacks_branch: bool = False
     head: str = ""
     branch: str = ""
     target: str = ""

@@ -7,12 +7,16 @@ from deploy import inside, shell
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state.model import TargetIs
+from deploy.state.records import RECORDS
+
+# What the reading script is made of.
+SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "matching.sh", "guard.sh", "read.sh")
 
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
     """Build the script that reads the state."""
-    sources = ("redact.sh", "containers.sh", "worktree.sh", "matching.sh", "guard.sh", "read.sh")
-    return shell.script(*sources, **inside.variables(), **variables(settings), target_is=target, want_logs=logs)
+    asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS}
+    return shell.script(*SOURCES, **inside.variables(), **variables(settings), **asked)
 
 
 def variables(settings: Settings) -> dict[str, Variable]:

@@ -1,5 +1,6 @@
 """Inspect: what the container holds, and how that differs from the record and from a commit."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,23 @@ def test_a_part_that_fails_does_not_hide_the_others(world: World) -> None:
     assert len(found["problems"]) == 1
     assert found["problems"][0].startswith("owner: ")
     assert found["free_mib"] > 0
+
+
+def test_words_of_people_stand_apart_from_the_facts(world: World) -> None:
+    words = "the-password-is-complete"
+    broken = world.commit({"migrations/versions/a.py": f"raise ValueError('{words}')".encode()})
+    facts, *texts = world.inspected(broken, user=words)
+    assert words not in facts
+    assert f"ValueError: {words} (migrations/versions/a.py, line 1)" in texts
+    assert any(text.startswith("owner: ") and words in text for text in texts)
+
+
+def test_the_message_of_a_migration_stands_apart_from_its_id(world: World) -> None:
+    revision = b'''"""complete the revision"""\nrevision = "complete"\ndown_revision = None\n'''
+    commit = world.commit({"migrations/versions/a.py": revision})
+    facts, *_ = world.inspected(commit)
+    assert json.loads(facts)["target_chain"]["heads"] == ["complete"]
+    assert "complete the revision" not in facts
+    assert world.inspect(commit)["target_chain"]["revisions"] == [
+        {"revision": "complete", "down": [], "doc": "complete the revision"}
+    ]

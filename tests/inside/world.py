@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.inside import LOADER, program, variables
+from deploy.state import with_texts
 
 PROGRAM = program().encode() + b"\n"
 GIT = {
@@ -127,11 +128,15 @@ class World:
 
     def inspect(self, revision: str = "", **changes: Any) -> dict[str, Any]:
         """What inspect says, asked for a revision with its migrations' blobs."""
-        blobs = self.migrations(revision) if revision else b""
-        found: dict[str, Any] = json.loads(
-            self.done("inspect", lambda base: self.entries(revision, base) + blobs if revision else b"\0\0", **changes)
-        )
+        facts, *texts = self.inspected(revision, **changes)
+        found: dict[str, Any] = with_texts(json.loads(facts), texts)
         return found
+
+    def inspected(self, revision: str = "", **changes: Any) -> list[str]:
+        """The lines that inspect prints."""
+        blobs = self.migrations(revision) if revision else b""
+        sent = lambda base: self.entries(revision, base) + blobs if revision else b"\0\0"  # noqa: E731
+        return self.done("inspect", sent, **changes).decode().splitlines()
 
     def migrations(self, revision: str) -> bytes:
         listed = self.git("ls-tree", "-r", "-z", "--object-only", revision, "migrations").decode()

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from deploy import shell
+from deploy.host import connect
+from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
+from deploy.settings import load
+from deploy.state import read_script
+from deploy.state.records import RECORDS
 from tests.leaks import Watch
+from tests.sandbox.conftest import ROOT, Inv
 
 pytestmark = pytest.mark.stack
 
@@ -36,3 +43,23 @@ def test_what_docker_exec_starts_is_looked_at(shared: Sandbox, tmp_path: Path) -
 def test_what_a_container_starts_itself_is_its_own(shared: Sandbox, tmp_path: Path) -> None:
     found = programs_found(tmp_path, "run", "--rm", "--entrypoint", "sh", shared.image, *PROGRAM[1:])
     assert found == []
+
+
+def test_secrets_that_are_words_of_ours_or_names_of_the_settings_change_no_decision(sandbox: Sandbox, inv: Inv) -> None:
+    commit = stack.release(sandbox.name, "migration")
+    stack.break_(sandbox.name, "secret-words")
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert f"{sandbox.name} runs {commit[:7]} and is healthy" in updated.out
+    assert "nothing to do" in inv("hot-update", "--yes").out
+    run("docker", "stop", sandbox.postgres)
+    assert "docker compose -f docker-compose.prod.yml up -d postgres" in inv("preflight").out
+
+
+def test_the_host_answers_in_no_record_and_no_field_that_is_not_declared(sandbox: Sandbox) -> None:
+    declared = {kind: fields for kind, *fields in (line.split() for line in RECORDS)}
+    settings = load(project=ROOT, target=sandbox.name)
+    host = connect(settings.target, settings.ssh, ask=None)
+    told = list(shell.records(host.run(read_script(settings, target="remote")).stdout))
+    assert {kind for kind, *fields in told if len(fields) > len(declared.get(kind, ()))} - {"end", "lock_held"} == set()
+    assert {kind for kind, *_ in told} <= set(declared)

@@ -122,6 +122,45 @@ def test_every_line_is_withheld_where_the_env_file_cannot_be_read(tmp_path: Path
     assert run.stdout == notice * 2
 
 
+FIELDS = ("log file line*", "container name status", "end")
+
+
+def redact_records(env_file: Path, text: str, awk: str) -> list[str]:
+    given = script(env_file).removesuffix("redact\n") + shell.assign(record_fields=FIELDS) + "redact_records\n"
+    answer = subprocess.run(
+        ["bash", "-c", given],
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+        env=environment(env_file.parent, awk),
+    )
+    assert answer.stderr == b""
+    return answer.stdout.decode().splitlines()
+
+
+def test_facts_of_records_pass_whatever_the_secrets_are_and_texts_do_not(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").write_text("A_KEY=complete\nB_KEY=container\nC_KEY=whalefall_prod\n")
+    records = "container\twhalefall_prod\tcomplete\nlog\twhalefall_prod.log\tcomplete: container\nend\n"
+    assert redact_records(tmp_path / ".env", records, awk) == [
+        "container\twhalefall_prod\tcomplete",
+        "log\twhalefall_prod.log\t[A_KEY]: [B_KEY]",
+        "end",
+    ]
+
+
+def test_what_no_record_is_declared_to_have_counts_as_text(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").write_text("A_KEY=complete\n")
+    told = redact_records(tmp_path / ".env", "container\ta\tb\tcomplete\nunknown\tcomplete\n", awk)
+    assert told == ["container\ta\tb\t[A_KEY]", "unknown\t[A_KEY]"]
+
+
+def test_facts_of_records_pass_where_the_env_file_cannot_be_read(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").mkdir()
+    notice = "(withheld: .env cannot be read, so secrets could not be removed)"
+    told = redact_records(tmp_path / ".env", "log\ta\tb\nlog\ta\t\ncontainer\ta\tb\n", awk)
+    assert told == [f"log\ta\t{notice}", "log\ta\t", "container\ta\tb"]
+
+
 def test_lines_come_out_as_they_come_in(tmp_path: Path, awk: str) -> None:
     (tmp_path / ".env").write_text("A_KEY=abcdefgh\n")
     with subprocess.Popen(

@@ -1,0 +1,53 @@
+"""The records that the reading script answers with: of each kind its fields, in order.
+
+A * marks text: words that other programs or people wrote, such as error lines, log lines and subjects. The host takes
+the secrets of the env file out of it, and nothing may be decided on what it says, only on whether there is any. The
+rest are facts: ids, statuses, numbers, names. They pass untouched. What is not told of here counts as text.
+"""
+
+RECORDS = (
+    "host user machine boot",
+    "tool name file",
+    "disk mib",
+    "engine version problem*",
+    "compose version",
+    "compose_file name",
+    "env state",
+    "env_empty key",
+    "repository fault problem* folder owner",
+    "fetched fault problem*",
+    "remote name url*",
+    "known_branch name",
+    "head commit branch target",
+    "index_lock file",
+    "incoming commit subject*",
+    "unpushed commit subject*",
+    "uncommitted name",
+    "endangered name",
+    "tracks_protected name",
+    "filters name",
+    "container role id status restarts started service folder image",
+    "image revision created",
+    "matching commit",
+    "app facts",
+    "app_text text*",
+    "app_problem problem*",
+    "running_known commit",
+    "differs_nothing status name was now",
+    "differs_head status name was now",
+    "differs_running status name was now",
+    "differs_change status name was now",
+    "database problem*",
+    "db_tables count",
+    "db_column column type",
+    "db_revision id",
+    "db_size bytes",
+    "probe check url status",
+    "log file line*",
+    "holder name value",
+    "lock_held",
+    "backup_room kib",
+    "history ended run verb operator was revision began outcome why steps probe",
+    "guard name value",
+    "end",
+)
