@@ -9,6 +9,9 @@ from deploy import remedies
 _CAUSES: tuple[tuple[str, Callable[..., str]], ...] = (
     (r"ModuleNotFoundError: No module named '([\w.]+)'", remedies.install_module),
     (r"Can't locate revision identified by '(\w+)'", remedies.deploy_revision),
+    (r"no lock within .*held by session (\d+)", remedies.end_session),
+    (r"in a read-only transaction|although its sessions were to be read-only", lambda: remedies.LET_PROOF_WRITE),
+    (r"unsupported startup parameter", lambda: remedies.ALLOW_OPTIONS),
     (r"Address already in use", lambda: remedies.FREE_PORT),
     (r"No space left on device", lambda: remedies.FREE_DISK),
     (r"(?:SyntaxError|IndentationError|TabError): .*", lambda: remedies.MEND_FILE),

@@ -17,6 +17,8 @@ class Options:
     allow_unsuitable: bool = False
     keep_schema: bool = False
     no_backup: bool = False
+    # Is the new code proven first? Told by the plan.
+    proven: bool = False
     # How to restart, where the settings are overruled: rolling or container.
     strategy: str = ""
 

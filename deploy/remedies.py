@@ -212,6 +212,13 @@ def see_end(target: str) -> str:
 
 # ── Known causes: what a step's own words show ────────────────────────────────────────────────────────────────────────
 
+LET_PROOF_WRITE = (
+    "if the app has to write to the database while it boots, set proof.database: writable: it is dumped before that"
+)
+ALLOW_OPTIONS = (
+    "the app reaches PostgreSQL through something that refuses session options (PgBouncer: ignore_startup_parameters): "
+    "allow options there, or set proof.database: writable and migrate.lock_timeout: 0"
+)
 FREE_PORT = "another process holds the port: see ss -ltnp on the host and in the container"
 FREE_DISK = "the disk is full: see df -h on the host, then docker system df"
 MEND_FILE = "mend the file named above and publish it"
@@ -219,6 +226,10 @@ MEND_FILE = "mend the file named above and publish it"
 
 def install_module(module: str) -> str:
     return f"{module} is not installed in the image: if the release needs it, rebuild the image (standard deployment)"
+
+
+def end_session(pid: str) -> str:
+    return f"see whose session that is and end it (psql: select pg_terminate_backend({pid})), then {RUN_AGAIN}"
 
 
 def deploy_revision(revision: str) -> str:

@@ -53,9 +53,11 @@ class Event:
     unknown) · locked · took-over RUN OPERATOR START REASON · resumed RUN OUTCOME (what was taken over is finished) ·
     resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
     end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP STATUS [REASON] · undo-begin STEP ·
-    undo-end STEP STATUS · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was changed),
-    undone (and as healthy as before), undone-ill, failed (nothing could be undone), changed, locked
-    and abandoned (its harness died, and its files with it).
+    undo-end STEP STATUS · differs NAME WAS NOW, schema came|went|changed WHAT, unseen WHAT WHY (of what was seen under
+    the lock and again at the end) · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was
+    changed), altered (nothing was to be changed, and yet something differs), undone (and as healthy as before),
+    undone-ill, failed (nothing could be undone), changed, locked and abandoned (its harness died, and its files with
+    it).
     Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
     """
 
@@ -84,13 +86,14 @@ def files_of(
     """Lay out what a run needs on the host, by path in its folder.
 
     `about` has at least verb and operator; what `guard_script` prints must equal `guard_expected`, name/value records;
+    it is run again, with the word `after` for `before`, where a run says that things are as they were;
     `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length. `confirm` is in seconds, 0
     where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh, revive.sh,
     prove.sh and proven.sh, where a run can be undone.
     """
     own = {name: variables[name] for name in RUNNER}
     files = {
-        "runner.sh": shell.script("redact.sh", "runner.sh", **own),
+        "runner.sh": shell.script("redact.sh", "schema.sh", "runner.sh", **own),
         "about": "".join(_record(name, value) for name, value in about.items()),
         "guard.sh": guard_script,
         "guard.expected": guard_expected,

@@ -57,7 +57,7 @@ def test_run_ids_sort_by_age() -> None:
 def test_the_steps_are_laid_out_in_order_with_their_timeouts() -> None:
     steps = (Step("sync", "git fetch\n", 60), Step("copy", "true\n", 120))
     files = runs.files_of(steps, {"verb": "hot-update"}, "guard\n", "HEAD\tabc\n", VARIABLES)
-    assert files.pop("runner.sh") == shell.script("redact.sh", "runner.sh", **VARIABLES)
+    assert files.pop("runner.sh") == shell.script("redact.sh", "schema.sh", "runner.sh", **VARIABLES)
     assert files.pop("program.sh") == shell.assign(**inside.variables())
     assert files == {
         "about": "verb\thot-update\n",

@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 import time
 import traceback
@@ -29,6 +30,8 @@ IDLE = 3600.0
 # Seconds between two attempts to reach who will stand by soon.
 PAUSE = 0.05
 LONGEST = 65536
+# What libpq sets in a session of PostgreSQL when it is opened: each command comes with its own.
+OPTIONS = "PGOPTIONS"
 
 
 def address(run: str) -> str:
@@ -63,7 +66,11 @@ def serve(run: str) -> None:
 def answer(connection: socket.socket, group: Any, info: Any) -> bool:
     """Carry out what is asked, with the asker's output as ours; tell whether another command may follow."""
     told, handed, _, _ = connection.recvmsg(LONGEST, socket.CMSG_SPACE(2 * array.array("i").itemsize))
-    words = json.loads(told)
+    words, options = json.loads(told)
+    if options != os.environ.get(OPTIONS, "") and connected(connection):
+        # A session that is open keeps the options that it was opened with: read-only ones would fail the migration.
+        return False
+    os.environ[OPTIONS] = options
     redirect(*array.array("i", handed[0][2]))
     connection.send(b"begun")
     sys.argv = ["flask", *words]
@@ -72,6 +79,17 @@ def answer(connection: socket.socket, group: Any, info: Any) -> bool:
     redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
     connection.send(bytes([status]))
     return status == 0 and "--sql" in words
+
+
+def connected(asker: socket.socket) -> bool:
+    """Tell whether we have a connection to anybody but who asks."""
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            if descriptor != asker.fileno() and stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                with socket.socket(fileno=os.dup(descriptor)) as other:
+                    other.getpeername()
+                return True
+    return False
 
 
 def redirect(*descriptors: int) -> None:
@@ -116,7 +134,8 @@ def begun(connection: socket.socket, run: str, patience: float, words: list[str]
         if user == os.getuid():
             signal.signal(signal.SIGTERM, lambda number, _: end(pid, number))
             output = array.array("i", [1, 2])
-            connection.sendmsg([json.dumps(words).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
+            told = json.dumps([words, os.environ.get(OPTIONS, "")])
+            connection.sendmsg([told.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
             return connection.recv(LONGEST) == b"begun"
     return False
 

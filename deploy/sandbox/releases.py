@@ -16,8 +16,10 @@ FAULTS = (
     f"{origin.FEATURES}/slow_boot.py",
     f"{origin.VERSIONS}/failing_migration.py",
     f"{origin.VERSIONS}/second_head.py",
+    f"{origin.FEATURES}/self_migrating.py",
+    f"{origin.VERSIONS}/half_migration.py",
 )
-BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD = FAULTS
+BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD, SELF_MIGRATING, HALF_MIGRATION = FAULTS
 # Far above the dates that the first revisions are numbered with.
 FIRST_REVISION = 20260200000000
 
@@ -85,6 +87,38 @@ def _failing_migration(tree: Path, number: int) -> None:
     _write_revision(tree, name, number, _head(tree), "SELECT no_such_column FROM credentials", "SELECT 1")
 
 
+def _half_migration(tree: Path, number: int) -> None:
+    """Fail after a part that is there for good."""
+    _write(
+        tree,
+        HALF_MIGRATION,
+        f'"""Release {number}."""\n\n'
+        "from alembic import op\n\n"
+        f'revision = "{FIRST_REVISION + number}"\n'
+        f'down_revision = "{_head(tree)}"\n\n\n'
+        "def upgrade():\n"
+        "    with op.get_context().autocommit_block():\n"
+        '        op.execute("CREATE TABLE half_done (id integer PRIMARY KEY)")\n'
+        '    op.execute("SELECT no_such_column FROM credentials")\n\n\n'
+        "def downgrade():\n"
+        '    op.execute("DROP TABLE half_done")\n',
+    )
+
+
+def _self_migrating(tree: Path, _number: int) -> None:
+    """Change the schema whenever the app is made."""
+    _write(
+        tree,
+        SELF_MIGRATING,
+        "from sqlalchemy import text\n\n"
+        "from app.models import db\n\n\n"
+        "def register(application):\n"
+        "    with application.app_context():\n"
+        '        db.session.execute(text("ALTER TABLE instances ADD COLUMN IF NOT EXISTS made_at_boot text"))\n'
+        "        db.session.commit()\n",
+    )
+
+
 def _two_heads(tree: Path, number: int) -> None:
     head = _head(tree)
     _write_revision(tree, Path(SECOND_HEAD).name, number, _revisions(tree)[head] or head, "SELECT 1", "SELECT 1")
@@ -132,6 +166,8 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "static": _static,
     "broken-import": _broken_import,
     "failing-migration": _failing_migration,
+    "half-migration": _half_migration,
+    "self-migrating": _self_migrating,
     "two-heads": _two_heads,
     "unhealthy": _unhealthy,
     "slow-boot": _slow_boot,

@@ -1,14 +1,18 @@
 # Flask-Migrate in the app container, as the code's owner.
 # Expects besides the shared variables: owner, environment (array), migrate_timeout, tree (the folder to run it in), run,
-# standby (the program that keeps the app imported between two commands).
+# standby (the program that keeps the app imported between two commands), session (the options that libpq opens its
+# sessions with, besides the app's own; empty: none).
 
 # in_app OPTION COMMAND...: run it there, with an option of docker exec. What is started is marked with the run, its database sessions
 # too, so that an undo can first end what is left of it.
 in_app() {
   local options=("$1") entry
   for entry in "${environment[@]}" "HOT_UPDATE_RUN=$run" "PGAPPNAME=hot-update $run"; do options+=(-e "$entry"); done
-  docker exec "${options[@]}" -u "$owner" -w "$tree" "$container" "${@:2}" </dev/null
+  docker exec "${options[@]}" -u "$owner" -w "$tree" "$container" sh -c "$with_session" sh "$session" "${@:2}" </dev/null
 }
+with_session='[ -z "$1" ] || export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }$1"; shift; exec "$@"'
+# Nothing that only looks may write.
+read_only='-c default_transaction_read_only=on'
 
 # stand_by: have the app stay imported from the first command of the run to its last.
 stand_by() { in_app -d "$python" -c "$standby" serve "$run" && standby_patience=5; }

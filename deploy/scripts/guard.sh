@@ -1,4 +1,5 @@
-# What a plan is made from: read when it is made, and again under the lock before anything is done.
+# What a plan is made from: read when it is made, again under the lock before anything is done, and once more, with the
+# schema, when a run ends by saying that it left things as they were.
 guard() {
   local release database
   # The slow answers are on their way while git gives its own.
@@ -10,4 +11,11 @@ guard() {
   record 'running release' "$(cat <&"$release")"
   record 'database revision' "$(cat <&"$database")"
   exec {release}<&- {database}<&-
+}
+
+# evidence WHEN: what a run compares `before` and `after` it; the schema is left in a file of the run's folder.
+evidence() {
+  keep_schema "schema.$1" &
+  guard
+  wait
 }

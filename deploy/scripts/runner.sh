@@ -1,6 +1,6 @@
 # The harness: carries a run out on the host, on its own, journals each event, and undoes what it did when a step fails.
 # launch.sh starts it; with the word `resume` it finishes the run of a harness that died.
-# Expects redact.sh and what that expects. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
+# Expects redact.sh and what that expects, and schema.sh. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
 # journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
 # where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
 # revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
@@ -33,7 +33,7 @@ event() {
 }
 
 # fields FILE ARRAY: read name/value records. Their escapes are a subset of those of printf's %b.
-declare -A about=() holder=() expected=() found=()
+declare -A about=() holder=() expected=() found=() after=()
 fields() {
   local -n into=$2
   local name value
@@ -92,7 +92,7 @@ hold() {
 # finish OUTCOME [STEP STATUS REASON]: nothing of the run is left by now. Who sees `done` may start the next run at
 # once, so the lock is free before; and it is freed by hand, because a process that a step left may still inherit it.
 finish() {
-  rm -f reserve clone.reserve
+  rm -f reserve clone.reserve schema.before* schema.after*
   remember "$@"
   # What root made in somebody's clone must still be theirs at their own next run.
   [ "$EUID" != 0 ] || chown -R --reference="$path" .
@@ -165,7 +165,7 @@ go_back() {
     [ ! -e "$script.undo.sh" ] || undoable+=("$script")
   done
   [ -n "$changed" ] || leave_unchanged "$@"
-  [ ${#undoable[@]} != 0 ] || finish failed "$@"
+  [ ${#undoable[@]} != 0 ] || conclude failed "$@"
   rm -f reserve
   event undo "$@"
   stand_up || broken=1
@@ -178,16 +178,60 @@ go_back() {
   done
   aside prove "$prove_timeout" prove.sh old || broken=1
   [ -n "$broken" ] || aside proven "$settle_timeout" proven.sh old
-  finish "undone${broken:+-ill}" "$@"
+  conclude "undone${broken:+-ill}" "$@"
 }
 
 # leave_unchanged STEP STATUS [REASON]: end a run that changed nothing; whatever befell the container meanwhile, the old
 # release is to run there.
 leave_unchanged() {
-  [ ${#begun[@]} != 0 ] || finish refused "$@"
-  stand_up || finish undone-ill "$@"
-  [ ! -e revived ] || aside prove "$prove_timeout" prove.sh old || finish undone-ill "$@"
-  finish refused "$@"
+  [ ${#begun[@]} != 0 ] || conclude refused "$@"
+  stand_up || conclude undone-ill "$@"
+  [ ! -e revived ] || aside prove "$prove_timeout" prove.sh old || conclude undone-ill "$@"
+  conclude refused "$@"
+}
+
+# conclude OUTCOME STEP STATUS [REASON]: end a run that failed, with an outcome that what is there now bears out.
+conclude() {
+  local -A differs=()
+  compare_evidence "$1"
+  case $1 in
+    refused) [ ${#differs[@]} = 0 ] || finish altered "${@:2}" ;;
+    undone) [ -z "${differs[HEAD]-}${differs[branch]-}" ] || finish undone-ill "${@:2}" ;;
+  esac
+  finish "$@"
+}
+
+# compare_evidence OUTCOME: take again what was seen under the lock, and tell what differs, an event each, or could not be
+# seen. After an undo, what was undone to is told by its proof, so that only clone and database are looked at.
+compare_evidence() {
+  local name how what names=(HEAD branch 'database revision')
+  [ "$stage" != guard ] && [ -s guard.found ] || return 0
+  fields guard.found found
+  [ "$1" != refused ] || names=("${!found[@]}")
+  if ! timeout -k 5 "$guard_timeout" bash -euo pipefail guard.sh after </dev/null >guard.after 2>/dev/null 8>&-; then
+    event unseen production 'it could not be looked at again'
+    return
+  fi
+  fields guard.after after
+  for name in "${names[@]}"; do
+    case $name in
+      # revive.sh gave the old release to another container.
+      container | 'running release') [ ! -e revived ] || continue ;;
+      'database revision') [ -e schema.after ] || continue ;;
+    esac
+    [ "${found[$name]-}" != "${after[$name]-}" ] || continue
+    differs[$name]=1
+    event differs "$name" "${found[$name]-}" "${after[$name]-}"
+  done
+  if [ ! -e schema.before ] || [ ! -e schema.after ]; then
+    what=$(cat schema.before.problem schema.after.problem 2>/dev/null | tail -n 1 | redact)
+    [ -z "$what" ] || event unseen 'the database' "$what"
+    return 0
+  fi
+  while IFS=$'\t' read -r how what; do
+    differs[schema]=1
+    event schema "$how" "$what"
+  done < <(schema_differences schema.before schema.after "$([ ! -e restored ] || echo names)")
 }
 
 # What every way back begins with: nothing of the failed step is left, and there is a container to go back to.
@@ -270,7 +314,7 @@ carry_out() {
 check_guard() {
   local name changed=
   stage=guard
-  carry_out guard "$guard_timeout" bash -c 'exec bash -euo pipefail guard.sh >guard.found'
+  carry_out guard "$guard_timeout" bash -c 'exec bash -euo pipefail guard.sh before >guard.found'
   [ "$status" = 0 ] || go_back guard "$status"
   fields guard.expected expected
   fields guard.found found

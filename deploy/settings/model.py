@@ -295,6 +295,7 @@ class Proof:
     command: Name = "/app/.venv/bin/gunicorn --check-config --config gunicorn.conf.py wsgi:application"
     environment: Mapping[Variable, Text] = field(default_factory=lambda: {"ENABLE_SCHEDULER": "false"})
     scratch: tuple[RelativePath, ...] = ("userdata",)
+    database: Literal["read-only", "writable"] = "read-only"
     timeout: Positive = 120
 
 
@@ -344,6 +345,7 @@ class Migrate:
 
     directory: RelativePath = "migrations"
     timeout: Positive = 600
+    lock_timeout: Natural = 3
     environment: Mapping[Variable, Text] = field(default_factory=lambda: {"ENABLE_SCHEDULER": "false"})
     stamp: tuple[StampRule, ...] = (
         StampRule("20251219161048", {"credentials.instance_ids": "present"}),

@@ -5,6 +5,7 @@ A step module says what it NEEDS of the preflight, which TARGET it reads, when t
 """
 
 import json
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -36,7 +37,7 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "restart": restart,
     }
 )
-ROLLBACK = ("proof", "sync", "copy", "clean", "restart")
+ROLLBACK = ("proof", "backup", "sync", "copy", "clean", "restart")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
 # What goes before a verb that is asked for by name.
@@ -47,11 +48,16 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
     """Decide which of the named steps have to run, and why. What is proven first is confirmed in the end."""
     steps: list[Step] = []
     proven = "proof" in names
+    options = replace(options, proven=proven)
+    if proven and proof.writes(settings):
+        names = ("backup", *(name for name in names if name != "backup"))
     for name in names:
         module = STEPS[name]
         reason = module.reason(settings, state, options) or ("asked for" if verb in UNCONDITIONAL else "")
         if reason:
             steps.append(module.step(settings, state, options, run, proven))
+    if "proof" not in (step.name for step in steps):
+        steps = [step for step in steps if step.reason != backup.FOR_PROOF]
     confirm = settings.confirm.timeout if proven and steps else 0
     return Plan(verb, state.repository.target, tuple(steps), confirm)
 

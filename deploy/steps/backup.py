@@ -1,4 +1,4 @@
-"""Dump the database into the host's backup folder, before it is migrated."""
+"""Dump the database into the host's backup folder, before it is migrated or new code may write to it."""
 
 from deploy import backups, preflight, shell
 from deploy.plan import Options, Step
@@ -12,8 +12,14 @@ TARGET: TargetIs = "running"
 TIMEOUT = 3600
 
 
+FOR_PROOF = "the proof may write to the database"
+
+
 def reason(settings: Settings, state: State, options: Options) -> str:
-    return "the database is migrated" if preflight.dumped(settings, state, options) else ""
+    if preflight.dumped(settings, state, options):
+        return "the database is migrated"
+    wanted = settings.backup.before_migration and not options.no_backup
+    return FOR_PROOF if wanted and options.proven and settings.proof.database == "writable" else ""
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:

@@ -12,6 +12,8 @@ from deploy.steps import backup, restore
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "app container", "postgres", "database", "migrations")
 TARGET: TargetIs = "running"
+# How often a migration is tried that does not get a lock in time.
+ATTEMPTS = 4
 
 
 def reason(settings: Settings, state: State, options: Options) -> str:
@@ -44,9 +46,8 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     undoes = restore.undoes(settings, state, options)
     # Without a proof before it, no old code is brought back that would run on the new schema.
     undo = restore.undo(settings, state, options, run) if proven or undoes else ""
-    timeout = settings.migrate.timeout + (backup.TIMEOUT if undoes else 0)
     made = _step(settings, state, reason(settings, state, options), summary, asked)
-    return replace(made, undo=undo, timeout=timeout + 60)
+    return replace(made, undo=undo, timeout=made.timeout + (backup.TIMEOUT if undoes else 0))
 
 
 def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Step:
@@ -64,7 +65,7 @@ def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Ste
 def sql_script(settings: Settings, state: State, start: str) -> str:
     """Build the script that prints the SQL of an upgrade from `start`, running nothing."""
     asked = {"sql": f"{start}:head" if start else "head", "run": "", "tree": settings.app.path}
-    return _script(settings, state, asked) + 'flask_ upgrade --sql "$sql" | redact\n'
+    return _script(settings, state, asked) + 'session=$read_only\nflask_ upgrade --sql "$sql" | redact\n'
 
 
 def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
@@ -74,6 +75,7 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
         "owner": state.app.owner,
         "environment": tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
         "migrate_timeout": settings.migrate.timeout,
+        "session": "",
         "standby": inside.standby(),
     }
 
@@ -81,10 +83,15 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
 def _step(
     settings: Settings, state: State, why: str, summary: tuple[str, ...], asked: Mapping[str, str | bool]
 ) -> Step:
-    script = _script(settings, state, asked) + shell.source("steps/migrate.sh")
-    return Step("migrate", why, script, settings.migrate.timeout + 60, summary)
+    waits = {"lock_timeout": settings.migrate.lock_timeout, "attempts": ATTEMPTS}
+    script = shell.assign(**waits) + _script(settings, state, asked) + shell.source("steps/migrate.sh")
+    return Step("migrate", why, script, _timeout(settings), summary)
+
+
+def _timeout(settings: Settings) -> int:
+    return settings.migrate.timeout + ATTEMPTS * 2 * settings.migrate.lock_timeout + 60
 
 
 def _script(settings: Settings, state: State, asked: Mapping[str, str | bool]) -> str:
-    sources = ("redact.sh", "containers.sh", "flask.sh")
+    sources = ("redact.sh", "containers.sh", "schema.sh", "waiting.sh", "flask.sh")
     return shell.script(*sources, **variables(settings), **flask_variables(settings, state), **asked)

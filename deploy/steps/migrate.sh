@@ -1,15 +1,76 @@
-# Stamp where the plan says so, upgrade, and see that the database is where it should be.
-# Expects besides the shared variables: stamp, upgrade, head.
+# Stamp where the plan says so, upgrade, and see that the database is where it should be. A lock is not waited for longer
+# than requests may wait behind it: it is tried again, unless something is there for good.
+# Expects flask.sh, schema.sh, waiting.sh and what those expect, stamp, upgrade, head, lock_timeout (seconds; 0: none),
+# attempts.
 
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+upgrade_once() { flask_ upgrade 2>&1 | repeat_error | tee "$folder/said"; }
+
+# tell_holders: who is waited for, once each, while the migration runs.
+tell_holders() {
+  local line
+  ask_again 0.5 -v name="hot-update $run" <<<"$holders_query" | while IFS= read -r line; do
+    grep -qxF -- "$line" "$folder/holders" || echo "$line"
+    printf '%s\n' "$line" >>"$folder/holders"
+  done
+}
+
+# attempt: an upgrade, with who holds it up.
+attempt() {
+  local watcher status=0
+  : >"$folder/holders"
+  exec {stop}<> <(:)
+  tell_holders &
+  watcher=$!
+  upgrade_once || status=$?
+  echo >&"$stop"
+  wait "$watcher" || true
+  exec {stop}>&-
+  return "$status"
+}
+
+# untouched: is the database as it was before the first attempt?
+untouched() {
+  keep_schema "$folder/now"
+  [ -e "$folder/before" ] && [ -e "$folder/now" ] && cmp -s "$folder/before" "$folder/now" &&
+    [ "$(reached)" = "$start" ]
+}
+
+reached() { psql_ <<<"$version_query" | cut -f2 | paste -sd' '; }
+
+give_up() { # WHY
+  local holder
+  holder=$(tail -n 1 "$folder/holders")
+  echo "no lock within $lock_timeout s$1${holder:+: the migration $holder}" >&2
+  exit 1
+}
+
+upgrade() {
+  local number
+  for ((number = 1; ; number++)); do
+    ! attempt || return 0
+    [ "$lock_timeout" != 0 ] && grep -qE 'LockNotAvailable|55P03|lock timeout' "$folder/said" || exit 1
+    untouched || give_up ', and a part of the migration is there for good'
+    [ "$number" -lt "$attempts" ] || give_up ", $attempts times"
+    echo "no lock within $lock_timeout s: requests go first, and in $lock_timeout s it is tried again ($number of $attempts)"
+    sleep "$lock_timeout"
+  done
+}
+
+[ "$lock_timeout" = 0 ] || session="-c lock_timeout=${lock_timeout}s"
 if [ -n "$stamp" ]; then
   flask_ stamp "$stamp" 2>&1 | repeat_error
   echo "stamped with $stamp"
 fi
 [ -n "$upgrade" ] || exit 0
-flask_ upgrade 2>&1 | repeat_error
-reached=$(psql_ <<<"$version_query" | cut -f2 | paste -sd' ')
-if [ "$reached" != "$head" ]; then
-  echo "the upgrade ended without an error, but the database is at ${reached:-no revision} and not at $head" >&2
+start=$(reached)
+keep_schema "$folder/before"
+upgrade
+found=$(reached)
+if [ "$found" != "$head" ]; then
+  echo "the upgrade ended without an error, but the database is at ${found:-no revision} and not at $head" >&2
   exit 1
 fi
 echo "database at $head"

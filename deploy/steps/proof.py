@@ -1,10 +1,12 @@
 """Prove the new code, in the app container and beside the running release, before anything is changed."""
 
+from dataclasses import replace
+
 from deploy import migrations, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs
-from deploy.steps import commit, copy, migrate
+from deploy.steps import backup, commit, copy, migrate, restore
 
 NEEDS: tuple[str, ...] = (*copy.NEEDS, *migrate.NEEDS)
 TARGET: TargetIs = "remote"
@@ -22,6 +24,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     start = migrations.stamp(settings, state.database) or ",".join(state.database.revisions)
     script = shell.script(
         "containers.sh",
+        "schema.sh",
         "flask.sh",
         "commit.sh",
         "steps/proof.sh",
@@ -31,6 +34,22 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         proof_environment=tuple(f"{name}={value}" for name, value in proof.environment.items()),
         proof_timeout=proof.timeout,
         pending=(f"{start}:head" if start else "head") if upgrades else "",
+        writable=writes(settings),
     )
-    summary = (f"in a tree of {state.repository.target[:7]} in {settings.app.container}: {proof.command}",)
-    return Step("proof", reason(settings, state, options), script, proof.timeout + 300, summary, harmless=True)
+    dumped = bool(backup.reason(settings, state, options))
+    writing = "it may write to the database" + ("" if dumped else ", without a dump before it")
+    summary = (
+        f"in a tree of {state.repository.target[:7]} in {settings.app.container}: {proof.command}",
+        *((writing,) if writes(settings) else ()),
+    )
+    made = Step("proof", reason(settings, state, options), script, proof.timeout + 300, summary, harmless=True)
+    if not writes(settings):
+        return made
+    undo = restore.undo(settings, state, options, run)
+    timeout = made.timeout + (backup.TIMEOUT if restore.undoes(settings, state, options) else 0)
+    return replace(made, harmless=False, undo=undo, timeout=timeout)
+
+
+def writes(settings: Settings) -> bool:
+    """Tell whether the new code may write to the database while it is proven."""
+    return settings.proof.database == "writable"

@@ -1,7 +1,7 @@
 # Prove, before anything is changed, that the new code boots in the app's container and its real environment, in a tree
 # beside the running one, and tell what its migrations would drop or rewrite.
-# Expects commit.sh, flask.sh and what those expect, proof_command, proof_environment (array), proof_timeout,
-# pending (from:to of the migrations to run; empty: none).
+# Expects commit.sh, schema.sh, flask.sh and what those expect, proof_command, proof_environment (array), proof_timeout,
+# pending (from:to of the migrations to run; empty: none), writable (the new code may write to the database).
 
 boot() {
   local environment=("${proof_environment[@]}" PYTHONDONTWRITEBYTECODE=1)
@@ -20,6 +20,21 @@ flag_statements() {
     grep -viE '^ *(delete from|drop table) alembic_version' | sed 's/^/drops or rewrites: /' || true
 }
 
+# What goes past libpq, or overrules its options, can write all the same.
+refuse_written() {
+  local found
+  if [ -n "$writable" ] || [ ! -e schema.before ]; then return 0; fi
+  keep_schema schema.proven
+  [ -e schema.proven ] || return 0
+  found=$(schema_differences schema.before schema.proven)
+  rm -f schema.proven
+  [ -n "$found" ] || return 0
+  sed 's/^\([a-z]*\)\t/\1: /' <<<"$found"
+  echo 'the new code changed the database while it booted, although its sessions were to be read-only' >&2
+  exit 1
+}
+
+[ -n "$writable" ] || session=$read_only
 scan
 tree=$(stage true)
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
@@ -28,3 +43,4 @@ boot 2>&1 | repeat_error
 echo "${revision:0:7} boots beside the running release"
 wait
 [ -z "$pending" ] || cat "$work/flagged"
+refuse_written

@@ -50,6 +50,7 @@ def undo(settings: Settings, state: State, options: Options, run: str) -> str:
         settings,
         state,
         run,
+        "schema.sh",
         "steps/migrate.undo.sh",
         *(("steps/restart.sh",) if restores else ()),
         backup=run if backup.reason(settings, state, options) else "",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy import causes, migrations, remedies, runs
+from deploy import causes, evidence, migrations, remedies, runs
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
@@ -245,31 +245,34 @@ class Follower:
                     remedy=remedies.RUN_AGAIN,
                     code=Exit.REFUSED,
                 )
-        fact, evidence = self._cause(why)
+        fact, shown = self._cause(why)
+        seen = evidence.of(self._seen)
         said = {
-            "refused": ("nothing was changed", Exit.REFUSED),
+            "refused": (seen.unchanged, Exit.REFUSED),
+            "altered": (f"nothing was to be changed yet, but {target} is not as it was", Exit.UNDONE_ILL),
             "undone": (f"undone: {target} is as healthy as before", Exit.UNDONE),
             "undone-ill": (f"undone, but {target} is not as healthy as before", Exit.UNDONE_ILL),
         }
         ended, code = said.get(outcome, ("", Exit.FAILED))
         state, now = self._session.look()
-        schema, restoring = self._newer_schema(state) if code in (Exit.UNDONE, Exit.UNDONE_ILL) else ("", "")
-        known = causes.remedy((fact, *evidence)) or remedies.look(target)
+        schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else ("", "")
+        known = causes.remedy((fact, *shown)) or remedies.look(target)
         return Failure(
             fact,
-            evidence=(*evidence, *filter(None, (ended, schema)), *now),
-            remedy=restoring if restoring and code == Exit.UNDONE_ILL else known,
+            evidence=(*shown, *filter(None, (ended, *seen.lines, schema)), *now),
+            remedy=restoring if restoring and (seen.half_migrated or code == Exit.UNDONE_ILL) else known,
             code=Exit.INTERRUPTED if self._interrupted else code,
         )
 
-    def _newer_schema(self, state: State | None) -> tuple[str, str]:
+    def _newer_schema(self, state: State | None, seen: evidence.Evidence) -> tuple[str, str]:
         """Say that old code runs on the schema of what was undone, and which command brings the old one back."""
         newer = migrations.unknown(state.database, state.chain) if state and state.chain else ()
-        if not newer:
+        if not newer and not seen.schema:
             return "", ""
         dumped = any(event.kind == "end" and event.fields[:2] == ("backup", "0") for event in self._seen)
         told = f"the old code runs on the new schema: the database is at {', '.join(newer)}, which it does not know"
-        return told, remedies.restore_dump(self._run, self._session.settings.target.name) if dumped else ""
+        restoring = remedies.restore_dump(self._run, self._session.settings.target.name) if dumped else ""
+        return told if newer else "", restoring
 
     def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """Name the first thing that went wrong, and the lines that show it."""

@@ -92,7 +92,7 @@ def carry_out(
         "keep": str(settings.history.runs),
         "keep_mib": str(settings.history.max_mib),
     }
-    guard = shell.script("containers.sh", "guard.sh", **shared) + "guard\n"
+    guard = shell.script("containers.sh", "schema.sh", "guard.sh", **shared) + 'evidence "$1"\n'
     undoable = any(step.undo for step in plan.steps)
     files = runs.files_of(
         plan.steps,

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from deploy import inside
 FLASK = str(Path(sys.executable).with_name("flask"))
 # Notes every time that it is imported, and has commands of its own called db.
 APP = """
-import os, sys, time
+import os, socket, sys, time
 from pathlib import Path
 import click
 from flask import Flask
@@ -41,6 +42,10 @@ def create_app():
         print("INFO", what, file=sys.stderr)
         if what == "fail":
             raise LookupError("no such table")
+        if what == "connect":
+            app.session = socket.create_connection(("127.0.0.1", int(Path("port").read_text())))
+        if what == "options":
+            print(os.environ.get("PGOPTIONS"))
         if what == "exit":
             sys.exit(7)
         while what == "wait":
@@ -56,10 +61,12 @@ class Run:
     def __init__(self, place: Path) -> None:
         self.place, self.run = place, place.name
         self.standing = list[subprocess.Popen[bytes]]()
+        # What libpq would open a session with.
+        self.session = dict[str, str]()
         (place / "app.py").write_text(APP)
 
     def start(self, *words: str, **options: object) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "FLASK_APP": "app:create_app", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "FLASK_APP": "app:create_app", "PYTHONDONTWRITEBYTECODE": "1", **self.session}
         command = [sys.executable, "-c", inside.standby(), *words]
         return subprocess.Popen(command, cwd=self.place, env=environment, **options)  # type: ignore[call-overload,no-any-return]
 
@@ -128,6 +135,26 @@ def test_a_command_that_fails_tells_its_error_and_status_and_is_the_last(
     found, _, errors = run.ask("--sql", what, patience=30)
     assert (found, errors.splitlines()[-1]) == (status, last)
     assert standing.wait(timeout=60) == 0
+
+
+def test_a_command_has_the_options_of_its_own_sessions(run: Run) -> None:
+    standing = run.serve()
+    run.session = {"PGOPTIONS": "-c read_only"}
+    assert run.ask("--sql", "options", patience=30)[1].splitlines() == ["as SQL", "-c read_only"]
+    run.session = {"PGOPTIONS": "-c lock_timeout"}
+    assert run.ask("options")[1].splitlines() == ["for good", "-c lock_timeout"]
+    assert {pid for _, pid in run.noted()} == {standing.pid}
+
+
+def test_a_session_that_is_open_is_not_used_by_a_command_with_other_options(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (run.place / "port").write_text(str(server.getsockname()[1]))
+        standing = run.serve()
+        assert run.ask("--sql", "connect", patience=30)[0] == 0
+        run.session = {"PGOPTIONS": "-c lock_timeout"}
+        assert run.ask("options")[1].splitlines() == ["for good", "-c lock_timeout"]
+    assert standing.wait(timeout=60) == 0
+    assert standing.pid not in (pid for _, pid in run.noted()[2:])
 
 
 def test_an_app_that_cannot_be_imported_is_told_as_by_the_flask_command(run: Run) -> None:

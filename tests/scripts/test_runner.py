@@ -704,3 +704,55 @@ def test_runs_that_take_too_much_room_are_pruned(clone: Clone) -> None:
     clone.start("r1", Step("sync", "head -c 2000000 /dev/zero >large"))
     clone.start("r2", Step("sync", "true"))
     assert [path.name for path in (clone.state / "runs").iterdir()] == ["r2"]
+
+
+def looks(before: str, after: str) -> str:
+    """A guard that sees one thing under the lock and another at the end."""
+    return f"case $1 in before) {before} ;; after) {after} ;; esac\n"
+
+
+HEAD_STAYS = "printf 'HEAD\\ta\\n'"
+BROKEN = Step("proof", "false", harmless=True)
+
+
+def test_nothing_was_changed_is_said_where_the_end_looks_like_the_beginning(clone: Clone) -> None:
+    schema = f"{HEAD_STAYS}; printf 'table\\tt\\t\\t\\n' >schema.$1"
+    events = clone.start("r1", BROKEN, guard=looks(schema, schema), expected="HEAD\ta\n")
+    assert told(events)[4:] == [("done", "refused", "proof", "1")]
+    assert not list(clone.folder("r1").glob("schema.*"))
+
+
+def test_what_a_harmless_step_changed_all_the_same_is_told(clone: Clone) -> None:
+    guard = looks(HEAD_STAYS, "printf 'HEAD\\tb\\n'")
+    events = clone.start("r1", BROKEN, guard=guard, expected="HEAD\ta\n")
+    assert told(events)[4:] == [("differs", "HEAD", "a", "b"), ("done", "altered", "proof", "1")]
+
+
+def test_a_schema_that_is_not_as_before_is_told_with_what_came(clone: Clone) -> None:
+    guard = looks(f"{HEAD_STAYS}; : >schema.before", f"{HEAD_STAYS}; printf 'table\\tpublic.t\\t\\t\\n' >schema.after")
+    events = clone.start("r1", BROKEN, guard=guard, expected="HEAD\ta\n")
+    assert told(events)[4:] == [("schema", "came", "table public.t"), ("done", "altered", "proof", "1")]
+
+
+def test_a_database_that_cannot_be_asked_in_the_end_is_told_as_unseen(clone: Clone) -> None:
+    guard = looks(
+        "printf 'database revision\\tr\\n'; : >schema.before",
+        f"printf 'database revision\\t\\n'; echo 'down: {SECRET}' >schema.after.problem",
+    )
+    events = clone.start("r1", BROKEN, guard=guard, expected="database revision\tr\n")
+    assert told(events)[4:] == [
+        ("unseen", "the database", "down: [DB_PASSWORD]"),
+        ("done", "refused", "proof", "1"),
+    ]
+
+
+def test_an_undo_that_left_the_clone_elsewhere_is_no_good_one(clone: Clone) -> None:
+    guard = looks(HEAD_STAYS, "printf 'HEAD\\tb\\n'")
+    events = clone.start("r1", Step("sync", "false", undo="true"), guard=guard, expected="HEAD\ta\n")
+    assert told(events)[-2:] == [("differs", "HEAD", "a", "b"), ("done", "undone-ill", "sync", "1")]
+
+
+def test_after_an_undo_the_schema_that_stays_is_told_and_its_outcome_is_that_of_its_proof(clone: Clone) -> None:
+    guard = looks(f"{HEAD_STAYS}; : >schema.before", f"{HEAD_STAYS}; printf 'table\\tpublic.t\\t\\t\\n' >schema.after")
+    events = clone.start("r1", Step("migrate", "false", undo="true"), guard=guard, expected="HEAD\ta\n")
+    assert told(events)[-2:] == [("schema", "came", "table public.t"), ("done", "undone", "migrate", "1")]

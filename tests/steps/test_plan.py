@@ -10,7 +10,7 @@ import pytest
 from deploy import preflight, steps
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
-from deploy.settings.model import Backup, Undo
+from deploy.settings.model import Backup, Proof, Undo
 from deploy.state import Probe, State
 from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
 
@@ -250,3 +250,31 @@ def test_every_finding_that_a_step_needs_is_one_that_a_check_tells() -> None:
     checks = "".join(file.read_text(encoding="utf-8") for file in Path(preflight.__file__).parent.glob("*.py"))
     told = set(re.findall(r'"([a-z ]+)"', checks))
     assert {name for step in steps.STEPS.values() for name in step.NEEDS} <= told
+
+
+WRITABLE = replace(SETTINGS, proof=Proof(database="writable"))
+
+
+def test_a_proof_that_may_write_to_the_database_comes_after_a_dump() -> None:
+    found = plan(STATE, settings=WRITABLE)
+    assert [step.name for step in found.steps][:2] == ["backup", "proof"]
+    assert found.steps[0].reason == "the proof may write to the database"
+    assert "\nwritable=1\n" in found.steps[1].script
+    assert not found.steps[1].harmless
+    assert "# Say where a step that may have written" in found.steps[1].undo
+
+
+def test_a_rollback_with_such_a_proof_is_dumped_before_too() -> None:
+    found = steps.plan("rollback", steps.ROLLBACK, WRITABLE, STATE, Options(keep_schema=True), RUN)
+    assert [step.name for step in found.steps][:2] == ["backup", "proof"]
+
+
+def test_without_a_proof_nothing_is_dumped_for_it() -> None:
+    assert plan(UPDATED, settings=WRITABLE).steps == ()
+    assert [step.name for step in plan(updated_app(fresh=False), settings=WRITABLE).steps] == ["restart"]
+
+
+def test_a_proof_is_read_only_unless_the_settings_say_otherwise() -> None:
+    proof = step_of(plan(STATE), "proof")
+    assert "\nwritable=\n" in proof.script
+    assert (proof.harmless, proof.undo) == (True, "")
