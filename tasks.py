@@ -56,8 +56,10 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
     def decorate(body: Callable[..., None]) -> Any:
         @wraps(body)
         def run(c: Context, *arguments: Any, **options: Any) -> None:
+            from deploy import output
             from deploy.errors import Exit, Failure
 
+            output.forgive()
             try:
                 body(c, *arguments, **options)
             except Failure as failure:
@@ -66,7 +68,8 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 Report().failure(failure)
                 raise InvokeExit(code=failure.code) from None
             except KeyboardInterrupt:
-                raise InvokeExit("interrupted", code=Exit.INTERRUPTED) from None
+                output.line("interrupted", "stderr")
+                raise InvokeExit(code=Exit.INTERRUPTED) from None
 
         return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts)
 
@@ -78,12 +81,12 @@ def session(c: Context, target: str) -> "Iterator[Session]":
     """Connect to the target with its settings."""
     import getpass
 
-    from deploy import host, settings
+    from deploy import host, output, settings
     from deploy.verbs.session import Session
 
     chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None)
     # Asked once, also where a lost connection is opened again.
-    ask = cache(getpass.getpass) if sys.stdin.isatty() else None
+    ask = cache(getpass.getpass) if output.can_ask() else None
     made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask))
     try:
         yield made
@@ -342,9 +345,11 @@ def down(c: Context, name: str = "sandbox") -> None:
 @verb(name=NAME)
 def status(c: Context, name: str = "sandbox") -> None:
     """Show a sandbox's services, ports, deployed commit and origin."""
+    from deploy import output
     from deploy.sandbox import stack
 
-    print(stack.status(name))  # noqa: T201
+    for line in str(stack.status(name)).splitlines():
+        output.line(line)
 
 
 @verb(name=NAME)
@@ -364,9 +369,10 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""
+    from deploy import output
     from deploy.sandbox import stack
 
-    print(f"origin is at {stack.release(name, kind)[:7]} now ({kind})")  # noqa: T201
+    output.line(f"origin is at {stack.release(name, kind)[:7]} now ({kind})")
 
 
 @verb(
@@ -376,9 +382,10 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     """Make a sandbox's host ill."""
+    from deploy import output
     from deploy.sandbox import stack
 
-    print(stack.break_(name, kind))  # noqa: T201
+    output.line(stack.break_(name, kind))
 
 
 @verb(install=INSTALL)
@@ -387,19 +394,20 @@ def test(c: Context, install: bool = False) -> None:
     import os
     import subprocess
 
+    from deploy import output
     from deploy.errors import Failure
     from deploy.sandbox import stack
 
     missing = ""
     try:
-        stack.prepare(install, print, tools=("sudo",))
+        stack.prepare(install, output.line, tools=("sudo",))
     except Failure as failure:
         missing = f"{failure.fact}: {failure.remedy}"
     selected = ["-m", "not stack"] if missing else []
     code = subprocess.run([sys.executable, "-m", "pytest", *selected], cwd=PROJECT, check=False).returncode
     stack.tidy()
     if missing:
-        print(f"skipped: every test on the real stack · {missing}")  # noqa: T201
+        output.line(f"skipped: every test on the real stack · {missing}")
         code = code or (1 if os.environ.get("CI") == "true" else 0)
     raise InvokeExit(code=code)
 
@@ -411,10 +419,11 @@ def test(c: Context, install: bool = False) -> None:
 )
 def faults(c: Context, only: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
     """Let every fault happen at every point of an update, and print what came of each."""
+    from deploy import output
     from deploy.sandbox import stack
     from tests.faults import table
 
-    stack.prepare(install, print)
+    stack.prepare(install, output.line)
     passed = table.fill(Path(file), only)
     stack.tidy()
     raise InvokeExit(code=0 if passed else 1)

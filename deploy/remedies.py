@@ -14,6 +14,7 @@ def _inv(target: str, *words: str) -> str:
 # ── The command line and the settings ─────────────────────────────────────────────────────────────────────────────────
 
 GIVE_YES = "give --yes to act without asking"
+WRITE_ELSEWHERE = "have it written where there is room"
 NAME_A_STRATEGY = "--strategy rolling, or container"
 CORRECT_SETTINGS = "correct what is named here; the project's invoke.yaml shows every key with its default"
 

@@ -1,19 +1,19 @@
 """What people and machines read: findings, plans, progress, health, failures."""
 
-import json
+import io
 import os
-import sys
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from deploy import backups, preflight, releases, words
+from deploy import backups, output, preflight, releases, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Plan
 from deploy.state import State
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
     from deploy.health import Check
@@ -24,36 +24,38 @@ HEALTH_SCHEMA = 1
 UNBROKEN = 100_000
 # By how many columns more than a line what did not fit into it is indented.
 HANG = 2
-# Bell, backspace, vertical tab, form feed and carriage return: text of a host could hide itself by them.
-_CONTROL = dict.fromkeys((7, 8, 11, 12, 13))
+# Blanks at the end of a line, and what ends its colours.
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
 _MARK = {"ok": "✓", "warning": "!", "refusal": "✗"}
 
 
 def _is_plain() -> bool:
     """Is standard output no terminal, and nobody says that it may be treated like one?"""
-    return not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
+    return not (output.is_terminal("stdout") or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
 
 
-def _print_plain(text: str) -> None:
-    """Print a line into a pipe or a file; it is worth no console. Where nobody reads it any more, the verb ends."""
-    try:
-        print(text.translate(_CONTROL), flush=True)  # noqa: T201
-    except BrokenPipeError:
-        # Else Python complains once more at its end, when it flushes what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    """Write to a terminal at its width, and where there is none, such as in a pipe, every line unbroken."""
+def _console(name: output.Name = "stdout") -> "Console":
+    """Lay out for a terminal at its width, and where there is none, such as in a pipe, every line unbroken."""
     from rich.console import Console
 
-    terminal = Console(stderr=stderr).is_terminal
-    # Text comes from hosts and logs: nothing in it is markup.
+    terminal = Console(stderr=name == "stderr").is_terminal
+    # Text comes from hosts and logs: nothing in it is markup. What is laid out is written by `output`.
     return Console(
-        stderr=stderr, highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else UNBROKEN
+        file=io.StringIO(),
+        force_terminal=terminal,
+        highlight=False,
+        markup=False,
+        soft_wrap=not terminal,
+        width=None if terminal else UNBROKEN,
     )
+
+
+def _print(console: "Console", told: "RenderableType", name: output.Name = "stdout") -> None:
+    """Lay it out and write it, without the blanks that fill its lines."""
+    with console.capture() as laid_out:
+        console.print(told)
+    output.write(_PADDING.sub(r"\1", laid_out.get()), name)
 
 
 def _fitted(console: "Console", text: str, style: str = "") -> "Text":
@@ -87,9 +89,9 @@ class Report:
 
     def line(self, text: str, style: str = "") -> None:
         if _is_plain():
-            _print_plain(text)
+            output.line(text)
             return
-        self._out.print(_fitted(self._out, text, style))
+        _print(self._out, _fitted(self._out, output.shown(text), style))
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print every finding, what to do about it below it."""
@@ -103,12 +105,12 @@ class Report:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            told = Text(finding.evidence)
+            told = Text(output.shown(finding.evidence))
             if finding.remedy and finding.level != "ok":
-                told.append(f"\n→ {finding.remedy}", style="dim")
+                told.append(output.shown("→ ").join(("\n", output.shown(finding.remedy))), style="dim")
             style = _STYLE[finding.level]
-            table.add_row(Text(_MARK[finding.level], style), Text(finding.check, style), told)
-        self._out.print(table)
+            table.add_row(Text(output.shown(_MARK[finding.level]), style), Text(finding.check, style), told)
+        _print(self._out, table)
         refused = sum(finding.level == "refusal" for finding in findings)
         warned = sum(finding.level == "warning" for finding in findings)
         counts = (words.plural(refused, "refusal"), words.plural(warned, "warning"))
@@ -179,8 +181,9 @@ class Report:
             table.add_column(name, overflow="fold")
         for dump in found.all:
             at, code = ", ".join(dump.revisions) or "no revision", dump.code[:7] or "unknown"
-            table.add_row(dump.id, backups.age(found.now - dump.made), backups.size(dump.bytes), at, code)
-        self._out.print(table)
+            cells = (dump.id, backups.age(found.now - dump.made), backups.size(dump.bytes), at, code)
+            table.add_row(*map(output.shown, cells))
+        _print(self._out, table)
 
     def health(self, checks: Sequence["Check"]) -> None:
         for check in checks:
@@ -210,7 +213,7 @@ class Report:
                 for check in checks
             ],
         }
-        print(json.dumps(answer, ensure_ascii=False, indent=2))  # noqa: T201 - for machines, so nothing may wrap it
+        output.document(answer)
 
     def describe(self, state: State) -> str:
         """Say in one line what state production is in."""
@@ -227,9 +230,9 @@ class Report:
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
-        console = _console(stderr=True)
-        console.print(_fitted(console, f"✗ {failure.fact}", "bold red"))
-        for line in failure.evidence:
-            console.print(_fitted(console, f"  {line}"))
+        console = _console("stderr")
+        told = [(f"✗ {failure.fact}", "bold red"), *((f"  {line}", "") for line in failure.evidence)]
         if failure.remedy:
-            console.print(_fitted(console, f"→ {failure.remedy}", "bold"))
+            told.append((f"→ {failure.remedy}", "bold"))
+        for text, style in told:
+            _print(console, _fitted(console, output.shown(text, "stderr"), style), "stderr")

@@ -9,7 +9,7 @@ from deploy.runs import Event
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"TTY_COMPATIBLE": "1", "COLUMNS": "20", "TERM": "dumb"}.items():
+    for name, value in {"TTY_COMPATIBLE": "1", "COLUMNS": "20", "LINES": "20", "TERM": "dumb"}.items():
         monkeypatch.setenv(name, value)
 
 

@@ -35,7 +35,7 @@ def test_the_verbs_import_the_way_to_the_host_and_what_they_print_with_only_when
     assert verbs & {"fabric", "paramiko", "requests", "rich"} == set()
 
 
-def test_a_pipe_that_nobody_reads_ends_a_verb_without_a_traceback() -> None:
+def test_a_pipe_that_nobody_reads_does_not_end_a_verb() -> None:
     code = "from deploy.report import Report; report = Report(); [report.line('x' * 1000) for _ in range(1000)]"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as verb:
@@ -43,7 +43,7 @@ def test_a_pipe_that_nobody_reads_ends_a_verb_without_a_traceback() -> None:
         assert verb.stderr
         verb.stdout.close()
         assert verb.stderr.read() == ""
-    assert verb.returncode == 1
+    assert verb.returncode == 0
 
 
 def test_a_line_into_a_pipe_needs_no_console() -> None:

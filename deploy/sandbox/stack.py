@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from deploy import output
 from deploy.errors import Failure
 from deploy.sandbox import breaks, compose, engine, home, host, images, origin, processes, releases, sshd
 from deploy.sandbox.git import git
@@ -65,7 +66,7 @@ def prepare(install: bool, say: Callable[[str], None], tools: Sequence[str] = ()
 
 
 def up(
-    name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = print
+    name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = output.line
 ) -> Sandbox:
     """Make a sandbox, or bring one back up; a half-made one is made anew.
 
@@ -87,7 +88,7 @@ def up(
     return sandbox
 
 
-def down(name: str = DEFAULT, *, say: Callable[[str], None] = print) -> None:
+def down(name: str = DEFAULT, *, say: Callable[[str], None] = output.line) -> None:
     """Remove a sandbox and all that it brought."""
     root = home.folder(name)
     if (root / "sandbox.json").exists():
@@ -97,7 +98,7 @@ def down(name: str = DEFAULT, *, say: Callable[[str], None] = print) -> None:
         say(f"sandbox {name} is gone")
 
 
-def tidy(say: Callable[[str], None] = print) -> None:
+def tidy(say: Callable[[str], None] = output.line) -> None:
     """Where no sandbox is left, stop the engine that was started for them, and leave nothing."""
     if not home.names():
         engine.stop(say)

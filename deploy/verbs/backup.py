@@ -1,8 +1,6 @@
 """Dump the database, list the dumps, bring one back."""
 
-import sys
-
-from deploy import backups, preflight, releases, remedies, shell, steps
+from deploy import backups, output, preflight, releases, remedies, shell, steps
 from deploy.backups import Backup, Backups
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
@@ -68,7 +66,7 @@ def _agree(database: str, *, yes: bool) -> None:
     """Have the database's name typed: nobody restores the wrong one by pressing y."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not output.can_ask():
         raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
-    if input(f"Type the database's name, {database}, to restore it: ").strip() != database:
+    if output.ask(f"Type the database's name, {database}, to restore it: ") != database:
         raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)

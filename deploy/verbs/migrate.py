@@ -1,6 +1,6 @@
 """Diagnose migrations: what the database and the code say; and stamp by hand."""
 
-from deploy import migrations, preflight, remedies, steps
+from deploy import migrations, output, preflight, remedies, steps
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
 from deploy.state import State
@@ -48,7 +48,9 @@ def current(session: Session) -> None:
     if stamp := migrations.stamp(session.settings, database):
         line(f"to stamp  {stamp}")
     pending = migrations.pending(session.settings, database, chain)
-    line("pending   " + ("\n          ".join(f"{r.id} {r.message}".strip() for r in pending) or "none"))
+    waiting = [f"{revision.id} {revision.message}".strip() for revision in pending] or ["none"]
+    for number, told in enumerate(waiting):
+        line(f"{'' if number else 'pending':<10}{told}")
 
 
 def history(session: Session) -> None:
@@ -76,4 +78,4 @@ def sql(session: Session) -> None:
     answer = session.host.run(steps.migrate.sql_script(session.settings, state, start))
     if answer.status != 0:
         raise Failure("migrate: flask db upgrade --sql failed", evidence=tail(answer))
-    print(answer.stdout, end="")  # noqa: T201 - SQL for a pipe, so nothing may wrap it
+    output.data(answer.stdout)

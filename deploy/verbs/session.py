@@ -1,11 +1,10 @@
 """What every verb works with: the settings of its target, the connection, and where it reports to."""
 
-import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import remedies
+from deploy import output, remedies
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Disconnected, Host
 from deploy.settings import Settings
@@ -82,9 +81,9 @@ class Session:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""
         if yes:
             return
-        if not sys.stdin.isatty():
+        if not output.can_ask():
             raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
-        if input(f"{what[0].upper()}{what[1:]}? [y/N] ").strip().lower() not in ("y", "yes"):
+        if output.ask(f"{what[0].upper()}{what[1:]}? [y/N] ").lower() not in ("y", "yes"):
             raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)
 
     def now(self) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
 """Tell how production stands, what was done to it, and who works on it."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import preflight, releases, runs, shell, words
+from deploy import output, preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Options
 from deploy.state import PastRun, State, past_run, variables
@@ -18,7 +17,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     """Tell target, revisions, drift, services, migrations, lock and last run."""
     state = session.read("remote")
     if as_json:
-        print(json.dumps(_facts(session, state), ensure_ascii=False, indent=2))  # noqa: T201 - for machines, so nothing may wrap it
+        output.document(_facts(session, state))
         return
     if drift:
         for name in state.app.drift if state.app else ():
@@ -73,7 +72,7 @@ def history(session: Session, *, as_json: bool) -> None:
         raise Failure("the history could not be read", evidence=tail(answer))
     told = [past_run(row) for row in shell.records(answer.stdout)]
     if as_json:
-        print(json.dumps([asdict(run) for run in told], ensure_ascii=False, indent=2))  # noqa: T201 - for machines
+        output.document([asdict(run) for run in told])
         return
     for run in reversed(told):
         session.report.line(_told(run), "green" if run.outcome == "done" else "yellow")

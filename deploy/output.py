@@ -1,0 +1,135 @@
+"""The one place where text is shown. Nothing in it acts on a terminal, and nothing about it can end a verb."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import sys
+import unicodedata
+from typing import Any, Literal
+
+from deploy import remedies
+from deploy.errors import Failure
+
+# What stands for a sign of ours where the output cannot show it.
+_PLAIN = {"✓": "+", "✗": "x", "▸": ">", "◂": "<", "→": "->", "·": "-", "…": "...", "–": "-"}
+# Letters by Unicode that nobody sees.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+Name = Literal["stdout", "stderr"]
+
+
+def visible(text: str) -> str:
+    """Write out every character that acts or hides: controls, line ends, directions, what has no width."""
+    if text.isprintable() and _BLANK.isdisjoint(text):
+        return text
+    return "".join(_written_out(character) if _acts(character) else character for character in text)
+
+
+def shown(text: str, name: Name = "stdout") -> str:
+    """Make a text safe to look at, and such that the stream can show it."""
+    text, encoding = visible(text), encoding_of(name)
+    if _fits(text, encoding):
+        return text
+    return "".join(
+        character if _fits(character, encoding) else _PLAIN.get(character) or _written_out(character)
+        for character in text
+    )
+
+
+def line(text: str, name: Name = "stdout") -> None:
+    """Print a line; a line end within it is written out."""
+    write(f"{shown(text, name)}\n", name)
+
+
+def write(text: str, name: Name = "stdout") -> None:
+    """Write what is safe already. Where that is impossible it is lost, and the verb goes on.
+
+    A reader who has had enough is told nothing; of anything else the other stream tells, once.
+    """
+    if (problem := _write(text, name)) and problem.errno != errno.EPIPE and name == "stdout":
+        line(f"! standard output cannot be written, so the rest of it is lost: {problem.strerror}", "stderr")
+
+
+def document(value: Any) -> None:
+    """Print JSON for machines, each character that acts on a terminal as JSON escapes it. It is whole, or a Failure."""
+    told = json.dumps(value, ensure_ascii=not _fits("中", encoding_of("stdout")), indent=2)
+    _whole("\n".join("".join(_json(c) if _acts(c) else c for c in part) for part in told.split("\n")) + "\n")
+
+
+def data(text: str) -> None:
+    """Print what a program reads, such as SQL, whole or a Failure: into a pipe as it is, on a terminal safe to see."""
+    if is_terminal("stdout") or not _fits(text, encoding_of("stdout")):
+        text = "\n".join("\t".join(map(shown, part.split("\t"))) for part in text.split("\n"))
+    _whole(text)
+
+
+def ask(prompt: str) -> str:
+    """Ask on the terminal; an end of the input is an empty answer."""
+    write(shown(prompt))
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        write("\n")
+    return answer.strip()
+
+
+def can_ask() -> bool:
+    """Is somebody there to be asked?"""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def is_terminal(name: Name) -> bool:
+    stream = getattr(sys, name)
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def encoding_of(name: Name) -> str:
+    return getattr(getattr(sys, name), "encoding", None) or "utf-8"
+
+
+def forgive() -> None:
+    """Have what others print (Invoke, Python) written as well as the streams can show it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _whole(text: str) -> None:
+    problem = _write(text, "stdout")
+    if problem and problem.errno != errno.EPIPE:
+        raise Failure(f"standard output cannot be written: {problem.strerror}", remedy=remedies.WRITE_ELSEWHERE)
+
+
+def _write(text: str, name: Name) -> OSError | None:
+    stream = getattr(sys, name)
+    if stream is None or stream.closed:
+        return None
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # What is left in the stream would fail once more at the end, and change the exit code.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
+
+
+def _acts(character: str) -> bool:
+    return character in _BLANK or not (character.isprintable() or unicodedata.category(character) == "Zs")
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _json(character: str) -> str:
+    return json.dumps(character).strip('"')
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
