@@ -364,8 +364,8 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 
 @verb(
     name=NAME,
-    kind="code, migration, deleted-file, renamed-file, static, broken-import, failing-migration, half-migration, "
-    "self-migrating, two-heads, unhealthy, slow-boot, dependency, compose, supervisor or gunicorn",
+    kind="code, migration, deleted-file, renamed-file, static, escape-sequences, broken-import, failing-migration, "
+    "half-migration, self-migrating, two-heads, unhealthy, slow-boot, dependency, compose, supervisor or gunicorn",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""

@@ -22,6 +22,8 @@ FAULTS = (
 BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD, SELF_MIGRATING, HALF_MIGRATION = FAULTS
 # Far above the dates that the first revisions are numbered with.
 FIRST_REVISION = 20260200000000
+# Clears the screen, sets its title, goes back to the line's begin, and turns the direction of what follows.
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\u202e"
 
 
 def publish(sandbox: Sandbox, kind: str) -> str:
@@ -39,7 +41,7 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     if kind != "static":
         origin.stamp(tree, number)
     change(tree, number)
-    made = commit(tree, f"Release {number}: {kind}")
+    made = commit(tree, f"Release {number}: {ESCAPES if kind == 'escape-sequences' else ''}{kind}")
     git(tree, "push", "--quiet", "origin", "main")
     return made
 
@@ -76,6 +78,10 @@ def _renamed_file(tree: Path, _number: int) -> None:
 def _static(tree: Path, number: int) -> None:
     _write(tree, "app/static/release.txt", f"release {number}\n")
     _write(tree, "app/static/style.css", f"body {{ --release: {number}; }}\n")
+
+
+def _escape_sequences(tree: Path, number: int) -> None:
+    _write(tree, f"app/static/{ESCAPES}.txt", f"release {number}\n")
 
 
 def _broken_import(tree: Path, _number: int) -> None:
@@ -164,6 +170,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "deleted-file": _deleted_file,
     "renamed-file": _renamed_file,
     "static": _static,
+    "escape-sequences": _escape_sequences,
     "broken-import": _broken_import,
     "failing-migration": _failing_migration,
     "half-migration": _half_migration,

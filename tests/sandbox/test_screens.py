@@ -83,6 +83,15 @@ def test_a_failure_is_one_block_at_the_end(sandbox: Sandbox, columns: int) -> No
     assert any(line.startswith("→ commit and push it, or give --discard") for line in lines[-3:])
 
 
+def test_escape_sequences_of_a_release_are_read_and_do_not_act(sandbox: Sandbox) -> None:
+    stack.release(sandbox.name, "escape-sequences")
+    code, lines = Terminal(120, sandbox, "hot-update", "--yes").ended()
+    assert code == 0
+    assert any(r"\x1b[2J\x1b]0;owned\x07\r\u202eescape-sequences" in line for line in lines)
+    # Nothing has cleared what stood above it.
+    assert any(line.startswith("Plan: hot-update") for line in lines)
+
+
 def test_a_restore_asks_for_the_database_s_name(sandbox: Sandbox, inv: Inv) -> None:
     assert inv("backup").code == 0
     terminal = Terminal(120, sandbox, "restore")
