@@ -106,15 +106,22 @@ def moved_by_sync(branch: str) -> str:
 # ── The services ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 LOOK_INSIDE = "set app.python and app.path"
+SET_CONTAINER = "set app.container to it"
+CHECK_CONTAINER = "see that app.container is the one that is meant"
 MAY_BE_CURED = "the app is ill; the update may be the cure"
 
 
-def start_service(file: str, service: str) -> str:
-    return f"{sh('docker', 'compose', '-f', file, 'up', '-d', service)} on the host"
+def start_container(status: str, container: str) -> str:
+    # Not Compose's `up`: that may make a new container, without the code that was copied into this one.
+    return f"{sh('docker', 'unpause' if status == 'paused' else 'start', container)} on the host"
 
 
-def find_container(file: str, service: str, role: str) -> str:
-    return f"{start_service(file, service)}, or set {role}.container"
+def find_container(up: str, role: str) -> str:
+    return f"{up} on the host, or set {role}.container"
+
+
+def stop_containers(*names: str) -> str:
+    return f"{sh('docker', 'stop', *names)} on the host"
 
 
 def set_service(role: str) -> str:

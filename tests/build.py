@@ -66,9 +66,21 @@ STATE = State(
     env_empty=(),
     repository=REPOSITORY,
     containers={
-        role: Container(f"{role}-id", "running", 0, "2026-01-01T00:00:00Z", service, "/opt/whalefall", "sha256:image")
+        role: Container(
+            id=f"{role}-id",
+            image="sha256:image",
+            status="running",
+            restarts=0,
+            started="2026-01-01T00:00:00Z",
+            service=service,
+            project="whalefall",
+            folder="/opt/whalefall",
+            environment="",
+            files=("/opt/whalefall/docker-compose.prod.yml",),
+        )
         for role, service in (("app", "whalefall"), ("postgres", "postgres"), ("redis", "redis"))
     },
+    siblings=(),
     app=APP,
     app_problem="",
     running=OLD,

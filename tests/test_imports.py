@@ -15,6 +15,7 @@ PURE = (
     "releases",
     "causes",
     "backups",
+    "compose",
     "preflight",
     "plan",
     "steps",

@@ -7,7 +7,7 @@ import pytest
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
-from deploy.state import Chain, Probe, State
+from deploy.state import Chain, Probe, Sibling, State
 from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
 
 
@@ -89,12 +89,45 @@ def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     containers = dict(STATE.containers) | {"redis": replace(STATE.containers["redis"], status="exited")}
     found = finding("redis", replace(STATE, containers=containers))
     assert found.evidence == "whalefall_redis_prod is exited"
-    assert found.remedy == "docker compose -f docker-compose.prod.yml up -d redis on the host"
+    assert found.remedy == "docker start whalefall_redis_prod on the host"
 
 
 def test_a_container_of_another_service_is_not_touched() -> None:
     containers = dict(STATE.containers) | {"app": replace(STATE.containers["app"], service="blog")}
     assert finding("app container", replace(STATE, containers=containers)).level == "refusal"
+
+
+OTHER = Sibling("blog_app", "running", "blog", "/opt/blog")
+REPLICA = Sibling("whalefall-whalefall-2", "running", "whalefall", "/opt/whalefall")
+
+
+def test_a_replica_that_would_keep_the_old_release_is_refused_with_its_name() -> None:
+    state = replace(STATE, siblings=(REPLICA, OTHER))
+    (found,) = refusals(state)
+    assert (found.check, "whalefall-whalefall-2" in found.evidence, "blog" in found.evidence) == (
+        "app container",
+        True,
+        False,
+    )
+    assert found.remedy == "docker stop whalefall-whalefall-2 on the host"
+
+
+@pytest.mark.parametrize("sibling", [replace(REPLICA, status="exited"), OTHER], ids=["stopped", "of another project"])
+def test_a_container_of_the_service_that_serves_nobody_of_ours_is_no_replica(sibling: Sibling) -> None:
+    assert refusals(replace(STATE, siblings=(sibling,))) == []
+
+
+def test_a_container_that_another_project_made_is_refused_where_this_one_has_its_own() -> None:
+    elsewhere = replace(STATE.containers["app"], project="staging", folder="/opt/staging")
+    state = replace(STATE, containers=dict(STATE.containers) | {"app": elsewhere})
+    (warning,) = (f for f in judge(SETTINGS, state, Options()) if f.level == "warning")
+    assert "was made by the Compose project staging in /opt/staging, not in /opt/whalefall" in warning.evidence
+    (found,) = refusals(replace(state, siblings=(REPLICA,)))
+    assert (found.check, found.remedy) == ("app container", "set app.container to it")
+
+
+def refusals(state: State) -> list[Finding]:
+    return [found for found in judge(SETTINGS, state, Options()) if found.level == "refusal"]
 
 
 def test_an_app_that_is_ill_is_a_warning_with_its_last_error_line() -> None:

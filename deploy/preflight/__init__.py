@@ -27,6 +27,7 @@ CHECKS = (
     host.env,
     host.disk,
     services.containers,
+    services.replicas,
     services.app_container,
     database.connection,
     database.schema,

@@ -28,6 +28,8 @@ def drift(state: State) -> str:
     app = state.app
     if app is None:
         return "unknown: the container cannot be looked into"
+    if state.replicas_up:
+        return f"unknown: {names(state.replicas_up)} of the same service too"
     if app.record is None:
         return _of_the_image(state)
     if not app.record.complete:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from deploy import remedies
+from deploy import compose, remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
+from deploy.words import names
 
 # Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
 ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
@@ -18,18 +19,37 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
     for role, service in wanted:
         check = f"{role} container" if role == "app" else role
         found = state.containers.get(role)
-        up = (settings.compose.file, service.service)
         if found is None:
-            yield Finding("refusal", check, f"no container {service.container}", remedies.find_container(*up, role))
+            remedy = remedies.find_container(compose.up(settings, state, service.service), role)
+            yield Finding("refusal", check, f"no container {service.container}", remedy)
         elif found.service != service.service:
             evidence = (
                 f"{service.container} is not of the compose service {service.service} but of {found.service or 'none'}"
             )
             yield Finding("refusal", check, evidence, remedies.set_service(role))
         elif not found.running:
-            yield Finding("refusal", check, f"{service.container} is {found.status}", remedies.start_service(*up))
+            remedy = remedies.start_container(found.status, service.container)
+            yield Finding("refusal", check, f"{service.container} is {found.status}", remedy)
         else:
             yield Finding("ok", check, f"{service.container} is running")
+
+
+def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """One container is updated: others of its service would go on with what they have."""
+    app, check = state.containers.get("app"), "app container"
+    if app is None or app.service != settings.app.service:
+        return
+    if up := state.replicas_up:
+        evidence = f"besides {settings.app.container} the service {app.service} has {names(up)}, and one is updated"
+        yield Finding("refusal", check, evidence, remedies.stop_containers(*up))
+    if app.folder in ("", settings.target.path):
+        return
+    evidence = f"{settings.app.container} was made by the Compose project {app.project} in {app.folder}"
+    if here := tuple(one.name for one in state.siblings if one.folder == settings.target.path):
+        evidence = f"{evidence}, and that of {settings.target.path} made {names(here)}"
+        yield Finding("refusal", check, evidence, remedies.SET_CONTAINER)
+    else:
+        yield Finding("warning", check, f"{evidence}, not in {settings.target.path}", remedies.CHECK_CONTAINER)
 
 
 def app_container(settings: Settings, state: State, _: Options) -> Iterator[Finding]:

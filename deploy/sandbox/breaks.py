@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.errors import Exit, Failure
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, compose, execute, psql, start, wait_until_healthy
+from deploy.sandbox.compose import answer, compose, execute, psql, replicas, start, wait_until_healthy
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.host import write_private
@@ -33,6 +33,8 @@ def restore(sandbox: Sandbox) -> None:
     _ballast(sandbox).unlink(missing_ok=True)
     _restore_env(sandbox)
     _restore_clone(sandbox)
+    for name in replicas(sandbox):
+        run("docker", "rm", "--force", "--volumes", name)
     start(sandbox)
     psql(sandbox, "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS true", database="postgres")
     _restore_stamp(sandbox)
@@ -113,6 +115,16 @@ def _recreate(sandbox: Sandbox) -> str:
     return f"recreated the container {sandbox.app}: /app is the image's again"
 
 
+def _add_replica(sandbox: Sandbox) -> str:
+    """Have Compose start a second container of the app's service, by a file in which it has neither name nor ports."""
+    override = sandbox.root / "replica.yml"
+    override.write_text("services: {whalefall: {container_name: !reset null, ports: !reset []}}\n", encoding="ascii")
+    files = ("--file", "docker-compose.prod.yml", "--file", str(override))
+    told = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", "whalefall=2", "whalefall")
+    run("docker", "compose", "--project-name", sandbox.project, *files, "up", *told, cwd=sandbox.path)
+    return f"started {', '.join(replicas(sandbox))}, a second container of the service whalefall"
+
+
 def _make_dirty(sandbox: Sandbox) -> str:
     with (sandbox.path / "README.md").open("a", encoding="utf-8") as readme:
         readme.write("Changed on production.\n")
@@ -142,6 +154,7 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "database-down": _close_database,
     "disk-full": _fill_disk,
     "recreated": _recreate,
+    "replica": _add_replica,
     "dirty": _make_dirty,
     "unpushed": _commit_here,
     "detached": _detach,

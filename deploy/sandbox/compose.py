@@ -48,6 +48,14 @@ def psql(sandbox: Sandbox, sql: str, database: str = "whalefall_prod") -> str:
     return execute(sandbox.postgres, *command, stdin=sql).strip()
 
 
+def replicas(sandbox: Sandbox) -> list[str]:
+    """Name the containers of the app's service besides its own."""
+    labels = (f"label={PROJECT_LABEL}={sandbox.project}", "label=com.docker.compose.service=whalefall")
+    filters = [word for label in labels for word in ("--filter", label)]
+    names = run("docker", "ps", "--all", "--format", "{{.Names}}", *filters).split()
+    return sorted(name for name in names if name != sandbox.app)
+
+
 def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> None:
     """Wait until the app answers through Nginx and directly; Failure with its last error lines when it does not."""
     deadline, pause = time.monotonic() + seconds, 0.1

@@ -1,6 +1,6 @@
 # The dumps of the database on the host, and how one becomes the database: it is restored beside the one in use, then the
 # two change their names. Expects containers.sh and what that expects, run, backup_dir, pg_timeout (seconds),
-# min_free_mib, compose_file, service.
+# min_free_mib.
 umask 077
 # PostgreSQL cuts names after 63 bytes.
 beside=${database:0:34}_restore_$run
@@ -127,13 +127,6 @@ load() {
   [ "$found" = "$(fact "$backup" tables)" ] ||
     stop "restored, the dump $backup has $found tables and not $(fact "$backup" tables)" 'choose another one'
   echo "restored $backup as $beside: $found tables, at $(fact "$backup" revision)"
-}
-
-# compose_ ARGUMENT...: Compose warns of unset variables on every call, so its words count only when it fails.
-compose_() {
-  local words
-  words=$(cd "$path" && docker compose -f "$compose_file" "$@" 2>&1) ||
-    stop "docker compose $1 failed: ${words##*$'\n'}" 'see the app container'
 }
 
 # exchange ASIDE NEXT: the database in use gets the name ASIDE, and NEXT gets its name; both or neither.

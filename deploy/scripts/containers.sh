@@ -38,6 +38,40 @@ hear_base() {
   [ -z "$base" ] || git_ cat-file -e "$base^{tree}" 2>/dev/null || base=
 }
 
+# control VERB: restart, stop or start the app's container, as Compose where its labels say how, and else by its name, as
+# where Compose did nothing to it. What counts is what became of the container, not what was answered.
+# Expects compose (array: docker compose with the options of its project; empty: it cannot be used), service.
+control() {
+  local before words=
+  before=$(moment)
+  if [ ${#compose[@]} != 0 ]; then
+    # Compose warns of unset variables on every call, so its words count only where it did nothing.
+    words=$("${compose[@]}" "$1" "$service" 2>&1) || true
+    ! took_effect "$1" "$before" || return 0
+    echo "docker compose did not $1 $container${words:+: ${words##*$'\n'}}"
+    echo "docker $1 $container"
+  fi
+  words=$(docker "$1" "$container" 2>&1) || true
+  took_effect "$1" "$before" || { echo "$container did not $1${words:+: ${words##*$'\n'}}" >&2; return 1; }
+}
+
+# moment: whether the container runs, since when, and its first process.
+moment() {
+  docker inspect --type container --format '{{.State.Running}} {{.State.StartedAt}} {{.State.Pid}}' "$container" 2>/dev/null ||
+    true
+}
+
+took_effect() { # VERB MOMENT_BEFORE
+  local runs began pid
+  read -r runs began pid <<<"$(moment)"
+  case $1 in
+    stop) [ "$runs" = false ] ;;
+    start) [ "$runs" = true ] ;;
+    # One that has stopped again has been restarted.
+    restart) [ -n "$began" ] && [[ $2 != *" $began "* ]] && [[ $2 != *" $pid" ]] ;;
+  esac
+}
+
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
 psql_() {
   docker exec -i "$postgres_container" sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGCONNECT_TIMEOUT=10 exec psql "$@"' \

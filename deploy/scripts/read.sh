@@ -132,18 +132,51 @@ read_losses() {
   rm -rf "$work"
 }
 
-# What the engine says of the three containers, in one question: a name that is none is left out.
+# What the engine says of the three containers, in one question: a name that is none is left out. Fields are parted by a
+# unit separator, since Bash takes several tabs for one.
 read_containers() {
-  local tab='{{"\t"}}' format role name
-  format="{{.Name}}$tab{{.Id}}$tab{{.State.Status}}$tab{{.RestartCount}}$tab{{.State.StartedAt}}"
-  format+="$tab{{index .Config.Labels \"com.docker.compose.service\"}}"
-  format+="$tab{{index .Config.Labels \"com.docker.compose.project.working_dir\"}}$tab{{.Image}}"
+  local field format= unit='{{"\x1f"}}' role name id image status restarts started service project folder environment files
+  for field in .Name .Id .Image .State.Status .RestartCount .State.StartedAt; do format+="{{$field}}$unit"; done
+  for field in service project project.working_dir project.environment_file project.config_files; do
+    format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
+  done
   docker inspect --type container --format "$format" "$container" "$postgres_container" "$redis_container" \
     2>/dev/null >"$beside/containers"
   for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
-    name=${role#*:}
-    sed -n "s#^/$name\t#container\t${role%%:*}\t#p" "$beside/containers"
+    while IFS=$'\x1f' read -r name id image status restarts started service project folder environment files _; do
+      [ "$name" = "/${role#*:}" ] || continue
+      files=$(present "$folder" "$files")
+      record container "${role%%:*}" "$id" "$image" "$status" "$restarts" "$started" \
+        "$service" "$project" "$(as_set "$folder")" "$environment" "$files"
+    done <"$beside/containers"
   done
+}
+
+# present FOLDER FILES: the compose files of a label, a line each; nothing where one is gone. Older Compose names them as
+# it was told them, from its working directory.
+present() {
+  local file files=() names=()
+  IFS=, read -ra names <<<"$2"
+  for file in ${names[@]+"${names[@]}"}; do
+    [[ $file == /* ]] || file=$1/$file
+    [ -f "$file" ] || return 0
+    files+=("$file")
+  done
+  ! [ ${#files[@]} != 0 ] || printf '%s\n' "${files[@]}"
+}
+
+# as_set FOLDER: as the settings call it, where that is the same one.
+as_set() { if [ "$1" -ef "$path" ]; then printf '%s' "$path"; else printf '%s' "$1"; fi; }
+
+# The other containers of the app's service, whoever's project they belong to. What `docker compose run` started is none.
+read_siblings() {
+  local format='{{.Names}}' unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.' name status project folder once
+  format+="$unit{{.State}}$unit${label}project\"}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}"
+  docker ps --all --filter "label=com.docker.compose.service=$service" --format "$format" |
+    while IFS=$'\x1f' read -r name status project folder once; do
+      if [ "$once" = True ] || [ "$name" = "$container" ]; then continue; fi
+      record sibling "$name" "$status" "$project" "$(as_set "$folder")"
+    done
 }
 
 # running NAME: so says the engine.
@@ -240,12 +273,12 @@ read_lock() {
 # image ID: what the image that a container was made from says of itself: its revision by label, else nothing, and its date.
 image() {
   docker inspect --type image --format \
-    '{{with .Config.Labels}}{{index . "org.opencontainers.image.revision"}}{{end}}{{"\t"}}{{.Created}}' "$1" 2>/dev/null
+    '{{with .Config.Labels}}{{with index . "org.opencontainers.image.revision"}}{{.}}{{end}}{{end}}{{"\t"}}{{.Created}}' "$1" 2>/dev/null
 }
 
 read_image() {
   local answer
-  answer=$(image "$(sed -n "s#^/$container\t.*\t##p" "$beside/containers")") || return 0
+  answer=$(image "$(awk -F $'\x1f' -v name="/$container" '$1 == name {print $3}' "$beside/containers")") || return 0
   printf 'image\t%s\n' "$answer"
 }
 
@@ -272,6 +305,7 @@ read_history() {
 read_state() {
   if command -v docker >/dev/null; then
     { read_containers; read_image; } >"$beside/engine" &
+    read_siblings >"$beside/siblings" &
     read_database >"$beside/database" &
     read_app >"$beside/app" &
   fi
@@ -283,7 +317,7 @@ read_state() {
   read_backup_room
   read_history
   wait
-  cat "$beside"/{host,engine,database,app,health,logs} 2>/dev/null
+  cat "$beside"/{host,engine,siblings,database,app,health,logs} 2>/dev/null
 }
 
 beside=$(mktemp -d)

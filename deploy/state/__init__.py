@@ -12,6 +12,7 @@ from deploy.state.model import (
     Record,
     Repository,
     Revision,
+    Sibling,
     State,
     TargetIs,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Record",
     "Repository",
     "Revision",
+    "Sibling",
     "State",
     "TargetIs",
     "image_pathspecs",

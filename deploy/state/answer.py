@@ -18,6 +18,7 @@ from deploy.state.model import (
     Record,
     Repository,
     Revision,
+    Sibling,
     State,
 )
 
@@ -50,6 +51,7 @@ def parse(answer: str) -> State:
         env_empty=column("env_empty"),
         repository=_repository(rows),
         containers={row[0]: _container(row) for row in rows["container"]},
+        siblings=tuple(Sibling(*row) for row in rows["sibling"]),
         app=_app(with_texts(json.loads(one("app")), column("app_text"))) if rows["app"] else None,
         app_problem=one("app_problem"),
         running=one("running_known"),
@@ -127,8 +129,9 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, identity, status, restarts, started, service, folder, image = row
-    return Container(identity, status, int(restarts), started, service, folder, image)
+    _, identity, image, status, restarts, started, service, project, folder, environment, files = row
+    made_from = tuple(files.splitlines())
+    return Container(identity, image, status, int(restarts), started, service, project, folder, environment, made_from)
 
 
 def with_texts(facts: Any, texts: Sequence[str]) -> Any:

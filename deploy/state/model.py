@@ -9,19 +9,39 @@ TargetIs = str
 
 @dataclass(frozen=True)
 class Container:
-    """A service's container as the engine describes it."""
+    """A service's container as the engine describes it, and its Compose project as its labels do.
+
+    `files` are none where the labels name none, or one that is gone.
+    """
 
     id: str
+    image: str
     status: str
     restarts: int
     started: str
     service: str
+    project: str
     folder: str
-    image: str
+    environment: str
+    files: tuple[str, ...]
 
     @property
     def running(self) -> bool:
         return self.status == "running"
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """Another container of the app's service, of whatever project."""
+
+    name: str
+    status: str
+    project: str
+    folder: str
+
+    @property
+    def up(self) -> bool:
+        return self.status not in ("created", "exited", "dead", "removing")
 
 
 @dataclass(frozen=True)
@@ -207,6 +227,7 @@ class State:
     env_empty: tuple[str, ...]
     repository: Repository
     containers: Mapping[str, Container]
+    siblings: tuple[Sibling, ...]
     app: App | None
     app_problem: str
     # The running revision where the clone knows it, and what the target changes since then (status, path).
@@ -232,6 +253,17 @@ class State:
     backup_free_mib: int | None
     # What the harness compares under the lock, byte for byte.
     guard: str
+
+    @property
+    def replicas(self) -> tuple[Sibling, ...]:
+        """The other containers of the app's service in its project, stopped ones too."""
+        app = self.containers.get("app")
+        return tuple(one for one in self.siblings if app and one.project == app.project)
+
+    @property
+    def replicas_up(self) -> tuple[str, ...]:
+        """Those of them that may serve."""
+        return tuple(one.name for one in self.replicas if one.up)
 
     @property
     def answering(self) -> bool:

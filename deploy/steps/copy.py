@@ -62,6 +62,7 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
         **commit.variables(settings, state, run, ""),
         **serving.variables(
             settings,
+            state,
             before="healthy" if state.answering else "ill",
             rolling=settings.restart.strategy == "rolling" and state.answering,
         ),

@@ -7,7 +7,7 @@
 leave() { # STATUS
   if [ "$1" = 0 ] || [ "$undo_database" = keep ]; then return 0; fi
   exists "$replaced" 2>/dev/null || drop "$beside" 2>/dev/null || true
-  compose_ restart "$service"
+  control restart
 }
 
 # find_differences: what the schema has now and had not before; nothing, too, where it was not seen before.
@@ -34,7 +34,7 @@ tell_kept() {
 
 bring_back() {
   load
-  compose_ stop "$service"
+  control stop
   : >restored
   exchange "$replaced" "$beside"
   echo "$database is at ${was:-no revision} again; the other one is kept as $replaced until health is proven"

@@ -1,6 +1,6 @@
 """Have new processes serve: worker by worker, or by a restart of the service's container."""
 
-from deploy import preflight, shell, words
+from deploy import compose, preflight, shell, words
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
@@ -22,7 +22,7 @@ def reason(settings: Settings, state: State, options: Options) -> str:
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     because = obstacle(settings, state, options)
-    restarted = f"docker compose -f {settings.compose.file} restart {settings.app.service}"
+    restarted = compose.control(settings, state, "restart")
     container = (
         f"{restarted}: {because}" if because else restarted,
         f"wait up to {settings.restart.timeout} s for {serving.check(settings).url}",
@@ -38,7 +38,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "containers.sh",
         "steps/restart.sh",
         **variables(settings),
-        **serving.variables(settings, before="healthy", rolling=rolls, because=because),
+        **serving.variables(settings, state, before="healthy", rolling=rolls, because=because),
     )
     timeout = settings.restart.timeout + 120 + (serving.roll_timeout(settings) if rolls else 0)
     why = reason(settings, state, options) or "asked for"

@@ -51,15 +51,13 @@ if [ -n "$rolling" ] && roll; then exit 0; fi
 echo "the container is restarted${because:+: $because}"
 echo "requests fail until the app answers, which may take up to $restart_timeout s"
 began=$(date +%s)
-cd "$path"
-# Compose warns of unset variables on every call, so its words count only when it fails.
-output=$(docker compose -f "$compose_file" restart "$service" 2>&1) || give_up "docker compose restart failed: ${output##*$'\n'}"
+control restart
 
 # Supervisor restarts a crashed app server for ever, so "Up" proves nothing: a third master in a row is a crash loop.
 declare -A seen=()
 begin=$SECONDS
 while status=$(answer) && [ "$status" = 000 ]; do
-  [ "$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ] || give_up "the container $container stopped"
+  [[ $(moment) == 'true '* ]] || give_up "the container $container stopped"
   for pid in $(masters); do seen[$pid]=1; done
   [ "${#seen[@]}" -lt 3 ] || give_up "the app crash-loops: $server was started ${#seen[@]} times and never answered"
   [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up "the app does not answer, $restart_timeout s after the restart"
@@ -69,3 +67,4 @@ echo "the app answers ($status)"
 for command in "${reload[@]}"; do
   docker exec -u 0 "$container" sh -c "$command" || give_up "$command failed in $container"
 done
+[ ${#reload[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up "the app does not answer any more, after ${reload[*]}"

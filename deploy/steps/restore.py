@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from deploy import shell
+from deploy import compose, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, variables
@@ -28,7 +28,7 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
         script(settings, state, run, "steps/swap.sh", "steps/restart.sh", before="healthy"),
         settings.restart.timeout + 180,
         (
-            f"docker compose -f {settings.compose.file} stop {settings.app.service}",
+            compose.control(settings, state, "stop"),
             f"rename {name}, and give its name to the restored one",
             f"start the app, wait up to {settings.restart.timeout} s for {serving.check(settings).url}",
             "drop the old one once health is confirmed",
@@ -77,6 +77,6 @@ def script(
         *sources,
         **variables(settings),
         **backup.dump_variables(settings, run),
-        **serving.variables(settings, before=before),
+        **serving.variables(settings, state, before=before),
         **told,
     )

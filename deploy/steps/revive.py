@@ -14,7 +14,7 @@ def script(settings: Settings, state: State, run: str) -> str:
         "steps/revive.sh",
         "steps/restart.sh",
         **commit.variables(settings, state, run, releases.running(state), recreated=True),
-        **serving.variables(settings, before="healthy" if state.answering else "ill"),
+        **serving.variables(settings, state, before="healthy" if state.answering else "ill"),
         container_id=container.id,
         image_id=container.image,
     )

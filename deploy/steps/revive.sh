@@ -15,7 +15,7 @@ found=$(identity Id)
 if [ "$(identity State.Running)" != true ]; then
   : >revived
   echo "starting $container"
-  docker start "$container" >/dev/null
+  control start
 fi
 [ "$found" != "$container_id" ] || exit 0
 : >revived

@@ -3,13 +3,14 @@
 import json
 from typing import Literal
 
+from deploy import compose
 from deploy.settings import Check, Settings
 from deploy.shell import Variable
-from deploy.state import inside_settings
+from deploy.state import State, inside_settings
 
 
 def variables(
-    settings: Settings, *, before: Literal["healthy", "ill"], rolling: bool = False, because: str = ""
+    settings: Settings, state: State, *, before: Literal["healthy", "ill"], rolling: bool = False, because: str = ""
 ) -> dict[str, Variable]:
     """Name them as the script does; an app that was `ill` before an update that is undone need not answer again.
 
@@ -23,6 +24,7 @@ def variables(
         "drain_timeout": restart.drain_timeout,
     }
     return {
+        "compose": compose.of_app(state),
         "rolling": json.dumps(told) if rolling else "",
         "because": because,
         "roll_timeout": roll_timeout(settings),

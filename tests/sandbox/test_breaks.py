@@ -8,7 +8,7 @@ import yaml
 
 from deploy.sandbox import breaks, stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, execute, psql
+from deploy.sandbox.compose import answer, execute, psql, replicas
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.origin import DEPLOYED
@@ -37,7 +37,7 @@ def assert_refused(
 @pytest.mark.parametrize(
     ("kind", "phrases"),
     [
-        ("service-stopped", ("redis_{name} is exited", "→ docker compose -f docker-compose.prod.yml up -d redis")),
+        ("service-stopped", ("redis_{name} is exited", "→ docker start whalefall_redis_{name}")),
         ("env-missing", ("{path}/.env is missing", "→ put the production secrets back there")),
         (
             "database-down",
@@ -227,6 +227,44 @@ def test_a_container_of_another_service_is_never_updated(sandbox: Sandbox, inv: 
     told = f"{sandbox.redis} is not of the compose service whalefall but of redis"
     verbs = ("hot-update --yes", "clean", "restart")
     assert_refused(inv, sandbox, told, "set app.container", verbs=verbs, settings=settings)
+
+
+def test_a_restart_is_of_the_container_that_was_read_whatever_compose_is_told_on_the_host(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    file, env = sandbox.path / "docker-compose.prod.yml", sandbox.env_file.read_text(encoding="utf-8")
+    kept, before = file.read_text(encoding="utf-8"), facts(sandbox)
+    with sandbox.env_file.open("a", encoding="utf-8") as told:
+        told.write("COMPOSE_PROJECT_NAME=other\nCOMPOSE_FILE=nowhere.yml\n")
+    try:
+        first = inv("restart", "--strategy", "container")
+        between = facts(sandbox)
+        file.write_text("services: [", encoding="ascii")
+        second = inv("restart", "--strategy", "container")
+    finally:
+        file.write_text(kept, encoding="utf-8")
+        sandbox.env_file.write_text(env, encoding="utf-8")
+    assert (first.code, "docker restart" in first.out) == (0, False), first.text
+    assert (second.code, f"docker restart {sandbox.app}" in second.out) == (0, True), second.text
+    started = {found.started for found in (before, between, facts(sandbox))}
+    assert (len(started), facts(sandbox).container) == (3, before.container)
+
+
+def test_a_second_replica_is_refused_by_name_and_once_it_is_stopped_it_stays_so(
+    sandbox: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    stack.release(sandbox.name, "code")
+    stack.break_(sandbox.name, "replica")
+    (name,) = replicas(sandbox)
+    said = assert_refused(inv, sandbox, f"the service whalefall has {name}", verbs=("hot-update --yes", "restart"))
+    assert f"drift       unknown: {name} of the same service too" in inv("status").out
+    command = re.search(r"→ (docker stop \S+) on the host", said)
+    assert command, said
+    run(*stack.ssh_command(sandbox.name), command[1])
+    settings = overridden(sandbox, tmp_path, restart={"strategy": "container"})
+    updated = inv("-f", settings, "hot-update", "--yes")
+    assert (updated.code, f"docker restart {sandbox.app}" in updated.out) == (0, True), updated.text
+    assert run("docker", "inspect", "--format", "{{.State.Running}}", name) == "false\n"
 
 
 def overridden(sandbox: Sandbox, folder: Path, **sections: object) -> str:

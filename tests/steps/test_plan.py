@@ -11,10 +11,13 @@ from deploy import preflight, steps
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Proof, Undo
-from deploy.state import Probe, State
+from deploy.state import Probe, Sibling, State
 from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
 
 RUN = "20260101T000000-abcd"
+
+
+RESTARTED = "docker compose -p whalefall -f /opt/whalefall/docker-compose.prod.yml restart whalefall"
 
 
 def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: Any) -> Plan:
@@ -129,21 +132,46 @@ def test_a_restart_replaces_the_workers_one_by_one() -> None:
     assert step.summary == (
         "replace the workers of gunicorn one by one, each once a new one answers",
         "have a new one hold userdata/scheduler.lock",
-        "if that cannot be done: docker compose -f docker-compose.prod.yml restart whalefall",
+        f"if that cannot be done: {RESTARTED}",
     )
 
 
 def test_new_settings_of_the_server_make_a_restart_of_the_container_likely() -> None:
     state = replace(STATE, changes=(("M", "nginx/gunicorn/gunicorn-prod.conf.py"),))
     (step,) = (step for step in plan(state).steps if step.name == "restart")
-    restarted = "docker compose -f docker-compose.prod.yml restart whalefall"
-    assert step.summary[-1] == f"if that cannot be done (likely, for gunicorn.conf.py changes): {restarted}"
+    assert step.summary[-1] == f"if that cannot be done (likely, for gunicorn.conf.py changes): {RESTARTED}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "command"),
+    [
+        (
+            {"folder": "/srv/made", "environment": "/srv/prod.env", "files": ("/opt/a.yml", "/opt/b c.yml")},
+            "docker compose -p whalefall --project-directory /srv/made --env-file /srv/prod.env -f /opt/a.yml "
+            "-f '/opt/b c.yml' restart whalefall",
+        ),
+        ({"files": ()}, "docker restart whalefall_app_prod"),
+        ({"project": ""}, "docker restart whalefall_app_prod"),
+    ],
+    ids=["labels", "no files", "no project"],
+)
+def test_the_container_is_restarted_as_its_labels_say_or_by_its_name(changed: dict[str, Any], command: str) -> None:
+    made = replace(STATE.containers["app"], **changed)
+    state = replace(UPDATED, containers=dict(STATE.containers) | {"app": made})
+    assert plan(state, "restart", strategy="container").steps[0].summary[0] == command
+
+
+def test_a_stopped_replica_is_not_restarted_with_the_container() -> None:
+    replica = Sibling("whalefall-whalefall-2", "exited", "whalefall", "/opt/whalefall")
+    found = plan(replace(UPDATED, siblings=(replica,)), "restart", strategy="container").steps[0]
+    assert found.summary[0] == "docker restart whalefall_app_prod"
+    assert "\ncompose=()\n" in found.script
 
 
 def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
     step = plan(UPDATED, "restart", strategy="container").steps[0]
     assert step.summary == (
-        "docker compose -f docker-compose.prod.yml restart whalefall",
+        RESTARTED,
         "wait up to 120 s for http://localhost:5001",
         "nginx -t",
         "nginx -s reload",
@@ -231,7 +259,7 @@ def test_a_restore_fills_a_new_database_before_it_touches_the_one_in_use() -> No
     assert (restore.name, restore.harmless, restore.undo) == ("restore", True, "")
     assert "\nbackup=20250101T000000-abcd\n" in restore.script
     assert (swap.name, swap.harmless) == ("swap", False)
-    assert swap.summary[0] == "docker compose -f docker-compose.prod.yml stop whalefall"
+    assert swap.summary[0] == "docker compose -p whalefall -f /opt/whalefall/docker-compose.prod.yml stop whalefall"
     assert RESTARTS in swap.undo
 
 
