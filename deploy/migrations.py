@@ -35,8 +35,10 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     """What makes an upgrade to the chain's head impossible (evidence, remedy), or None."""
     directory = settings.migrate.directory
     if chain.error:
-        return f"Alembic cannot read {directory}: {chain.error}", remedies.MEND_RELEASE
-    if len(chain.heads) != 1:
+        return f"the migrations in {directory} cannot be read: {chain.error}", remedies.MEND_RELEASE
+    if not chain.heads and not database.revisions:
+        return None
+    if len(chain.heads) > 1:
         return (
             f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}",
             remedies.MERGE_HEADS,

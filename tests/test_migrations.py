@@ -65,6 +65,20 @@ def test_both_branches_of_a_merge_are_applied_below_it() -> None:
     assert merged.pending(("m",)) == ()
 
 
+def test_what_an_applied_revision_depends_on_is_applied() -> None:
+    branches = (
+        Revision("a", (), ""),
+        Revision("b", (), ""),
+        Revision("c", ("a",), "", ("b",)),
+        Revision("m", ("b", "c"), ""),
+    )
+    assert [revision.id for revision in Chain(("m",), branches).pending(("c",))] == ["m"]
+
+
+def test_a_release_without_migrations_is_no_problem() -> None:
+    assert migrations.problem(SETTINGS, unstamped(), Chain()) is None
+
+
 @pytest.mark.parametrize(
     ("database", "chain", "evidence"),
     [
@@ -79,7 +93,7 @@ def test_both_branches_of_a_merge_are_applied_below_it() -> None:
             "the database is at beef, which this code does not know",
         ),
         (Database(problem=""), Chain(heads=("a", "b")), "migrations has 2 heads: a, b"),
-        (Database(problem=""), Chain(error="SyntaxError"), "Alembic cannot read migrations: SyntaxError"),
+        (Database(problem=""), Chain(error="SyntaxError"), "the migrations in migrations cannot be read: SyntaxError"),
     ],
 )
 def test_an_impossible_upgrade_is_told_with_its_reason(database: Database, chain: Chain, evidence: str) -> None:

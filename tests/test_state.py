@@ -26,7 +26,7 @@ INSIDE = {
     "processes": [7],
     "fresh": False,
     "chain": {"error": "SyntaxError in x.py"},
-    "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "doc": None}]},
+    "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "depends": [], "doc": ""}]},
     "problems": [],
     "migrating": [],
 }

@@ -1,6 +1,6 @@
 """What runs inside the app container, by its own Python: look at the app's folder, make it equal to a commit, clean it.
 
-Standard library only (Alembic where a migration chain is read), Python 3.8 or newer. Git is not there: the host sends
+Standard library only, Python 3.8 or newer; nothing of a release is run. Git is not there: the host sends
 these modules, where the container has not kept them, then what git says, over stdin, and runs them as root. The first
 lines that they print, up to a line ".", ask the host for what it has to send. An expected error is one line on stderr
 and exit status 1.

@@ -8,15 +8,28 @@ from collections.abc import Callable
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.chain import chain, remembered, target_chain
+from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.processes import commands, processes
 from deploy.inside.record import Record, ask_entries, boot_id, read_json, read_record, trust
-from deploy.inside.tree import BYTECODE, Tree, free_bytes
+from deploy.inside.tree import Tree, free_bytes
 from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
 
 # What stands under these names the host decides on: ids, numbers, paths. Every other string is text.
 FACTS = frozenset(
-    ("revision", "complete", "run", "at", "overridden", "owner", "drift", "heads", "down", "differs", "installed")
+    (
+        "revision",
+        "complete",
+        "run",
+        "at",
+        "overridden",
+        "owner",
+        "drift",
+        "heads",
+        "down",
+        "depends",
+        "differs",
+        "installed",
+    )
 )
 
 
@@ -31,7 +44,6 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     tree = Tree(settings, digits_of(record.manifest.values() if record else ()))
     trust(tree, record)
     tree.look(record.manifest if record else ())
-    folder = settings["migrations"].strip("/")
     facts = ("revision", "complete", "run", "at", "overridden")
     server = processes(settings["server"].encode())
     found, problems = answers(
@@ -44,9 +56,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "processes": lambda: [process["pid"] for process in server],
             "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
             "migrating": lambda: commands([settings["flask"], "db"]),
-            "chain": lambda: remembered(
-                settings, present(tree, folder), lambda: chain(os.fsdecode(tree.at(raw(folder))), folder)
-            ),
+            "chain": lambda: present_chain(settings, tree),
         }
     )
     entries = ask_entries(settings, tree, record, stream)
@@ -55,9 +65,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     tree.digits = digits_of(entries.values()) if entries else tree.digits
     more, further = answers(
         {
-            "target_chain": lambda: (
-                remembered(settings, entries, lambda: target_chain(entries, stream, folder)) if entries else None
-            ),
+            "target_chain": lambda: target_chain(settings, tree, entries, stream) if entries else None,
             "differs": lambda: differs(tree, entries),
             "installed": lambda: installed(tree, entries, settings["installed"]),
         }
@@ -93,16 +101,6 @@ def answers(parts: dict[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[s
             found[name] = None
             problems.append(f"{name}: {one_line(error)}")
     return found, problems
-
-
-def present(tree: Tree, folder: str) -> dict[bytes, Entry]:
-    """List what lies in a folder of the app's, whoever put it there."""
-    top = tree.at(raw(folder))
-    found = [
-        os.path.join(place, name) for place, _, names in os.walk(top) for name in names if not BYTECODE.search(name)
-    ]
-    paths = [os.path.relpath(path, tree.root) for path in found]
-    return {path: entry for path in paths if (entry := tree.entry(path))}
 
 
 def drift(tree: Tree, record: Record | None) -> list[str]:

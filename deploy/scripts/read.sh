@@ -189,9 +189,11 @@ tell_target_entries() {
   hear_base
   [ -n "$target" ] || base=
   entries "$base" "$target" || return
-  # All of it first: while it still asks it reads no answer.
-  while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted"
-  git_ cat-file --batch <"$beside/wanted"
+  # It asks more than once. All of one question first: while it still asks it reads no answer.
+  while true; do
+    while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted"
+    [ ! -s "$beside/wanted" ] || git_ cat-file --batch <"$beside/wanted"
+  done
 } 2>/dev/null
 
 read_app() {

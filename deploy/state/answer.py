@@ -184,7 +184,9 @@ def _chain(answer: Mapping[str, Any] | None) -> Chain | None:
         return None
     if "error" in answer:
         return Chain(error=answer["error"])
-    revisions = tuple(Revision(r["revision"], tuple(r["down"]), r["doc"] or "") for r in answer["revisions"])
+    revisions = tuple(
+        Revision(one["revision"], tuple(one["down"]), one["doc"], tuple(one["depends"])) for one in answer["revisions"]
+    )
     return Chain(heads=tuple(answer["heads"]), revisions=revisions)
 
 

@@ -59,16 +59,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Revision:
-    """A migration: its id, the ids it follows, its message."""
+    """A migration: its id, the ids it follows, its message, the ids that it needs besides."""
 
     id: str
     down: tuple[str, ...]
     message: str
+    depends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The migrations of a tree, base first; `error` where Alembic cannot read them."""
+    """The migrations of a tree, base first; `error` where they make no chain."""
 
     heads: tuple[str, ...] = ()
     revisions: tuple[Revision, ...] = ()
@@ -84,7 +85,7 @@ class Chain:
             if revision in applied or revision not in known:
                 continue
             applied.add(revision)
-            waiting.extend(known[revision].down)
+            waiting.extend(known[revision].down + known[revision].depends)
         return tuple(revision for revision in self.revisions if revision.id not in applied)
 
     def knows(self, revisions: Iterable[str]) -> bool:

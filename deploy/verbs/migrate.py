@@ -57,9 +57,7 @@ def history(session: Session) -> None:
     """List the migrations of the code in the container, newest first, marking where the database is."""
     state = _state(session)
     if state.chain is None or state.chain.error:
-        raise Failure(
-            "migrate: Alembic cannot read the migrations", evidence=(state.chain.error if state.chain else "",)
-        )
+        raise Failure("migrate: the migrations cannot be read", evidence=(state.chain.error if state.chain else "",))
     for revision in reversed(state.chain.revisions):
         here = " (database)" if revision.id in state.database.revisions else ""
         head = " (head)" if revision.id in state.chain.heads else ""

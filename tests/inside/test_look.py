@@ -100,10 +100,10 @@ def test_a_part_that_fails_does_not_hide_the_others(world: World) -> None:
 
 def test_words_of_people_stand_apart_from_the_facts(world: World) -> None:
     words = "the-password-is-complete"
-    broken = world.commit({"migrations/versions/a.py": f"raise ValueError('{words}')".encode()})
+    broken = world.commit({"migrations/versions/a.py": f"revision = '{words}'".encode()})
     facts, *texts = world.inspected(broken, user=words)
     assert words not in facts
-    assert f"ValueError: {words} (migrations/versions/a.py, line 1)" in texts
+    assert f"'{words}' cannot be a revision (migrations/versions/a.py, line 1)" in texts
     assert any(text.startswith("owner: ") and words in text for text in texts)
 
 
@@ -114,5 +114,5 @@ def test_the_message_of_a_migration_stands_apart_from_its_id(world: World) -> No
     assert json.loads(facts)["target_chain"]["heads"] == ["complete"]
     assert "complete the revision" not in facts
     assert world.inspect(commit)["target_chain"]["revisions"] == [
-        {"revision": "complete", "down": [], "doc": "complete the revision"}
+        {"revision": "complete", "down": [], "depends": [], "doc": "complete the revision"}
     ]
