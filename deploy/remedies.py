@@ -34,6 +34,15 @@ CHECK_PORT = "check that it is sshd that listens on this port, and what its log 
 VERIFY_KEY = "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
 ALLOW_FORWARDING = "allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used"
 FREE_SESSIONS = "see MaxSessions in the host's sshd_config: commands that were left there may fill it"
+STOP_LOGIN_FILES = (
+    "let login files stop where nobody types: case $- in *i*) ;; *) return ;; esac at the top of ~/.bashrc there"
+)
+INSTALL_BASH = "install bash there"
+FREE_SHELL = "log in as a user whose shell is not restricted, or on the host: sudo chsh -s /bin/bash USER"
+SEE_LOGIN = (
+    "see the user's login shell there (getent passwd USER), its login files, and a forced command "
+    "(command= in authorized_keys, ForceCommand in sshd_config)"
+)
 
 
 def learn_key(ssh: str) -> str:

@@ -3,6 +3,7 @@
 The host carries a run out by itself (runner.sh); whoever follows may leave at any time and come back.
 """
 
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +13,7 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from deploy import inside, shell
+from deploy import answers, inside, shell
 
 Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
@@ -20,8 +21,30 @@ Choice = Literal["confirm", "undo"]
 # What runner.sh expects of the variables.
 RUNNER = ("path", "env_file", "secret_words", "secret_min_length")
 
+# How many fields the followers of a run rely on, by the kind of event.
+FIELDS = {
+    "run": 4,
+    "refused": 5,
+    "took-over": 4,
+    "resumed": 2,
+    "changed": 3,
+    "begin": 1,
+    "line": 2,
+    "end": 2,
+    "confirming": 1,
+    "confirmed": 1,
+    "undo": 2,
+    "undo-begin": 1,
+    "undo-end": 2,
+    "done": 1,
+    "gone": 1,
+    "none": 1,
+}
+
 # After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
 LAST = ("done", "gone", "none")
+
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 class Host(Protocol):
@@ -144,7 +167,9 @@ def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: s
     told = {"run": run_id, "choice": choice, "who": who, "probe": probe}
     script = shell.script("decide.sh", **{**variables, **told})
     with host.stream(script, stdin=b"") as lines:
-        ((decided, by),) = shell.records("".join(f"{line}\n" for line in lines))
+        answer = "".join(f"{line}\n" for line in lines)
+    with answers.understood(answer, "what the host says of the decision"):
+        ((decided, by),) = shell.records(answer)
         return decided, by
 
 
@@ -161,7 +186,7 @@ def _events(lines: Iterable[str], first: int) -> Iterator[Event]:
     for number, line in enumerate(lines, first):
         for at, *rest in shell.records(f"{line}\n"):
             # A full disk or a crash leaves a line cut or empty.
-            if not rest or not at.replace(".", "", 1).isdigit():
+            if not rest or not _NUMBER.fullmatch(at) or len(rest) <= FIELDS.get(rest[0], 0):
                 continue
             kind, *fields = rest
             yield Event(float(at), kind, tuple(fields), number)

@@ -40,7 +40,7 @@ def source(name: str) -> str:
 def records(text: str) -> Iterator[tuple[str, ...]]:
     """Read records; a last line without its newline was cut off and is left out."""
     for line in text.split("\n")[:-1]:
-        yield tuple(re.sub(r"\\.", lambda found: _ESCAPES[found[0]], field) for field in line.split("\t"))
+        yield tuple(re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), field) for field in line.split("\t"))
 
 
 def _value(value: Variable) -> str:

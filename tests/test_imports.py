@@ -9,6 +9,7 @@ PURE = (
     "remedies",
     "settings",
     "shell",
+    "answers",
     "words",
     "state",
     "migrations",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from deploy.host.dialogue import Answer, Disconnected
+from deploy.host.dialogue import Answer, Disconnected, Ended
 
 if TYPE_CHECKING:
     import requests
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from deploy.host.local import LocalHost
     from deploy.host.ssh import Ssh, SshHost
 
-__all__ = ["Answer", "Disconnected", "Host", "connect"]
+__all__ = ["Answer", "Disconnected", "Ended", "Host", "connect"]
 
 
 class Target(Protocol):

@@ -3,8 +3,10 @@
 import os
 import selectors
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from deploy.errors import Failure
 from deploy.host.dialogue import BLOCK, Deadline, Process, Shell
 
 if TYPE_CHECKING:
@@ -25,8 +27,11 @@ class LocalHost(Shell):
     def close(self) -> None:
         """Nothing is open between two commands."""
 
-    def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process:
-        return _LocalProcess(command, stdin, deadline)
+    def _start(self, command: tuple[str, ...], deadline: Deadline) -> Process:
+        try:
+            return _LocalProcess(command)
+        except OSError as error:
+            raise Failure(f"{command[0]} does not run on {self.label}", evidence=(str(error),)) from error
 
     def _start_ahead(self, command: tuple[str, ...], count: int) -> None:
         """Nothing here takes long to begin."""
@@ -35,36 +40,47 @@ class LocalHost(Shell):
 class _LocalProcess:
     """A process in a session of its own, so that Ctrl-C here does not reach it. One loop serves its three streams."""
 
-    def __init__(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> None:
+    def __init__(self, command: tuple[str, ...]) -> None:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
         self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert self._stdin
-        self._unsent = memoryview(stdin)
-        self._complaints: list[bytes] = []
-        self._deadline = deadline
+        self._unsent = memoryview(b"")
+        self._complaints = bytearray()
         os.set_blocking(self._stdin.fileno(), False)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._stdin, selectors.EVENT_WRITE)
         self._selector.register(self._stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
         self._selector.register(self._stderr, selectors.EVENT_READ)  # type: ignore[arg-type]
 
-    def read(self) -> bytes:
-        while self._stdout not in self._serve():
+    def tell(self, line: bytes) -> None:
+        assert self._stdin
+        with suppress(BrokenPipeError):
+            os.write(self._stdin.fileno(), line)
+
+    def feed(self, stdin: bytes) -> None:
+        assert self._stdin
+        self._unsent = memoryview(stdin)
+        self._selector.register(self._stdin, selectors.EVENT_WRITE)
+
+    def read(self, deadline: Deadline) -> bytes:
+        while self._stdout not in self._serve(deadline):
             pass
         return self._take(self._stdout)
 
-    def finish(self) -> tuple[int, bytes]:
-        while self._stderr in [key.fileobj for key in self._selector.get_map().values()]:
-            self._serve()
+    def complaints(self, mark: bytes, deadline: Deadline) -> bytes:
+        while self._is_open(self._stderr) and not (mark and mark in self._complaints):
+            self._serve(deadline)
+        return bytes(self._complaints)
+
+    def status(self, deadline: Deadline) -> int:
         try:
-            status = self._process.wait(self._deadline.left())
+            status = self._process.wait(deadline.left())
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         # As shells do: a process that a signal ended has the status 128 + signal.
-        return status if status >= 0 else 128 - status, b"".join(self._complaints)
+        return status if status >= 0 else 128 - status
 
     def close(self) -> None:
         self._selector.close()
@@ -73,15 +89,18 @@ class _LocalProcess:
                 stream.close()
         self._process.poll()
 
-    def _serve(self) -> list[object]:
+    def _is_open(self, stream: object) -> bool:
+        return stream in [key.fileobj for key in self._selector.get_map().values()]
+
+    def _serve(self, deadline: Deadline) -> list[object]:
         """Wait until streams are ready, feed stdin and collect stderr, and tell which were ready."""
-        ready: list[object] = [key.fileobj for key, _ in self._selector.select(self._deadline.left())]
+        ready: list[object] = [key.fileobj for key, _ in self._selector.select(deadline.left())]
         if not ready:
             raise TimeoutError
         if self._stdin in ready:
             self._send()
         if self._stderr in ready:
-            self._complaints.append(self._take(self._stderr))
+            self._complaints += self._take(self._stderr)
         return ready
 
     def _send(self) -> None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import fabric  # type: ignore[import-untyped]
@@ -87,10 +87,10 @@ class SshHost(Shell):
     def close(self) -> None:
         self._connection.close()
 
-    def _start(self, command: tuple[str, ...], stdin: bytes, deadline: Deadline) -> Process:
+    def _start(self, command: tuple[str, ...], deadline: Deadline) -> Process:
         words = "exec " + sh(*command)
         channel = self._waiting(words) or self._begin(words, deadline.left())
-        return _RemoteProcess(channel, self.label, stdin, deadline)
+        return _RemoteProcess(channel, self.label)
 
     def _start_ahead(self, command: tuple[str, ...], count: int) -> None:
         words = "exec " + sh(*command)
@@ -156,20 +156,27 @@ class SshHost(Shell):
 class _RemoteProcess:
     """A command at the other end of a channel. Its stdin and stderr have a thread each, so that neither ever blocks."""
 
-    def __init__(self, channel: paramiko.Channel, label: str, stdin: bytes, deadline: Deadline) -> None:
+    def __init__(self, channel: paramiko.Channel, label: str) -> None:
         self._channel = channel
         self._label = label
-        self._deadline = deadline
-        self._complaints: list[bytes] = []
-        self._threads = (
-            Thread(target=self._send, args=(stdin,), daemon=True),
-            Thread(target=self._listen, daemon=True),
-        )
-        for thread in self._threads:
-            thread.start()
+        self._complaints = bytearray()
+        self._heard = Condition()
+        self._silent = False
+        self._threads = [Thread(target=self._listen, daemon=True)]
+        self._threads[0].start()
 
-    def read(self) -> bytes:
-        self._channel.settimeout(self._deadline.left())
+    def tell(self, line: bytes) -> None:
+        with suppress(*_LOST):
+            self._channel.sendall(line)
+
+    def feed(self, stdin: bytes) -> None:
+        # The last wait's would count for sending too.
+        self._channel.settimeout(None)
+        self._threads.append(Thread(target=self._send, args=(stdin,), daemon=True))
+        self._threads[-1].start()
+
+    def read(self, deadline: Deadline) -> bytes:
+        self._channel.settimeout(deadline.left())
         try:
             return self._channel.recv(BLOCK)
         except TimeoutError:
@@ -177,22 +184,25 @@ class _RemoteProcess:
         except _LOST as error:
             raise _cut_off(self._label) from error
 
-    def finish(self) -> tuple[int, bytes]:
-        _, listener = self._threads
-        listener.join(self._deadline.left())
-        if not self._channel.status_event.wait(self._deadline.left()):
+    def complaints(self, mark: bytes, deadline: Deadline) -> bytes:
+        with self._heard:
+            while not (self._silent or (mark and mark in self._complaints)):
+                self._heard.wait(deadline.left())
+            return bytes(self._complaints)
+
+    def status(self, deadline: Deadline) -> int:
+        if not self._channel.status_event.wait(deadline.left()):
             raise TimeoutError
         # -1: no status came. Without an end of its output, some of that may be missing.
         if self._channel.exit_status < 0 or not self._channel.eof_received:
             raise _cut_off(self._label)
-        return self._channel.exit_status, b"".join(self._complaints)
+        return self._channel.exit_status
 
     def close(self) -> None:
         with suppress(*_LOST):
             self._channel.close()
         for thread in self._threads:
-            if thread.ident:
-                thread.join(timeout=2)
+            thread.join(timeout=2)
 
     def _send(self, stdin: bytes) -> None:
         # A command may end without having read everything; how it ended is told by its status.
@@ -202,9 +212,18 @@ class _RemoteProcess:
             self._channel.shutdown_write()
 
     def _listen(self) -> None:
-        with suppress(*_LOST):
-            while block := self._channel.recv_stderr(BLOCK):
-                self._complaints.append(block)
+        try:
+            with suppress(*_LOST):
+                while block := self._channel.recv_stderr(BLOCK):
+                    self._hear(block)
+        finally:
+            self._silent = True
+            self._hear(b"")
+
+    def _hear(self, block: bytes) -> None:
+        with self._heard:
+            self._complaints += block
+            self._heard.notify_all()
 
 
 def _cut_off(label: str) -> Disconnected:

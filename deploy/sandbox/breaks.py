@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
+from deploy.sandbox import sshd
 from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, compose, execute, psql, replicas, start, wait_until_healthy
 from deploy.sandbox.git import commit, git
@@ -30,6 +31,7 @@ def break_(sandbox: Sandbox, kind: str) -> str:
 
 def restore(sandbox: Sandbox) -> None:
     """Undo every illness. Code and database stay at the release that they are at."""
+    sshd.set_login_file(sandbox, "")
     _ballast(sandbox).unlink(missing_ok=True)
     _restore_env(sandbox)
     _restore_clone(sandbox)
@@ -145,6 +147,25 @@ def _detach(sandbox: Sandbox) -> str:
     return f"HEAD is detached at {git(sandbox.path, 'rev-parse', '--short', 'HEAD')}, which the remote does not have"
 
 
+def _make_login_noisy(sandbox: Sandbox) -> str:
+    sshd.set_login_file(sandbox, _NOISY_LOGIN.format(home=Path.home()))
+    return "every login prints lines, exports names of git, Compose and Bash, ignores signals and sets limits"
+
+
+# Whatever is found in people's ~/.bashrc, and worse. The home that sshd tells is but the folder of this file.
+_NOISY_LOGIN = """\
+export HOME={home}
+echo 'Welcome to production: every login is logged'
+printf 'Last maintenance: none'
+echo "stty: 'standard input': Inappropriate ioctl for device" >&2
+export GIT_DIR=/nowhere GIT_CONFIG_COUNT=broken LC_ALL=de_DE.UTF-8 CDPATH=/ TMPDIR=/nowhere POSIXLY_CORRECT=1
+export COMPOSE_PROJECT_NAME=other COMPOSE_FILE=other.yml DOCKER_DEFAULT_PLATFORM=none GREP_OPTIONS=-v BASH_ENV=/nowhere
+git() {{ echo 'not git'; }}; docker() {{ echo 'not docker'; }}; export -f git docker
+set -u; trap '' TERM INT PIPE; trap 'echo Goodbye' EXIT
+ulimit -S -f 100; umask 077; cd /tmp
+"""
+
+
 _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "service-stopped": _stop_service,
     "crash-loop": _crash_loop,
@@ -158,6 +179,7 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "dirty": _make_dirty,
     "unpushed": _commit_here,
     "detached": _detach,
+    "noisy-login": _make_login_noisy,
 }
 KINDS = tuple(_CAUSES)
 

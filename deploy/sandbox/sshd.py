@@ -1,6 +1,7 @@
 """An sshd of the sandbox's own, on a loopback port, with keys that only the sandbox knows."""
 
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -42,6 +43,20 @@ def stop(sandbox: Sandbox) -> None:
         one.end()
 
 
+def set_login_file(sandbox: Sandbox, text: str) -> None:
+    """Have each login read this in place of its user's ~/.bashrc; an empty text takes that back."""
+    if not text and not _login_home(sandbox).exists():
+        return
+    stop(sandbox)
+    if text:
+        _login_home(sandbox).mkdir(exist_ok=True)
+        (_login_home(sandbox) / ".bashrc").write_text(text, encoding="utf-8")
+    else:
+        shutil.rmtree(_login_home(sandbox))
+    _write_config(sandbox)
+    start(sandbox)
+
+
 def process(sandbox: Sandbox) -> Process | None:
     """Return the process that listens; None when it does not run."""
     try:
@@ -71,12 +86,20 @@ def _configure(sandbox: Sandbox) -> None:
     authorized = sandbox.ssh / "authorized_keys"
     authorized.write_text(_public(sandbox.identity), encoding="utf-8")
     sandbox.known_hosts.write_text(f"[127.0.0.1]:{sandbox.ssh_port} {_public(host_key)}", encoding="utf-8")
+    _write_config(sandbox)
+
+
+def _write_config(sandbox: Sandbox) -> None:
+    # The host talks to the engine that the sandbox is on, when that is not the default one.
+    environment = {name: value for name, value in os.environ.items() if name == "DOCKER_HOST"}
+    if _login_home(sandbox).exists():
+        environment["HOME"] = str(_login_home(sandbox))
     lines = (
         f"Port {sandbox.ssh_port}",
         "ListenAddress 127.0.0.1",
-        f'HostKey "{host_key}"',
+        f'HostKey "{sandbox.ssh / "host_key"}"',
         f'PidFile "{sandbox.ssh / "sshd.pid"}"',
-        f'AuthorizedKeysFile "{str(authorized).replace("%", "%%")}"',
+        f'AuthorizedKeysFile "{str(sandbox.ssh / "authorized_keys").replace("%", "%%")}"',
         # The keys lie in the repository's folder, which others may be allowed to write to.
         "StrictModes no",
         "UsePAM no",
@@ -86,8 +109,8 @@ def _configure(sandbox: Sandbox) -> None:
         "AllowTcpForwarding yes",
         "PrintMotd no",
         "PermitUserRC no",
-        # The host talks to the engine that the sandbox is on, when that is not the default one.
-        *(f'SetEnv "{name}={value}"' for name, value in os.environ.items() if name == "DOCKER_HOST"),
+        # Of several such lines sshd takes the first.
+        *(["SetEnv " + " ".join(f'"{name}={value}"' for name, value in environment.items())] if environment else []),
     )
     _config(sandbox).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -106,6 +129,10 @@ def _answers(port: int) -> bool:
 
 def _config(sandbox: Sandbox) -> Path:
     return sandbox.ssh / "sshd_config"
+
+
+def _login_home(sandbox: Sandbox) -> Path:
+    return sandbox.ssh / "login"
 
 
 def _log(sandbox: Sandbox) -> Path:

@@ -1,6 +1,6 @@
 """Dump the database, list the dumps, bring one back."""
 
-from deploy import backups, output, preflight, releases, remedies, shell, steps
+from deploy import answers, backups, output, preflight, releases, remedies, shell, steps
 from deploy.backups import Backup, Backups
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
@@ -43,7 +43,8 @@ def _read(session: Session) -> Backups:
     answer = session.host.run(shell.script("containers.sh", "backups.sh", "list.sh", **shared, **told))
     if answer.status != 0:
         raise Failure("the backups could not be listed", evidence=tail(answer), code=Exit.REFUSED)
-    return backups.parse(answer.stdout)
+    with answers.understood(answer.stdout, "the host's list of backups"):
+        return backups.parse(answer.stdout)
 
 
 def _mismatch(state: State, dump: Backup, target: str) -> str:

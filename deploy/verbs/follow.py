@@ -303,5 +303,9 @@ def _holder(fields: Sequence[str]) -> str:
     run, verb, who, _, start = fields if len(fields) == 5 else ("", "", "", "", "")
     if not run:
         return "the holder is not known yet"
-    since = f" since {datetime.fromtimestamp(float(start), UTC):%Y-%m-%d %H:%M:%S} UTC" if start else ""
+    since = (
+        f" since {datetime.fromtimestamp(int(start), UTC):%Y-%m-%d %H:%M:%S} UTC"
+        if start.isdecimal() and len(start) < 12
+        else ""
+    )
     return f"{verb} by {who}, run {run}{since}"

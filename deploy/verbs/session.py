@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import output, remedies
+from deploy import answers, output, remedies
 from deploy.errors import Exit, Failure
-from deploy.host import Answer, Disconnected, Host
+from deploy.host import Answer, Ended, Host
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, parse, read_script
 
@@ -57,11 +57,10 @@ class Session:
             result = meanwhile()
             try:
                 answer = "".join(f"{line}\n" for line in lines)
-            except Disconnected:
-                raise
-            except Failure as failure:
+            except Ended as failure:
                 raise Failure("the host's state could not be read", evidence=failure.evidence[-3:]) from failure
-        return result, parse(answer)
+        with answers.understood(answer, "the host's state"):
+            return result, parse(answer)
 
     def ask(self) -> "tuple[Check, ...]":
         """Ask every health check once."""

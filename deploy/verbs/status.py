@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import output, preflight, releases, runs, shell, words
+from deploy import answers, output, preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Options
 from deploy.state import PastRun, State, past_run, variables
@@ -70,7 +70,8 @@ def history(session: Session, *, as_json: bool) -> None:
     answer = session.host.run(shell.script("history.sh", **variables(session.settings)))
     if answer.status != 0:
         raise Failure("the history could not be read", evidence=tail(answer))
-    told = [past_run(row) for row in shell.records(answer.stdout)]
+    with answers.understood(answer.stdout, "the host's history"):
+        told = [past_run(row) for row in shell.records(answer.stdout)]
     if as_json:
         output.document([asdict(run) for run in told])
         return

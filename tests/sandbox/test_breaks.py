@@ -98,6 +98,20 @@ def test_a_crash_loop_is_a_warning_with_its_last_error_and_the_next_release_cure
     assert answer(sandbox.app_port, "/api/v1/health")[0] == 200
 
 
+def test_no_line_of_login_files_and_nothing_that_they_set_is_noticed(sandbox: Sandbox, inv: Inv) -> None:
+    commit = stack.release(sandbox.name, "migration")
+    stack.break_(sandbox.name, "noisy-login")
+    updated = inv("hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert f"{sandbox.name} runs {commit[:7]} and is healthy" in updated.out
+    others = [inv(*words) for words in (("history",), ("backup", "--list"), ("attach",), ("migrate", "--sql"))]
+    assert [other.code for other in others] == [0, 0, 0, 0], [other.text for other in others]
+    said = "".join(ended.text for ended in (updated, *others))
+    assert re.findall("Welcome|Last maintenance|Goodbye|stty|not git|not docker", said) == []
+    # Its file mode would have kept others out.
+    assert (sandbox.path / "app/release.py").stat().st_mode & 0o777 == 0o644
+
+
 def test_an_unstamped_database_is_stamped_by_its_schema_and_upgraded(sandbox: Sandbox, inv: Inv) -> None:
     stack.release(sandbox.name, "migration")
     stack.break_(sandbox.name, "unstamped")

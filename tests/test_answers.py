@@ -1,0 +1,51 @@
+"""An answer of a host that is not understood: one Failure, whatever the answer is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy import answers, backups, shell
+from deploy.errors import Exit, Failure
+from deploy.state import parse, past_run
+
+
+def test_an_odd_answer_is_a_failure_with_its_first_lines() -> None:
+    with pytest.raises(Failure) as caught, answers.understood("one\n\ntwo\nthree\nfour\n", "the host's history"):
+        raise IndexError
+    told = caught.value
+    assert (told.fact, told.evidence) == ("the host's history was not understood", ("one", "two", "three"))
+    assert told.code == Exit.FAILED
+
+
+def test_an_empty_answer_is_told_as_empty() -> None:
+    with pytest.raises(Failure) as caught, answers.understood("", "it"):
+        raise ValueError
+    assert caught.value.evidence == ("it is empty",)
+
+
+def test_of_a_long_line_only_the_beginning_is_shown() -> None:
+    assert answers.first_lines("x" * 40_000) == ("x" * 200 + "…",)
+
+
+def test_a_failure_of_its_own_is_passed_on() -> None:
+    with pytest.raises(Failure, match="the fact"), answers.understood("text", "it"):
+        raise Failure("the fact")
+
+
+KINDS = ("host", "env", "repository", "head", "container", "app", "database", "history", "probe", "end", "now", "id")
+ODD = st.lists(st.lists(st.sampled_from(KINDS) | st.text(), min_size=1).map("\t".join)).map("\n".join)
+
+
+@given(answer=ODD.map(lambda text: f"{text}\nend\n"))
+def test_no_odd_answer_of_the_host_ends_a_reader_otherwise(answer: str) -> None:
+    for read in (parse, backups.parse, lambda text: [past_run(row) for row in shell.records(text)]):
+        try:
+            with answers.understood(answer, "it"):
+                read(answer)
+        except Failure:
+            """One message."""
+
+
+@pytest.mark.parametrize("field", ["\\q", "\\", "a\\x41", "\\\\n"])
+def test_a_record_with_an_escape_that_nobody_writes_is_read(field: str) -> None:
+    assert list(shell.records(f"{field}\n")) == [(field.replace("\\\\", "\\"),)]
