@@ -156,6 +156,12 @@ def see_database(container: str) -> str:
     return f"see {sh('docker', 'logs', container)}"
 
 
+def drop_index(container: str, user: str, database: str, index: str) -> str:
+    command = ("docker", "exec", container, "psql", "-U", user, "-d", database)
+    drop, make = (sh(*command, "-c", f"{words} INDEX CONCURRENTLY {index}") for words in ("DROP", "REINDEX"))
+    return f"on the host, {drop}; then a migration can make it again; one that is not to run again: {make} instead"
+
+
 def list_migrations(target: str) -> str:
     return f"{_inv(target, 'migrate', '--history')} lists them"
 

@@ -282,3 +282,9 @@ def test_a_schema_that_is_kept_is_a_warning_that_says_what_it_means() -> None:
     assert finding("migrations", old).level == "refusal"
     kept = finding("migrations", old, Options(keep_schema=True))
     assert (kept.level, "newer schema" in kept.evidence) == ("warning", True)
+
+
+def test_an_index_whose_making_was_cut_off_is_a_warning_with_the_commands_for_it() -> None:
+    found = finding("indexes", database(invalid_indexes=(("name_idx", "instances"),)))
+    assert (found.level, "name_idx on instances is invalid" in found.evidence) == ("warning", True)
+    assert "-c 'DROP INDEX CONCURRENTLY name_idx'; then" in found.remedy

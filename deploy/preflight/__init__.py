@@ -31,6 +31,7 @@ CHECKS = (
     services.app_container,
     database.connection,
     database.schema,
+    database.indexes,
     database.backup,
     services.health,
     suitability.suitable,

@@ -43,6 +43,14 @@ def schema(settings: Settings, state: State, options: Options) -> Iterator[Findi
     yield Finding("ok", "migrations", stamped + (f"{len(pending)} pending: {waiting}" if pending else "none pending"))
 
 
+def indexes(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    for index, table in state.database.invalid_indexes:
+        evidence = f"{index} on {table} is invalid: its making was cut off, so that it is written and never used"
+        postgres = settings.postgres
+        remedy = remedies.drop_index(postgres.container, postgres.user, postgres.database, index)
+        yield Finding("warning", "indexes", evidence, remedy)
+
+
 def backup(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     """Judge the room for a dump as backups.sh does: a dump is at most about as large as the database."""
     free, floor = state.backup_free_mib, settings.preflight.min_free_mib

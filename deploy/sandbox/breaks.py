@@ -19,6 +19,9 @@ CRASHING = "/app/app/release.py"
 # Where the file lies meanwhile: outside the app, lost with the container as the damage is.
 CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
 MESSAGE = "production fell ill here"
+# Where the process id of the forgotten console stands in the database's container, and which session is its.
+FORGOTTEN = "/tmp/forgotten-console"
+CONSOLE = "application_name = 'forgotten console'"
 
 
 def break_(sandbox: Sandbox, kind: str) -> str:
@@ -39,6 +42,7 @@ def restore(sandbox: Sandbox) -> None:
         run("docker", "rm", "--force", "--volumes", name)
     start(sandbox)
     psql(sandbox, "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS true", database="postgres")
+    _close_transaction(sandbox)
     _restore_stamp(sandbox)
     _restore_code(sandbox)
     wait_until_healthy(sandbox)
@@ -166,6 +170,22 @@ ulimit -S -f 100; umask 077; cd /tmp
 """
 
 
+def _leave_transaction_open(sandbox: Sandbox) -> str:
+    """Leave what a console does that somebody forgot: psql waits for a command of the shell, in a transaction."""
+    _close_transaction(sandbox)
+    forgotten = (
+        f'echo $$ >{FORGOTTEN}; export PGAPPNAME="forgotten console"; '
+        "exec psql --username=whalefall_user --dbname=whalefall_prod "
+        '--command="BEGIN" --command="SELECT count(*) FROM instances" --command="\\! sleep 86400"'
+    )
+    run("docker", "exec", "--detach", sandbox.postgres, "setsid", "sh", "-c", forgotten)
+    open_ = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND {CONSOLE}"
+    deadline = time.monotonic() + CRASH_SECONDS
+    while psql(sandbox, open_) == "0" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return "a forgotten console is idle in a transaction that has read the table instances"
+
+
 _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "service-stopped": _stop_service,
     "crash-loop": _crash_loop,
@@ -180,8 +200,15 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "unpushed": _commit_here,
     "detached": _detach,
     "noisy-login": _make_login_noisy,
+    "idle-transaction": _leave_transaction_open,
 }
 KINDS = tuple(_CAUSES)
+
+
+def _close_transaction(sandbox: Sandbox) -> None:
+    """End the forgotten console, if there is one: its session, and what it waits for."""
+    psql(sandbox, f"SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE {CONSOLE}")
+    execute(sandbox.postgres, "sh", "-c", f"test ! -e {FORGOTTEN} || kill -KILL -$(cat {FORGOTTEN}); rm -f {FORGOTTEN}")
 
 
 def _restore_clone(sandbox: Sandbox) -> None:

@@ -199,6 +199,7 @@ def _database(rows: Mapping[str, list[tuple[str, ...]]]) -> Database:
         revisions=tuple(row[0] for row in rows["db_revision"]) if "db_revision" in rows else (),
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
         size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
+        invalid_indexes=tuple(_pairs(rows["db_invalid_index"])) if "db_invalid_index" in rows else (),
     )
 
 

@@ -176,6 +176,8 @@ class Database:
     columns: Mapping[str, str] = field(default_factory=dict)
     # In bytes.
     size: int = 0
+    # Those whose making was cut off, which nothing uses, each with its table.
+    invalid_indexes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ RECORDS = (
     "db_column column type",
     "db_revision id",
     "db_size bytes",
+    "db_invalid_index name table",
     "probe check url status",
     "log file line*",
     "holder name value",

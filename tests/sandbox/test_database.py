@@ -1,0 +1,121 @@
+"""What an update does to the database is looked at, and the database's users are users too."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.sandbox import stack
+from deploy.sandbox.compose import is_healthy, psql
+from deploy.sandbox.home import Sandbox
+from tests.sandbox.conftest import Inv, run_inv
+from tests.sandbox.facts import facts
+
+pytestmark = pytest.mark.stack
+
+REVISION = "SELECT version_num FROM alembic_version"
+COLUMN = "SELECT count(*) FROM pg_attribute WHERE attname = 'made_at_boot' AND NOT attisdropped"
+BOOT = "/app/.venv/bin/gunicorn --check-config --config gunicorn.conf.py wsgi:application"
+SettingsFile = Callable[[str], tuple[str, str]]
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> SettingsFile:
+    """Write a settings file; the words that give it to a verb."""
+
+    def write(text: str) -> tuple[str, str]:
+        (tmp_path / "given.yaml").write_text(text, encoding="utf-8")
+        return "-f", str(tmp_path / "given.yaml")
+
+    return write
+
+
+@pytest.fixture(scope="module", autouse=True)
+def healed(shared: Sandbox) -> Iterator[None]:
+    """Leave the shared production at a good release, and with nothing of what the bad ones made."""
+    yield
+    psql(shared, "ALTER TABLE instances DROP COLUMN IF EXISTS made_at_boot; DROP TABLE IF EXISTS half_done")
+    stack.release(shared.name, "code")
+    ended = run_inv(shared.name, "hot-update", "--yes")
+    assert ended.code == 0, ended.text
+
+
+def test_an_app_that_migrates_itself_cannot_do_so_while_it_is_proven(sandbox: Sandbox, inv: Inv) -> None:
+    stack.release(sandbox.name, "self-migrating")
+    before = facts(sandbox)
+    ended = inv("hot-update", "--yes")
+    assert ended.code == 3, ended.text
+    assert "cannot execute ALTER TABLE in a read-only transaction" in ended.err.splitlines()[0]
+    assert "  nothing was changed\n" in ended.err
+    assert "set proof.database: writable" in ended.err.splitlines()[-1]
+    assert (facts(sandbox), psql(sandbox, COLUMN)) == (before, "0")
+
+
+def test_what_a_proof_writes_all_the_same_is_named_and_not_called_unchanged(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile
+) -> None:
+    stack.release(sandbox.name, "self-migrating")
+    ended = inv(*given(f"proof: {{command: env -u PGOPTIONS {BOOT}}}\n"), "hot-update", "--yes")
+    assert (ended.code, psql(sandbox, COLUMN)) == (6, "1"), ended.text
+    assert "the schema is not as before: column public.instances.made_at_boot came" in ended.err
+    assert "nothing was changed" not in ended.err
+    psql(sandbox, "ALTER TABLE instances DROP COLUMN made_at_boot")
+
+
+def test_a_proof_that_may_write_is_undone_with_the_dump_that_was_made_before_it(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile
+) -> None:
+    stack.release(sandbox.name, "self-migrating")
+    file = given(f"proof: {{database: writable, command: '{BOOT} && false'}}\nundo: {{database: restore}}\n")
+    ended = inv(*file, "hot-update", "--yes")
+    assert ended.code == 5, ended.text
+    assert re.findall(r"^[▸◂] (.*)", ended.out, re.MULTILINE) == ["backup", "proof", "undo proof"]
+    assert (psql(sandbox, COLUMN), is_healthy(sandbox)) == ("0", True)
+    assert "is not as before" not in ended.err
+
+
+@pytest.mark.parametrize("wanted", ["keep", "restore"])
+def test_a_migration_that_fails_halfway_is_told_by_what_is_left_of_it(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile, wanted: str
+) -> None:
+    stack.release(sandbox.name, "half-migration")
+    was = psql(sandbox, REVISION)
+    ended = inv(*given(f"undo: {{database: {wanted}}}\n"), "hot-update", "--yes")
+    assert (ended.code, psql(sandbox, REVISION)) == (5, was), ended.text
+    left = psql(sandbox, "SELECT to_regclass('half_done')") == "half_done"
+    assert left == (wanted == "keep")
+    assert ("the schema is not as before: table public.half_done came" in ended.err) == left
+    assert ended.err.splitlines()[-1].startswith("→ inv restore --backup ") == left
+    psql(sandbox, "DROP TABLE IF EXISTS half_done")
+
+
+def test_a_migration_waits_for_a_lock_only_shortly_and_tells_who_holds_it(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile
+) -> None:
+    stack.release(sandbox.name, "migration")
+    was = psql(sandbox, REVISION)
+    stack.break_(sandbox.name, "idle-transaction")
+    ended = inv(*given("migrate: {lock_timeout: 1}\n"), "hot-update", "--yes")
+    assert (ended.code, psql(sandbox, REVISION)) == (5, was), ended.text
+    holder = r"held by session (\d+) \(user whalefall_user, application forgotten console, idle in transaction since "
+    first = ended.err.splitlines()[0]
+    assert re.search(f"no lock within 1 s, 4 times: the migration waits for a lock on instances: {holder}", first)
+    assert re.search(f"^    waits for a lock on instances: {holder}", ended.out, re.MULTILINE)
+    assert "in 1 s it is tried again (3 of 4)" in ended.out
+    assert "as before, and so is its schema" in ended.out
+    assert "select pg_terminate_backend(" in ended.err.splitlines()[-1]
+
+
+def test_an_index_whose_making_was_cut_off_is_found_and_its_remedy_takes_it_away(sandbox: Sandbox, inv: Inv) -> None:
+    cut = "CREATE UNIQUE INDEX CONCURRENTLY cut_off ON database_size_aggregations (instance_id)"
+    with pytest.raises(Exception, match="could not create unique index"):
+        psql(sandbox, cut)
+    told = inv("preflight").out
+    assert "cut_off on database_size_aggregations is invalid" in told
+    command = re.search(r"on the host, (docker exec .*?); then", told)
+    assert command, told
+    subprocess.run(shlex.split(command[1]), check=True, capture_output=True)
+    assert "cut_off" not in inv("preflight").out
