@@ -43,6 +43,8 @@ SEE_LOGIN = (
     "see the user's login shell there (getent passwd USER), its login files, and a forced command "
     "(command= in authorized_keys, ForceCommand in sshd_config)"
 )
+MEND_SSH_CONFIG = "mend it, or install OpenSSH's client: it then tells what holds for a host"
+GIVE_FACTOR = "run it on a terminal, where it is asked for, or let the key alone suffice (AuthenticationMethods there)"
 
 
 def learn_key(ssh: str) -> str:

@@ -49,23 +49,29 @@ class Host(Protocol):
         """End the connection."""
 
 
-def connect(target: Target, ssh: "Ssh", *, ask: Callable[[str], str] | None) -> Host:
-    """Connect to a target; ask, when there is somebody to ask, is given a prompt and returns a password."""
-    host = _reach(target, ssh)
+Ask = Callable[[str], str]
+
+
+def connect(target: Target, ssh: "Ssh", *, ask: Ask | None, ask_once: Ask | None = None) -> Host:
+    """Connect to a target. `ask`, when there is somebody to ask, is given a prompt and returns a password or a code.
+
+    `ask_once`, for sudo, may remember its answers: the next connection then asks nobody.
+    """
+    host = _reach(target, ssh, ask)
     if target.sudo:
         try:
-            host.escalate(ask)
+            host.escalate(ask_once or ask)
         except BaseException:
             host.close()
             raise
     return host
 
 
-def _reach(target: Target, ssh: "Ssh") -> "LocalHost | SshHost":
+def _reach(target: Target, ssh: "Ssh", ask: Ask | None) -> "LocalHost | SshHost":
     if target.local:
         from deploy.host.local import LocalHost
 
         return LocalHost()
     from deploy.host.ssh import SshHost
 
-    return SshHost(target.host, ssh)
+    return SshHost(target.host, ssh, ask)

@@ -1,8 +1,7 @@
-"""A host reached by SSH. The only place that imports Fabric and Paramiko."""
+"""A host reached by SSH, over Fabric and Paramiko."""
 
 import logging
 import re
-import shlex
 import socket
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +15,8 @@ import paramiko
 
 from deploy import remedies
 from deploy.errors import Exit, Failure
-from deploy.host import known_hosts
+from deploy.host import authentication, known_hosts, ssh_config
+from deploy.host.authentication import NEEDS_PASSPHRASE, Authentication
 from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
 from deploy.host.known_hosts import Entry, Key, Verdict
 from deploy.shell import sh
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 # Without a handler Python prints Paramiko's tracebacks on stderr; what matters is raised as a Failure.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# Seconds for the answer to an authentication request: an agent may ask its user first.
-_AUTH_TIMEOUT = 60
-
 # A dead link shows within this many seconds, with and without data on the way.
 _DEAD_AFTER = 25
 _SOCKET_OPTIONS = (
@@ -43,7 +40,6 @@ _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
 )
 
-_USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 _GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 _USUAL_KEYS = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 
@@ -52,8 +48,6 @@ _ADDRESS = re.compile(r"(?:(.+)@)?(?:\[([^\]]+)\]|([^:@\[\]]+)|((?=.*:.*:)[0-9A-
 
 # RFC 4254: why a channel was not opened.
 _PROHIBITED, _NOBODY_LISTENS = 1, 2
-
-_NEEDS_PASSPHRASE = "needs a passphrase, not tried"
 
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -72,8 +66,8 @@ class Ssh(Protocol):
 class SshHost(Shell):
     """A host reached by SSH, over one connection."""
 
-    def __init__(self, host: str, ssh: Ssh) -> None:
-        self._connection = _Connection(host, ssh, ssh.identity)
+    def __init__(self, host: str, ssh: Ssh, ask: Callable[[str], str] | None = None) -> None:
+        self._connection = _Connection(host, ssh, ask, identity=ssh.identity)
         super().__init__(self._connection.label)
         # By its command, what was started ahead and waits for its stdin.
         self._ahead: dict[str, list[paramiko.Channel]] = defaultdict(list)
@@ -243,25 +237,31 @@ class _StrictPolicy(paramiko.MissingHostKeyPolicy):
 class _Connection(fabric.Connection):  # type: ignore[misc]
     """A Fabric connection that checks host keys, its gateways' too, and that says what is wrong when it fails."""
 
-    def __init__(self, host: str, ssh: Ssh, identity: str = "", gateway: "_Connection | None" = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        ssh: Ssh,
+        ask: Callable[[str], str] | None,
+        *,
+        identity: str = "",
+        gateway: "_Connection | None" = None,
+    ) -> None:
         # Fabric makes plain attributes into settings; _set is its way around that.
-        self._set(_ssh=ssh, _identity_file=identity, _verified=False)
-        # Lazy: no fabric.yaml of whoever runs this; ssh_config is read all the same.
-        config = fabric.Config(lazy=True)
-        try:
-            config.load_ssh_config()
-            timeout = ssh.connect_timeout
-            super().__init__(host, config=config, gateway=gateway, connect_timeout=timeout, forward_agent=False)
-        except (paramiko.SSHException, OSError) as error:
-            raise Failure("ssh_config cannot be read", evidence=(str(error),), code=Exit.USAGE) from error
+        self._set(_ssh=ssh, _ask=ask, _identity_file=identity, _verified=False)
+        address = self.derive_shorthand(host)
+        told = ssh_config.read(address["host"], address["user"], address["port"], identity)
+        # Lazy: no fabric.yaml of whoever runs this.
+        config = fabric.Config(lazy=True, ssh_config=told)
+        timeout = ssh.connect_timeout
+        super().__init__(host, config=config, gateway=gateway, connect_timeout=timeout, forward_agent=False)
         self.client.set_missing_host_key_policy(_StrictPolicy(self._judge))
+        self._set(_authentication=self._way_in())
         # A dict of its own: Fabric hands one around between connections.
         self._set(
             connect_kwargs={
-                "key_filename": self._key_files(self.ssh_config.get("identityfile", [])),
-                "look_for_keys": not identity,
+                "auth_strategy": self._authentication,
                 "banner_timeout": ssh.connect_timeout,
-                "auth_timeout": _AUTH_TIMEOUT,
+                "auth_timeout": authentication.KEY_TIMEOUT,
                 "channel_timeout": ssh.connect_timeout,
                 "transport_factory": self._transport,
                 # Scripts shrink to a third, and what TCP lets pass at first is little.
@@ -287,14 +287,14 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         """Follow ProxyJump in its order: the first host is the one that is reached from here."""
         jumps = self.ssh_config.get("proxyjump", "none")
         if jumps.lower() == "none":
-            command: str | None = self.ssh_config.get("proxycommand")
-            return command
+            command: str = self.ssh_config.get("proxycommand") or "none"
+            return None if command.lower() == "none" else command
         gateway = None
         for jump in (jump.strip() for jump in jumps.split(",")):
             # ProxyJump under "Host *" would send a gateway through itself.
             if self.derive_shorthand(jump)["host"] in (self.host, self.original_host):
                 return None
-            gateway = _Connection(jump, self._ssh, gateway=gateway)
+            gateway = _Connection(jump, self._ssh, self._ask, gateway=gateway)
         return gateway
 
     def open(self) -> None:
@@ -315,16 +315,27 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         if isinstance(self.gateway, _Connection):
             self.gateway.close()
 
-    def _key_files(self, configured: list[str]) -> list[str]:
-        """List the private keys to try. ssh passes over a configured file that does not exist; Paramiko would fail."""
-        files = [file for file in configured if Path(file).expanduser().is_file()]
-        if not self._identity_file:
-            return files
-        identity = Path(self._identity_file).expanduser()
-        if not identity.is_file():
-            fact = f"ssh.identity: there is no file {identity}"
-            raise Failure(fact, remedy=remedies.SET_IDENTITY, code=Exit.USAGE)
-        return [str(identity), *files]
+    def _way_in(self) -> Authentication:
+        """Gather what may open the door: the key of the settings first, then those that ssh_config names."""
+        files = [Path(file).expanduser() for file in self.ssh_config.get("identityfile", [])]
+        if self._identity_file:
+            identity = Path(self._identity_file).expanduser()
+            if not identity.is_file():
+                fact = f"ssh.identity: there is no file {identity}"
+                raise Failure(fact, remedy=remedies.SET_IDENTITY, code=Exit.USAGE)
+            files.insert(0, identity)
+        elif not files:
+            files = [Path(file).expanduser() for file in _USUAL_KEYS]
+        certificates = (Path(file).expanduser() for file in self.ssh_config.get("certificatefile", ()))
+        return Authentication(
+            user=self.user,
+            label=self.label,
+            files=tuple(dict.fromkeys(files)),
+            certificates=tuple(certificates),
+            agent=ssh_config.agent(self.ssh_config.get("identityagent")),
+            identities_only=self.ssh_config.get("identitiesonly", "no").lower() == "yes",
+            ask=self._ask,
+        )
 
     def _transport(self, sock: Any, **kwargs: Any) -> paramiko.Transport:
         if isinstance(sock, socket.socket):
@@ -341,9 +352,9 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
     def _known_hosts_files(self) -> list[Path]:
         if self._ssh.known_hosts:
             return [Path(self._ssh.known_hosts).expanduser()]
-        users = self.ssh_config.get("userknownhostsfile", _USER_KNOWN_HOSTS)
+        users = self.ssh_config.get("userknownhostsfile", ssh_config.USER_KNOWN_HOSTS)
         everybodys = self.ssh_config.get("globalknownhostsfile", _GLOBAL_KNOWN_HOSTS)
-        return [Path(file).expanduser() for file in shlex.split(f"{users} {everybodys}") if file != "none"]
+        return [*ssh_config.files(users), *ssh_config.files(everybodys)]
 
     def _entries(self) -> tuple[Entry, ...]:
         """Read what the known_hosts files say about this host."""
@@ -425,38 +436,13 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
                 return Failure(f"{self.label} cannot be reached", evidence=evidence)
 
     def _not_let_in(self, error: Exception) -> Failure:
-        files = [
-            *self.connect_kwargs.get("key_filename", []),
-            *(_USUAL_KEYS if self.connect_kwargs["look_for_keys"] else ()),
-        ]
-        paths = dict.fromkeys(Path(file).expanduser() for file in files)
-        tried = [_tried(path) for path in paths if path.is_file()]
-        locked = any(_NEEDS_PASSPHRASE in line for line in tried)
-        remedy = remedies.unlock_key(self.user) if locked else remedies.authorize_key(self.user)
-        evidence = (*tried, _agent(), str(error) or type(error).__name__)
+        tried = tuple(self._authentication.tried)
+        needs_passphrase = any(NEEDS_PASSPHRASE in line for line in tried)
+        remedy = remedies.unlock_key(self.user) if needs_passphrase else remedies.authorize_key(self.user)
+        evidence = (*tried, self._authentication.agent_told(), str(error) or type(error).__name__)
         return Failure(f"{self.label} did not let {self.user} in", evidence=evidence, remedy=remedy)
 
 
 def _kind(algorithm: str) -> str:
     """Tell the kind of key behind a signature algorithm: RSA keys have several."""
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
-
-
-def _tried(key: Path) -> str:
-    try:
-        paramiko.PKey.from_path(key)
-    except (TypeError, paramiko.PasswordRequiredException):
-        return f"key {key}: {_NEEDS_PASSPHRASE}"
-    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, OSError, ValueError) as error:
-        return f"key {key}: not readable, {error}"
-    return f"key {key}: not accepted"
-
-
-def _agent() -> str:
-    try:
-        agent = paramiko.Agent()
-        count = len(agent.get_keys())
-        agent.close()
-    except _LOST:
-        return "agent: does not answer"
-    return f"agent: {count} keys" if count else "agent: none, or it has no keys"

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,15 +48,21 @@ def host(turns: Turns, server: Sshd, key: Path, tmp_path: Path, monkeypatch: pyt
     host.close()
 
 
-def test_no_process_is_started_on_the_laptop(
+def test_the_laptop_starts_ssh_once_to_tell_what_ssh_config_says_and_nothing_else(
     server: Sshd, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[object] = []
-    monkeypatch.setattr(subprocess.Popen, "__init__", lambda self, *command, **options: started.append(command))
+    started: list[list[str]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], *others: Any, **options: Any) -> None:
+            started.append(command)
+            super().__init__(command, *others, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
     host: Host = request.getfixturevalue("host")
     host.prepare(1)
     assert host.run("echo here").stdout == "here\n"
-    assert started == []
+    assert [(Path(command[0]).name, command[1]) for command in started] == [("ssh", "-G")]
 
 
 def test_a_connection_takes_banner_key_exchange_service_and_login(host: Host, turns: Turns) -> None:

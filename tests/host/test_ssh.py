@@ -385,7 +385,7 @@ def test_an_alias_of_ssh_config_is_enough(shared_sshd: Sshd, key: Path, home: Pa
     known = tmp_path / "known hosts"
     known.write_text(shared_sshd.known_hosts_line)
     missing = f"IdentityFile {tmp_path}/missing"
-    ssh_config(home, alias("prod", shared_sshd, key, missing, f'UserKnownHostsFile none "{known}"'))
+    ssh_config(home, alias("prod", shared_sshd, key, missing, f'UserKnownHostsFile "{known}"'))
     host = log_in(shared_sshd, "", known="", address="prod")
     assert (host.label, host.run("echo in").stdout) == (shared_sshd.address, "in\n")
     host.close()
