@@ -217,6 +217,7 @@ def cure(target: str) -> str:
 
 RUN_AGAIN = "run the verb again"
 TAKEN_OVER = "the next run takes it over"
+PASSED_OVER = "nothing of it is relied on; see whether the disk is ill"
 
 
 def look(target: str) -> str:

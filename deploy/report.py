@@ -136,6 +136,10 @@ class Report:
                 self.line(f"took over the lock of run {fields[0]}: {fields[-1]}", "yellow")
             case "resumed", (run, outcome, *_):
                 self.line(f"run {run} had died and was finished first: {outcome or 'unknown'}", "yellow")
+            case "damaged", (file, how, *_):
+                self.line(f"! {file}: {how}", "yellow")
+            case "unwritten", (what, *_):
+                self.line(f"! not written: {what}", "yellow")
             case "confirming", (seconds, *_):
                 self.line(f"waiting for the confirmation, up to {seconds} s", "dim")
             case "confirmed", (who, *_):

@@ -3,17 +3,18 @@
 The host carries a run out by itself (runner.sh); whoever follows may leave at any time and come back.
 """
 
+import hashlib
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import BytesIO
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from deploy import answers, inside, shell
+from deploy import answers, inside, remedies, shell
+from deploy.errors import Failure
 
 Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
@@ -36,6 +37,8 @@ FIELDS = {
     "undo": 2,
     "undo-begin": 1,
     "undo-end": 2,
+    "damaged": 2,
+    "unwritten": 1,
     "done": 1,
     "gone": 1,
     "none": 1,
@@ -68,6 +71,9 @@ class Step(Protocol):
     def harmless(self) -> bool: ...
 
 
+_CLOCK = re.compile(r"[0-9]{8}T[0-9]{6}")
+
+
 @dataclass(frozen=True)
 class Event:
     """One record of a journal. `at` is in seconds since the epoch, by the host's clock; `line` is its line there.
@@ -76,11 +82,11 @@ class Event:
     unknown) · locked · took-over RUN OPERATOR START REASON · resumed RUN OUTCOME (what was taken over is finished) ·
     resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
     end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP STATUS [REASON] · undo-begin STEP ·
-    undo-end STEP STATUS · differs NAME WAS NOW, schema came|went|changed WHAT, unseen WHAT WHY (of what was seen under
-    the lock and again at the end) · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was
-    changed), altered (nothing was to be changed, and yet something differs), undone (and as healthy as before),
-    undone-ill, failed (nothing could be undone), changed, locked and abandoned (its harness died, and its files with
-    it).
+    undo-end STEP STATUS · damaged FILE HOW (it is ours, and passed over) · unwritten WHAT (the disk did not take it) ·
+    differs NAME WAS NOW, schema came|went|changed WHAT, unseen WHAT WHY (of what was seen under the lock and again at
+    the end) · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was changed), altered
+    (nothing was to be changed, and yet something differs), undone (and as healthy as before), undone-ill, failed
+    (nothing could be undone), changed, locked and abandoned (its harness died, and its files with it).
     Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
     """
 
@@ -90,9 +96,11 @@ class Event:
     line: int = field(default=0, compare=False)
 
 
-def new_run_id(now: datetime, token: str) -> str:
-    """Name a run so that names sort by age; `now` is aware of its time zone, `token` tells runs of one second apart."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{token}"
+def new_run_id(clock: str, token: str) -> str:
+    """Name a run by the host's clock, as the host told it: names sort by age. `token` tells two plans apart."""
+    if not _CLOCK.fullmatch(clock):
+        raise Failure("the host did not tell its clock", remedy=remedies.RUN_AGAIN)
+    return f"{clock}-{token}"
 
 
 def files_of(
@@ -138,12 +146,21 @@ def files_of(
     return files
 
 
+def _sums(files: Mapping[str, str]) -> str:
+    """Say what the files are, as sha256sum reads it: whoever finishes a run has to know that these are still they."""
+    return "".join(f"{hashlib.sha256(_encoded(text)).hexdigest()}  {name}\n" for name, text in files.items())
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
 def payload(files: Mapping[str, str]) -> bytes:
-    """Pack files into a tar, the same bytes for the same files."""
+    """Pack files and their sums into a tar, the same bytes for the same files."""
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, text in files.items():
-            content = text.encode("utf-8", "surrogateescape")
+        for name, text in {"sums": _sums(files), **files}.items():
+            content = _encoded(text)
             entry = tarfile.TarInfo(name)
             entry.mode = 0o600
             entry.size = len(content)
@@ -153,7 +170,7 @@ def payload(files: Mapping[str, str]) -> bytes:
 
 @contextmanager
 def start(host: Host, variables: Variables, run_id: str, files: Mapping[str, str]) -> Iterator[Iterator[Event]]:
-    """Start a run and give its events as they come. Leaving early does not stop the run."""
+    """Start a run and give its events as they come; without an id it gets one. Leaving early does not stop the run."""
     script = shell.script("redact.sh", "launch.sh", "follow.sh", **{**variables, "run": run_id, "from": 1})
     with host.stream(script, stdin=payload(files)) as lines:
         yield _events(lines, 1)
@@ -164,13 +181,15 @@ def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: s
 
     `probe` goes into the history: requests, failed ones, longest gap and slowest request in seconds.
     """
-    told = {"run": run_id, "choice": choice, "who": who, "probe": probe}
-    script = shell.script("decide.sh", **{**variables, **told})
+    asked = {"run": run_id, "choice": choice, "who": who, "probe": probe}
+    script = shell.script("decide.sh", **{**variables, **asked})
     with host.stream(script, stdin=b"") as lines:
-        answer = "".join(f"{line}\n" for line in lines)
-    with answers.understood(answer, "what the host says of the decision"):
-        ((decided, by),) = shell.records(answer)
-        return decided, by
+        told = tuple(lines)
+    for decided, by in (record for line in told if len(record := _fields(line)) == 2):
+        if decided in ("confirm", "undo", "ended"):
+            return decided, by
+    said = answers.first_lines("\n".join(told))
+    raise Failure("the host did not say what was decided of the run", evidence=said, remedy=remedies.RUN_AGAIN)
 
 
 @contextmanager
@@ -184,14 +203,18 @@ def follow(host: Host, variables: Variables, run_id: str = "", first_line: int =
 def _events(lines: Iterable[str], first: int) -> Iterator[Event]:
     """Read events until the last; without one in LAST at the end, the connection was lost."""
     for number, line in enumerate(lines, first):
-        for at, *rest in shell.records(f"{line}\n"):
-            # A full disk or a crash leaves a line cut or empty.
-            if not rest or not _NUMBER.fullmatch(at) or len(rest) <= FIELDS.get(rest[0], 0):
-                continue
-            kind, *fields = rest
-            yield Event(float(at), kind, tuple(fields), number)
-            if kind in LAST:
-                return
+        at, *rest = _fields(line)
+        # A full disk or a crash leaves a line cut or empty.
+        if not rest or not _NUMBER.fullmatch(at) or len(rest) <= FIELDS.get(rest[0], 0):
+            continue
+        kind, *fields = rest
+        yield Event(float(at), kind, tuple(fields), number)
+        if kind in LAST:
+            return
+
+
+def _fields(line: str) -> tuple[str, ...]:
+    return next(shell.records(f"{line}\n"))
 
 
 def _record(*fields: str) -> str:

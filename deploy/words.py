@@ -1,4 +1,6 @@
-"""Say lists and numbers in words."""
+"""Say lists, numbers and exit statuses in words."""
+
+import signal
 
 FIRST_NAMES = 5
 
@@ -13,3 +15,12 @@ def names(items: tuple[str, ...]) -> str:
 def plural(number: int, noun: str) -> str:
     """Count something in words: 1 commit, 2 commits."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def ended(status: str) -> str:
+    """Say how a program ended by its exit status: ended with status 137 (killed)."""
+    told = f"ended with status {status}" if status else "ended"
+    number = int(status) - 128 if status.isascii() and status.isdigit() and len(status) < 4 else 0
+    if number in signal.valid_signals() and (name := signal.strsignal(number)):
+        return f"{told} ({name.lower()})"
+    return told

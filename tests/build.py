@@ -56,6 +56,7 @@ APP = App(
 STATE = State(
     user="deploy",
     boot_id="boot",
+    clock="20260102T000000",
     tools=dict.fromkeys(("git", "curl", "docker", "awk", "tar", "flock", "setsid", "timeout"), "/usr/bin/x"),
     engine="20.10.24",
     engine_problem="",
@@ -101,6 +102,7 @@ STATE = State(
     image_created="2026-01-01T00:00:00Z",
     backup_free_mib=9000,
     guard="",
+    damaged=(),
 )
 
 # The same host once it runs the target.

@@ -9,6 +9,7 @@ from deploy import shell, state
 from deploy.errors import Failure
 from deploy.state.records import RECORDS
 from deploy.state.script import SOURCES
+from deploy.state import kept
 from tests.build import SETTINGS
 
 
@@ -93,12 +94,12 @@ PAST = ("20", "r1", "hot-update", "ada", "", "1" * 40, "10", "done", "", "copy 0
 
 
 def test_a_past_run_tells_what_its_probe_met() -> None:
-    assert state.past_run((*PAST, "312 2 0.131 0.02")).probe == state.Probed(312, 2, 0.131, 0.02)
+    assert kept.past_run((*PAST, "312 2 0.131 0.02")).probe == state.Probed(312, 2, 0.131, 0.02)
 
 
 @pytest.mark.parametrize("row", [PAST, (*PAST, "")])
 def test_a_past_run_may_be_older_than_the_probe_or_have_had_none(row: tuple[str, ...]) -> None:
-    assert (state.past_run(row).probe, state.past_run(row).steps) == (None, (("copy", 0, 1.5),))
+    assert (kept.past_run(row).probe, kept.past_run(row).steps) == (None, (("copy", 0, 1.5),))
 
 
 @pytest.mark.parametrize(("label", "expected"), [("1111111", "1111111"), ("", "2222222")])

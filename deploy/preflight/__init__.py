@@ -37,6 +37,7 @@ CHECKS = (
     suitability.suitable,
     running.release,
     host.lock,
+    host.records,
 )
 
 

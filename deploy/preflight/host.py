@@ -77,9 +77,14 @@ def disk(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
 
 
 def lock(settings: Settings, state: State, __: Options) -> Iterator[Finding]:
-    verb, operator, run = (state.holder.get(name, "?") for name in ("verb", "operator", "run"))
+    verb, operator, run = (state.holder.get(name) or "?" for name in ("verb", "operator", "run"))
     holder = f"{verb} by {operator}, run {run}"
     if state.lock_held:
         yield Finding("warning", "lock", f"held by {holder}", remedies.follow_run(settings.target.name))
     elif state.holder:
         yield Finding("warning", "lock", f"left by {holder}, which is gone", remedies.TAKEN_OVER)
+
+
+def records(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+    for problem in state.damaged:
+        yield Finding("warning", "records", problem, remedies.PASSED_OVER)

@@ -44,7 +44,7 @@ by_owner() {
 # backup_folder: where dumps of the database lie; the setting backup_dir, or below the state folder.
 backup_folder() {
   local state
-  if [ -n "$backup_dir" ]; then
+  if [ -n "${backup_dir-}" ]; then
     printf '%s' "${backup_dir%/}"
   else
     state=$(state_folder) && printf '%s/backups' "$state"
@@ -55,4 +55,30 @@ backup_folder() {
 state_folder() {
   local folder
   folder=$(git_ rev-parse --absolute-git-dir) && printf '%s/hot-update' "$folder"
+}
+
+# is_run NAME: it is fit for the name of a run, and so for a part of a path.
+is_run() { [[ $1 =~ ^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$ ]]; }
+
+# spill_of FOLDER: the file that takes the events of the run in it which its journal does not; launch.sh made it.
+spill_of() {
+  local file
+  file=$(readlink "$1/spill" 2>/dev/null) || return 0
+  [[ $file =~ ^/(run|dev/shm|tmp)/hot-update\.[0-9A-Za-z_.-]+$ ]] && [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || return 0
+  printf '%s' "$file"
+}
+
+# run_time STATE_FOLDER: the host's clock as ids of runs begin with it, but later than every id that exists, whatever that
+# clock did meanwhile.
+run_time() {
+  local now newest= name
+  now=$(date -u +%Y%m%dT%H%M%S)
+  for name in "$1"/runs/* "$(backup_folder)"/*.about "$(tail -n 1 "$1/history" 2>/dev/null | cut -f 2)"; do
+    name=${name##*/}
+    if [[ $name =~ ^[0-9]{8}T[0-9]{6}- ]] && [[ $name > $newest ]]; then newest=${name%%-*}; fi
+  done
+  [[ $newest < $now ]] || now=$(
+    date -u -d "${newest:0:8} ${newest:9:2}:${newest:11:2}:${newest:13:2} UTC + 1 second" +%Y%m%dT%H%M%S 2>/dev/null || echo "$now"
+  )
+  printf '%s' "$now"
 }

@@ -2,4 +2,5 @@
 set -euo pipefail
 git_ rev-parse --git-dir >/dev/null
 folder=$(state_folder)
-[ ! -e "$folder/history" ] || cat "$folder/history"
+# cut ends the last line too, whatever was cut off there.
+[ ! -e "$folder/history" ] || cut -b -16384 "$folder/history"

@@ -14,6 +14,7 @@ problem() {
 read_host() {
   local name
   record host "$(id -un)" "$(uname -n)" "$(cat /proc/sys/kernel/random/boot_id)"
+  record clock "$(run_time "$(state_folder)")"
   for name in git curl docker awk tar flock setsid timeout; do
     record tool "$name" "$(command -v "$name")"
   done
@@ -271,7 +272,7 @@ read_logs() { # PROBES
 read_lock() {
   local folder
   folder=$(state_folder) && [ -r "$folder/holder" ] || return 0
-  sed 's/^/holder\t/' "$folder/holder"
+  head -n 20 "$folder/holder" | cut -b -4096 | sed 's/^/holder\t/'
   ! grep -q ":$(stat -c %i "$folder/lock") " /proc/locks || record lock_held
 }
 
@@ -303,7 +304,7 @@ read_backup_room() {
 read_history() {
   local folder
   folder=$(state_folder) && [ -r "$folder/history" ] || return 0
-  tail -n 500 "$folder/history" | sed 's/^/history\t/'
+  tail -n 500 "$folder/history" | cut -b -16384 | sed 's/^/history\t/'
 }
 
 # What does not wait for the repository is read beside it.

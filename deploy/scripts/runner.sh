@@ -1,7 +1,8 @@
 # The harness: carries a run out on the host, on its own, journals each event, and undoes what it did when a step fails.
 # launch.sh starts it; with the word `resume` it finishes the run of a harness that died.
-# Expects redact.sh and what that expects, and schema.sh. Its folder, state/runs/RUN, holds about, guard.sh, guard.expected, the
-# journal, patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
+# Expects redact.sh and what that expects, and schema.sh. Its folder, state/runs/RUN, holds about, guard.sh,
+# guard.expected, the journal, spill (a link to what takes the journal's events where the disk doesn't), sums (of the files
+# that it was sent), patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
 # where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
 # revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
 # proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds) is there
@@ -23,13 +24,30 @@ stage=lock
 process=
 begun=()
 borrowed=
+taken_over=
+# Set once nothing more is begun: from then on no event that is lost keeps the run from its end.
+ending=
+spill=$(spill_of .)
 # The exit status of a step that refused before it changed anything.
 refused=3
 
-# event KIND FIELD...: append to the journal. Fails when that is impossible, and nobody may then go on.
+# event KIND FIELD...: append to the journal. Fails when that is impossible, and nothing more may then be begun.
 event() {
   local now=${EPOCHREALTIME:-$(date +%s.%6N)}
-  record "${now%???}" "$@" >>journal
+  { record "${now%???}" "$@" >>journal; } 2>/dev/null || spill "${now%???}" "$@"
+}
+
+# spill TIME KIND FIELD...: tell elsewhere what the journal does not take, and first of all why, for whoever follows.
+spill() {
+  local why
+  # A line may have been written in part, or room been made meanwhile.
+  why=$({ { echo; record "$@"; } >>journal; } 2>&1) && return
+  unwritten="$PWD/journal: ${why##*: }"
+  {
+    [ -s "$spill" ] || record "$1" unwritten "$unwritten"
+    record "$@"
+  } >>"${spill:-/dev/null}"
+  return 1
 }
 
 # fields FILE ARRAY: read name/value records. Their escapes are a subset of those of printf's %b.
@@ -47,7 +65,12 @@ fields() {
 # The steps inherit descriptor 9 on purpose: the lock is free exactly when no process of the run is left on the host,
 # so that a new run can't start beside an orphaned step.
 take_lock() {
-  exec 9<>"$state/lock" && flock -w "$(<patience)" 9
+  local why
+  if ! why=$({ : 9<>"$state/lock"; } 2>&1) || ! exec 9<>"$state/lock"; then
+    event 'done' refused lock 1 "cannot open $state/lock: ${why##*: }"
+    exit
+  fi
+  flock -w "$(<patience)" 9
 }
 
 # Who lost must leave lock and holder alone.
@@ -65,19 +88,60 @@ refuse() {
   exit
 }
 
-# The lock is ours and yet there is a holder: its harness died.
+# ended_in JOURNAL: the run is over.
+ended_in() { grep -qaE $'^[0-9.]+\tdone\t' "$1" 2>/dev/null; }
+
+# before: the newest other run that had the lock; ids sort by age.
+before() {
+  grep -laE $'^[0-9.]+\tlocked$' "$state"/runs/*/journal 2>/dev/null | sed -E 's#^.*/([^/]*)/journal$#\1#' | grep -vxF -- "$run" | tail -n 1
+}
+
+# The lock is ours: a run that has no end and had it before us, or still is its holder, has lost its harness.
 take_over() {
-  [ -e "$state/holder" ] || return 0
-  fields "$state/holder" holder
-  local reason='its lock is free' old=$state/runs/${holder[run]}/journal
-  [ "${holder[boot]-}" = "$boot" ] || reason='the host has booted since'
-  event took-over "${holder[run]}" "${holder[operator]-}" "${holder[start]-}" "$reason" || return
-  if [ ! -e "$old" ] || grep -qE $'^[0-9.]+\tdone\t' "$old"; then return 0; fi
-  # It may have died in the middle of a line.
-  [ -z "$(tail -c 1 "$old")" ] || echo >>"$old"
-  (cd "${old%/*}" && exec bash runner.sh resume "$run" </dev/null >>errors 2>&1 8>&-)
-  grep -qE $'^[0-9.]+\tdone\t' "$old" || record "$(date +%s.%3N)" 'done' abandoned >>"$old"
-  event resumed "${holder[run]}" "$(sed -nE $'s/^[0-9.]+\tdone\t([a-z]+).*/\\1/p' "$old" | tail -n 1)"
+  local dead reason='its lock is free' journal
+  holder=()
+  [ ! -e "$state/holder" ] || fields "$state/holder" holder
+  if [ -e "$state/holder" ] && ! is_run "${holder[run]-}"; then
+    put_aside "$state/holder" || return
+    holder=()
+  fi
+  dead=${holder[run]:-$(before)}
+  [ -n "$dead" ] || return 0
+  journal=$state/runs/$dead/journal
+  if [ -z "${holder[run]-}" ] && ended_in "$journal"; then return 0; fi
+  [ -z "${holder[run]-}" ] || [ "${holder[boot]-}" = "$boot" ] || reason='the host has booted since'
+  event took-over "$dead" "${holder[operator]-}" "${holder[start]-}" "$reason" || return
+  if [ ! -e "$journal" ] || ended_in "$journal"; then return 0; fi
+  taken_over=$dead
+  end_dead "${journal%/*}"
+}
+
+# end_dead FOLDER: have its run finished by its own scripts, as far as they are those that were sent.
+end_dead() {
+  local wrong name
+  wrong=$([ ! -e "$1/sums" ] || { cd "$1" && LC_ALL=C sha256sum --check --quiet sums 2>/dev/null; }) || wrong=${wrong:-sums}
+  if [ -z "$wrong" ]; then
+    (cd "$1" && exec bash runner.sh resume "$run" </dev/null >>errors 2>&1 8>&-)
+  else
+    while IFS= read -r name; do event damaged "$1/${name%: FAILED*}" 'it is not as it was sent'; done <<<"$wrong"
+  fi
+  ended_in "$1/journal" || { echo; record "$(date +%s.%3N)" 'done' abandoned; } >>"$1/journal"
+  event resumed "${1##*/}" "$(sed -nE $'s/^[0-9.]+\tdone\t([a-z-]+).*/\\1/p' "$1/journal" | tail -n 1)"
+}
+
+# put_aside FILE: one of ours that says nothing, kept for who wants to look at it.
+put_aside() {
+  mv -fT -- "$1" "$1.damaged" 2>/dev/null || true
+  event damaged "$1" "it cannot be understood and is ${1##*/}.damaged now"
+}
+
+# Ids are told when a plan is made, and a run has had the lock since.
+refuse_late() {
+  local newest
+  newest=$(before)
+  [[ $newest > $run ]] && [ "$newest" != "$taken_over" ] || return 0
+  event changed 'runs since then' none "$newest" || give_up
+  finish changed
 }
 
 hold() {
@@ -86,14 +150,15 @@ hold() {
       record pid "$$" && record boot "$boot" && record start "$(date +%s)"
   } >"$state/holder.new" || return
   [ "$(id -u)" != 0 ] || chown --reference="$path" "$state/holder.new"
-  mv -f "$state/holder.new" "$state/holder"
+  sync "$state/holder.new" && mv -f "$state/holder.new" "$state/holder"
 }
 
 # finish OUTCOME [STEP STATUS REASON]: nothing of the run is left by now. Who sees `done` may start the next run at
 # once, so the lock is free before; and it is freed by hand, because a process that a step left may still inherit it.
 finish() {
+  local why
   rm -f reserve clone.reserve schema.before* schema.after*
-  remember "$@"
+  why=$(remember "$@" 2>&1) || event unwritten "$state/history: ${why##*: }"
   # What root made in somebody's clone must still be theirs at their own next run.
   [ "$EUID" != 0 ] || chown -R --reference="$path" .
   # Who resumes another's run does so under its own lock.
@@ -101,7 +166,8 @@ finish() {
     rm -f "$state/holder"
     flock -u 9
   fi
-  event 'done' "$@" || { echo >>journal; event 'done' "$@"; }
+  event 'done' "$@"
+  [ -s "$spill" ] || rm -f "$spill" spill
   exit
 }
 
@@ -111,8 +177,14 @@ remember() {
   local steps
   steps=$(awk -F '\t' '$2 == "begin" {at[$3] = $1} $2 == "end" {printf "%s%s %s %.1f", sep, $3, $4, $1 - at[$3]; sep = ","}' journal)
   record "$(date +%s)" "$run" "${about[verb]-}" "${about[operator]-}" "${about[was]-}" "${about[revision]-}" \
-    "${started:-0}" "$1" "${*:2}" "$steps" "$(cat probe 2>/dev/null)" >>"$state/history"
+    "${started:-0}" "$1" "${*:2}" "$steps" "$(cat probe 2>/dev/null)" | append "$state/history" || return
   [ "$EUID" != 0 ] || chown --reference="$path" "$state/history"
+}
+
+# append FILE: add stdin to it, after whatever was cut off there.
+append() {
+  [ "$(tail -c 1 "$1" 2>/dev/null | wc -l)" = 1 ] || [ ! -s "$1" ] || echo >>"$1"
+  cat >>"$1" && sync "$1"
 }
 
 # prune: keep the folders of the newest runs, by number and size; those of confirmed releases go last.
@@ -120,6 +192,7 @@ prune() {
   local folder failed=() good=()
   for folder in "$state"/runs/*/; do
     folder=${folder%/}
+    is_run "${folder##*/}" || continue
     case ${folder##*/} in "$run" | "${holder[run]-}") continue ;; esac
     if grep -qE $'^[0-9.]+\tdone\tdone$' "$folder/journal" 2>/dev/null && [ -e "$folder/confirm" ]; then
       good+=("$folder")
@@ -135,23 +208,27 @@ prune() {
     [ "$surplus" -gt 0 ] || [ "$used" -gt $((${about[keep_mib]:-100} * 1024)) ] || break
     used=$((used - $(du -sk "$folder" | cut -f 1)))
     surplus=$((surplus - 1))
-    rm -rf -- "$folder"
+    rm -rf -- "$(spill_of "$folder")" "$folder"
   done
 }
 
-# The journal can't be written, so nothing more is done.
+# give_up [WHY]: what the run needs, by default its journal, can't be written, so nothing more is done.
 give_up() {
+  local why=${1:-${unwritten-}}
+  # The journal's lines are written by a process of their own, which can say it only there.
+  [ -n "$why" ] || why=$(sed -nE $'s/^[0-9.]+\tunwritten\t//p' "$spill" 2>/dev/null | head -n 1)
   rm -f reserve
-  echo >>journal
-  go_back "$stage" "$journal_lost" 'the journal could not be written'
+  go_back "$stage" "$journal_lost" "cannot write ${why:-$PWD/journal}"
 }
 
 # What was decided of this run, and by whom: to confirm or to undo it. The first word counts, and a full disk must not
-# keep it from being said, so it is the target of a link.
-choice() { readlink decision | cut -f 1; }
-chooser() { readlink decision | cut -f 2; }
+# keep it from being said, so it is the target of a link; on one that takes not even that, our own word counts.
+decision() { readlink decision 2>/dev/null | grep -aE $'^(confirm|undo)(\t|$)' || printf '%s\n' "${decided-}"; }
+choice() { decision | cut -f 1; }
+chooser() { decision | cut -f 2; }
 decide() { # CHOICE WHO
-  ln -sT "$(record "$1" "$2")" decision 2>/dev/null
+  decided=$(record "$1" "$2")
+  ln -sT "$decided" decision 2>/dev/null
 }
 
 # go_back STEP STATUS [REASON]: undo what was done, the last step first, and end the run.
@@ -159,6 +236,7 @@ go_back() {
   local number script changed= undoable=() broken=
   trap '' TERM
   stopped=
+  ending=1
   for ((number = ${#begun[@]} - 1; number >= 0; number--)); do
     script=${begun[number]%.sh}
     [ -e "$script.harmless" ] || changed=1
@@ -257,6 +335,7 @@ await_confirmation() {
 }
 
 settle_choice() {
+  ending=1
   if [ -z "$(choice)" ]; then
     if aside prove "$prove_timeout" prove.sh new && [ "${about[unattended]-keep}" = keep ]; then
       decide confirm 'the host'
@@ -280,7 +359,7 @@ journal_lines() {
       while [[ $text == *[$'\x80'-$'\xbf'] ]]; do text=${text%?}; done
       text=${text%[$'\xc0'-$'\xff']}…
     fi
-    event line "$1" "$text" || { kill -TERM "$$"; return 1; }
+    event line "$1" "$text" || [ -n "$ending" ] || { kill -TERM "$$"; return 1; }
   done
 }
 
@@ -308,7 +387,7 @@ carry_out() {
   process=
   ended "$watcher"
   # 143 is our own signal, met while waiting.
-  case $? in 0 | 143) ;; *) give_up ;; esac
+  case $? in 0 | 143) ;; *) [ -n "$ending" ] || give_up ;; esac
 }
 
 check_guard() {
@@ -334,6 +413,8 @@ carry_out_step() { # SCRIPT
   [ -z "$stopped" ] || go_back "$stage" 143
   [ "$(choice)" != undo ] || go_back "$stage" 143 "$(chooser)"
   event begin "$stage" || give_up
+  # Whoever finishes this run after a crash of the host has to know that.
+  sync journal 2>/dev/null
   begun+=("$1")
   carry_out "$stage" "$limit" bash -euo pipefail "$1"
   case $status in
@@ -348,6 +429,7 @@ carry_out_step() { # SCRIPT
 resume() {
   local name script
   borrowed=1
+  end_told
   while read -r name; do
     for script in steps/[0-9]*-"$name".sh; do
       [ ! -e "$script" ] || begun+=("$script")
@@ -362,8 +444,28 @@ resume() {
   go_back "${stage%.sh}" 137 'its harness died'
 }
 
+# The run may have told its end where it was spilled, or got into the history just before its harness died.
+end_told() {
+  local outcome why step status reason
+  [ ! -s "$spill" ] || { { echo; cat "$spill"; } >>journal && : >"$spill"; }
+  IFS=$'\t' read -r outcome why < <(
+    sed -nE $'s/^[0-9.]+\tdone\t([a-z-]+)/\\1/p' journal | tr '\t' ' ' | sed 's/ /\t/' | tail -n 1
+    awk -F '\t' -v OFS='\t' -v run="$run" '$2 == run {print $8, $9}' "$state/history" 2>/dev/null
+  )
+  [ -n "$outcome" ] || return 0
+  read -r step status reason <<<"$why"
+  if ended_in journal; then
+    remembered || remember "$outcome" ${step:+"$step" "$status"} ${reason:+"$reason"}
+  else
+    event 'done' "$outcome" ${step:+"$step" "$status"} ${reason:+"$reason"}
+  fi
+  exit
+}
+
+remembered() { cut -f 2 "$state/history" 2>/dev/null | grep -qxF -- "$run"; }
+
 main() {
-  local script
+  local script why
   trap '' HUP INT
   trap 'stopped=1; [ -z "$process" ] || kill -TERM "$process" 2>/dev/null' TERM
   shopt -s nullglob
@@ -371,13 +473,17 @@ main() {
   started=$(date +%s)
   fields about about
   [ "${1-}" != resume ] || resume "$2"
-  event run "$run" "${about[verb]-}" "${about[operator]-}" "${about[revision]-}" || exit
+  event run "$run" "${about[verb]-}" "${about[operator]-}" "${about[revision]-}" || {
+    event 'done' refused start "$journal_lost" "cannot write $unwritten"
+    exit
+  }
   take_lock || refuse
   event locked || give_up
   take_over || give_up
-  hold || give_up
-  head -c "$reserve" /dev/zero >reserve || give_up
+  why=$(hold 2>&1) || give_up "$state/holder: ${why##*: }"
+  why=$({ head -c "$reserve" /dev/zero >reserve; } 2>&1) || give_up "$PWD/reserve: ${why##*: }"
   prune
+  [ ! -d steps ] || refuse_late
   check_guard
   for script in steps/*.sh; do
     case $script in *.undo.sh) ;; *) carry_out_step "$script" ;; esac

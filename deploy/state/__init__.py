@@ -1,6 +1,10 @@
-"""The host's whole state: `script` reads it in `records`, `answer` understands these, `model` is what they tell."""
+"""The host's whole state: `script` reads it in `records`, `answer` understands these, `model` is what they tell.
 
-from deploy.state.answer import parse, past_run, with_texts
+What we keep there ourselves is understood by `kept`.
+"""
+
+from deploy.state import kept
+from deploy.state.answer import parse, with_texts
 from deploy.state.model import (
     App,
     Chain,
@@ -34,8 +38,8 @@ __all__ = [
     "TargetIs",
     "image_pathspecs",
     "inside_settings",
+    "kept",
     "parse",
-    "past_run",
     "read_script",
     "variables",
     "with_texts",

@@ -7,14 +7,13 @@ from typing import Any
 
 from deploy import remedies, shell
 from deploy.errors import Failure
+from deploy.state import kept
 from deploy.state.model import (
     App,
     Chain,
     Container,
     Database,
-    PastRun,
     Probe,
-    Probed,
     Record,
     Repository,
     Revision,
@@ -24,7 +23,18 @@ from deploy.state.model import (
 
 
 def parse(answer: str) -> State:
-    """Read what the script answered. An answer without its end is a failure, not a state."""
+    """Read what the script answered. An answer without its end, or that makes no sense, is a failure, not a state."""
+    try:
+        return _parse(answer)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise Failure(
+            "the host's state was told in a way that cannot be understood",
+            evidence=(f"{type(error).__name__}: {error}"[:200],),
+            remedy=remedies.RUN_AGAIN,
+        ) from error
+
+
+def _parse(answer: str) -> State:
     rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for kind, *fields in shell.records(answer):
         rows[kind].append(tuple(fields))
@@ -38,9 +48,12 @@ def parse(answer: str) -> State:
     def column(kind: str, index: int = 0) -> tuple[str, ...]:
         return tuple(row[index] for row in rows[kind])
 
+    history, damaged_history = kept.history(rows["history"])
+    holder, damaged_holder = kept.holder(rows["holder"])
     return State(
         user=one("host"),
         boot_id=one("host", 2),
+        clock=one("clock"),
         tools=dict(_pairs(rows["tool"])),
         engine=one("engine"),
         engine_problem=one("engine", 1),
@@ -62,31 +75,17 @@ def parse(answer: str) -> State:
         database=_database(rows),
         probes=_probes(rows["probe"]),
         logs=tuple(_pairs(rows["log"])),
-        holder=dict(_pairs(rows["holder"])),
+        holder=holder,
         lock_held=bool(rows["lock_held"]),
-        history=tuple(past_run(row) for row in rows["history"]),
+        history=history,
         image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
+        damaged=(*damaged_history, *damaged_holder),
     )
-
-
-def past_run(row: tuple[str, ...]) -> PastRun:
-    """Read a record of the history; the oldest ones know nothing of a probe."""
-    ended, run, verb, operator, was, revision, began, outcome, why, steps, *probe = row
-    times = (step.split() for step in steps.split(",") if step)
-    told = tuple((name, int(status), float(seconds)) for name, status, seconds in times)
-    return PastRun(int(ended), run, verb, operator, was, revision, int(began), outcome, why, told, _probed(*probe))
-
-
-def _probed(told: str = "") -> Probed | None:
-    if not told:
-        return None
-    requests, failed, gap, slowest = told.split()
-    return Probed(int(requests), int(failed), float(gap), float(slowest))
 
 
 def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:

@@ -220,6 +220,8 @@ class State:
 
     user: str
     boot_id: str
+    # The host's clock, as the id of the next run begins with it.
+    clock: str
     tools: Mapping[str, str]
     engine: str
     engine_problem: str
@@ -256,6 +258,8 @@ class State:
     backup_free_mib: int | None
     # What the harness compares under the lock, byte for byte.
     guard: str
+    # What is ours, on the host or in the container, and could not be understood: passed over.
+    damaged: tuple[str, ...]
 
     @property
     def replicas(self) -> tuple[Sibling, ...]:

@@ -7,6 +7,7 @@ rest are facts: ids, statuses, numbers, names. They pass untouched. What is not 
 
 RECORDS = (
     "host user machine boot",
+    "clock moment",
     "tool name file",
     "disk mib",
     "engine version problem*",

@@ -23,7 +23,7 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     state = session.read("running")
     findings = preflight.judge(settings, state, Options())
     refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
-    run = new_run_id()
+    run = new_run_id(state)
     parts = steps.restore.steps(settings, state, dump.id, run)
     plan = Plan("restore", "", parts, confirm=settings.confirm.timeout)
     report.plan(plan)

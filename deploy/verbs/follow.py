@@ -1,6 +1,7 @@
 """Follow a run to its end: show it, confirm it or have it undone, come back to it, tell how it ended."""
 
 import getpass
+import re
 import secrets
 import socket
 import time
@@ -10,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy import causes, evidence, migrations, remedies, runs
+from deploy import causes, evidence, migrations, remedies, runs, words
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
@@ -26,6 +27,8 @@ PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 
 # The statuses of a run that ends because somebody decided so.
 DECIDED = ("0", "143")
+# The host's clock in seconds since the epoch, as the lock's holder told it.
+_MOMENT = re.compile(r"[0-9]{1,11}")
 # How long a step may outlive its harness.
 ORPHAN_SECONDS = 900
 
@@ -39,8 +42,8 @@ def operator() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-def new_run_id() -> str:
-    return runs.new_run_id(datetime.now(UTC), secrets.token_hex(2))
+def new_run_id(state: State) -> str:
+    return runs.new_run_id(state.clock, secrets.token_hex(2))
 
 
 def finishing(session: Session, verb: str) -> Journal:
@@ -48,7 +51,7 @@ def finishing(session: Session, verb: str) -> Journal:
     shared = variables(session.settings)
     about = {"verb": verb, "operator": operator()}
     files = runs.files_of((), about, "true\n", "", shared, patience=ORPHAN_SECONDS)
-    return runs.start(session.host, shared, new_run_id(), files)
+    return runs.start(session.host, shared, "", files)
 
 
 class Follower:
@@ -149,8 +152,16 @@ class Follower:
         """Confirm the run or have it undone; who decided before is told."""
         met = self._probing.end().fields if self._probing else ""
         us = f"{operator()}, not proven good" if self._problem else operator()
-        decided, who = runs.decide(self._session.host, self._variables, self._run, choice, us, met)
         self._to_confirm = False
+        try:
+            decided, who = runs.decide(self._session.host, self._variables, self._run, choice, us, met)
+        except Disconnected:
+            self._to_confirm = choice == "confirm"
+            raise
+        except Failure as failure:
+            why = ": ".join((failure.fact, *failure.evidence[-1:]))
+            self._session.report.line(f"{why}; the host decides by itself when the time for it is over", "yellow")
+            return
         if decided == "ended":
             self._session.report.line("the run has ended already", "yellow")
         elif (decided, who) != (choice, us):
@@ -199,7 +210,7 @@ class Follower:
                 evidence=(*gone.fields, *self._session.now()),
                 remedy=remedies.look(self._session.settings.target.name),
             )
-        self._seen.append(replace(gone, line=gone.line - 1))
+        self._seen.append(replace(gone, line=self._next - 1))
         self._session.report.line("the run's harness died; another one finishes it", "yellow")
         with finishing(self._session, "finish") as events:
             for _ in events:
@@ -236,12 +247,12 @@ class Follower:
                 )
             case "changed":
                 changed = [event.fields for event in self._seen if event.kind == "changed"]
-                for run, how in (event.fields for event in self._seen if event.kind == "resumed"):
+                for run, how, *_ in (event.fields for event in self._seen if event.kind == "resumed"):
                     fact = f"run {run} had died and was finished first: {how}; nothing else was done"
                     return Failure(fact, evidence=self._session.now(), remedy=remedies.RUN_AGAIN, code=Exit.REFUSED)
                 return Failure(
                     "the host changed since its state was read, nothing was done",
-                    evidence=tuple(f"{name}: {was} -> {now}" for name, was, now in changed),
+                    evidence=tuple(f"{name}: {was} -> {now}" for name, was, now, *_ in changed),
                     remedy=remedies.RUN_AGAIN,
                     code=Exit.REFUSED,
                 )
@@ -287,7 +298,7 @@ class Follower:
         lines = self._told(step)
         if reason:
             return f"{step} failed on {where}: {reason}", lines
-        cause = lines[-1] if lines else "it failed without a word"
+        cause = lines[-1] if lines else f"it {words.ended(status)} without a word"
         place = causes.place(lines)
         return f"{step} failed on {where}: {cause}" + (f" ({place})" if place else ""), lines[:-1]
 
@@ -300,12 +311,10 @@ class Follower:
 
 def _holder(fields: Sequence[str]) -> str:
     """Say who holds the lock; the fields are those of the journal's `refused`."""
-    run, verb, who, _, start = fields if len(fields) == 5 else ("", "", "", "", "")
+    run, verb, who, _, start, *_ = fields if len(fields) >= 5 else ("", "", "", "", "")
     if not run:
         return "the holder is not known yet"
     since = (
-        f" since {datetime.fromtimestamp(int(start), UTC):%Y-%m-%d %H:%M:%S} UTC"
-        if start.isdecimal() and len(start) < 12
-        else ""
+        f" since {datetime.fromtimestamp(int(start), UTC):%Y-%m-%d %H:%M:%S} UTC" if _MOMENT.fullmatch(start) else ""
     )
     return f"{verb} by {who}, run {run}{since}"

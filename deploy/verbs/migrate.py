@@ -18,7 +18,7 @@ def stamp(session: Session, revision: str) -> None:
             remedy=remedies.list_migrations(session.settings.target.name),
             code=Exit.REFUSED,
         )
-    run = new_run_id()
+    run = new_run_id(state)
     plan = Plan("migrate", "", (steps.migrate.stamp_step(session.settings, state, revision, run),))
     carry_out(session, plan, state, run)
 

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import answers, output, preflight, releases, runs, shell, words
+from deploy import output, preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.plan import Finding, Options
-from deploy.state import PastRun, State, past_run, variables
+from deploy.state import PastRun, State, kept, variables
 from deploy.verbs.follow import DECIDED, Follower, finishing
 from deploy.verbs.session import Session, tail
 
@@ -37,6 +37,8 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     }
     for name, told in rows.items():
         session.report.line(f"{name:<10}  {told}")
+    for problem in _findings(session, state, "records"):
+        session.report.line(f"! {problem.evidence}", "yellow")
 
 
 def _facts(session: Session, state: State) -> dict[str, object]:
@@ -52,6 +54,7 @@ def _facts(session: Session, state: State) -> dict[str, object]:
         "services": {role: found.status for role, found in state.containers.items()},
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
+        "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],
         "last_run": asdict(state.history[-1]) if state.history else None,
     }
 
@@ -70,11 +73,12 @@ def history(session: Session, *, as_json: bool) -> None:
     answer = session.host.run(shell.script("history.sh", **variables(session.settings)))
     if answer.status != 0:
         raise Failure("the history could not be read", evidence=tail(answer))
-    with answers.understood(answer.stdout, "the host's history"):
-        told = [past_run(row) for row in shell.records(answer.stdout)]
+    told, damaged = kept.history(shell.records(answer.stdout))
     if as_json:
         output.document([asdict(run) for run in told])
         return
+    for problem in damaged:
+        session.report.line(f"! {problem}", "yellow")
     for run in reversed(told):
         session.report.line(_told(run), "green" if run.outcome == "done" else "yellow")
     if not told:
@@ -97,7 +101,7 @@ def unlock(session: Session, *, yes: bool) -> None:
         session.report.line("the lock is free")
         return
     run = state.holder.get("run", "")
-    holder = f"{state.holder.get('verb', '?')} by {state.holder.get('operator', '?')}, run {run}"
+    holder = f"{state.holder.get('verb', '?')} by {state.holder.get('operator', '?')}, run {run or '?'}"
     if not state.lock_held:
         session.report.line(f"{holder}, died with it: it is finished now")
         Follower(session, "").follow(finishing(session, "unlock"))

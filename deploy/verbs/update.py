@@ -50,8 +50,8 @@ def decide(
     needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
     if state.env == "unreadable":
         needs = (*needs, "env")
-    run = new_run_id()
     refused = any(finding.level == "refusal" and finding.check in needs for finding in findings)
+    run = "" if refused else new_run_id(state)
     plan = (
         Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
     )

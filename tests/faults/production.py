@@ -13,7 +13,7 @@ from deploy.sandbox import compose, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
-from deploy.state import PastRun, past_run
+from deploy.state import PastRun, kept
 from tests.sandbox.conftest import ROOT
 from tests.sandbox.facts import holder
 
@@ -147,7 +147,7 @@ def is_whole(sandbox: Sandbox, was: Before) -> bool:
 def history(sandbox: Sandbox) -> list[PastRun]:
     """Read every run that the host remembers."""
     file = sandbox.path / ".git/hot-update/history"
-    return [past_run(row) for row in shell.records(file.read_text(encoding="utf-8"))] if file.exists() else []
+    return [kept.past_run(row) for row in shell.records(file.read_text(encoding="utf-8"))] if file.exists() else []
 
 
 def outcome(sandbox: Sandbox, run: str) -> str:
