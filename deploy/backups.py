@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from deploy import remedies, shell
 from deploy.errors import Exit, Failure
+from deploy.state import container, kept
 
 # Where they go unless backup.dir says otherwise.
 FOLDER = ".git/hot-update/backups in the clone"
@@ -29,6 +30,8 @@ class Backups:
     folder: str
     now: int
     all: tuple[Backup, ...]
+    # The ids of those whose description is damaged: they are passed over, and never removed.
+    damaged: tuple[str, ...] = ()
 
     def find(self, wanted: str) -> Backup:
         """Give the dump of this id, or the newest; Failure names those that exist."""
@@ -36,6 +39,12 @@ class Backups:
             raise Failure(
                 f"there is no backup in {self.folder}",
                 remedy=remedies.MAKE_DUMP,
+                code=Exit.REFUSED,
+            )
+        if wanted in self.damaged:
+            raise Failure(
+                f"what is known of the backup {wanted} is damaged: {self.folder}/{wanted}.about",
+                remedy=remedies.choose_dump(", ".join(backup.id for backup in self.all)),
                 code=Exit.REFUSED,
             )
         for backup in self.all:
@@ -50,14 +59,20 @@ def parse(answer: str) -> Backups:
     now, folder = "", ""
     about: dict[str, dict[str, str]] = defaultdict(dict)
     for kind, *fields in shell.records(answer):
-        if kind == "now":
-            now, folder = fields
-        else:
-            run, name, value = fields
-            about[run][name] = value
-    if not now:
-        raise Failure("the host did not tell its backups")
-    return Backups(folder, int(now), tuple(_backup(run, facts) for run, facts in about.items()))
+        match kind, fields:
+            case "now", [now, folder, *_]:
+                pass
+            case "about", [run, name, value, *_]:
+                about[run][name] = value
+            case "about", [run, *_]:
+                about[run] = about[run]
+    try:
+        moment = kept.when(now)
+    except ValueError:
+        raise Failure("the host did not tell its backups", remedy=remedies.RUN_AGAIN) from None
+    found = {run: _backup(run, facts) for run, facts in about.items()}
+    whole = tuple(backup for backup in found.values() if backup)
+    return Backups(folder, moment, whole, tuple(run for run, backup in found.items() if not backup))
 
 
 def age(seconds: int) -> str:
@@ -76,5 +91,14 @@ def size(number: int) -> str:
     return f"{amount:.1f} GiB"
 
 
-def _backup(run: str, facts: dict[str, str]) -> Backup:
-    return Backup(run, int(facts["time"]), int(facts["bytes"]), tuple(facts["revision"].split()), facts["code"])
+def _backup(run: str, facts: dict[str, str]) -> Backup | None:
+    """Read the description of a dump; nothing where that is damaged."""
+    try:
+        made, size = kept.when(facts["time"]), int(kept.number(facts["bytes"]))
+        revisions, code = tuple(facts["revision"].split()), facts["code"]
+    except (ValueError, KeyError):
+        return None
+    known = (
+        kept.RUN.fullmatch(run) and kept.COMMIT.fullmatch(code) and all(map(container.REVISION.fullmatch, revisions))
+    )
+    return Backup(run, made, size, revisions, code) if known else None

@@ -175,6 +175,8 @@ class Report:
 
     def backups(self, found: backups.Backups) -> None:
         """List the dumps, the newest first."""
+        for damaged in found.damaged:
+            self.line(f"! {found.folder}/{damaged}.about is damaged: this dump is passed over", "yellow")
         if not found.all:
             self.line(f"there is no backup in {found.folder}")
             return

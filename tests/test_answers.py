@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deploy import answers, backups, shell
 from deploy.errors import Exit, Failure
-from deploy.state import parse, past_run
+from deploy.state import kept, parse
 
 
 def test_an_odd_answer_is_a_failure_with_its_first_lines() -> None:
@@ -38,7 +38,7 @@ ODD = st.lists(st.lists(st.sampled_from(KINDS) | st.text(), min_size=1).map("\t"
 
 @given(answer=ODD.map(lambda text: f"{text}\nend\n"))
 def test_no_odd_answer_of_the_host_ends_a_reader_otherwise(answer: str) -> None:
-    for read in (parse, backups.parse, lambda text: [past_run(row) for row in shell.records(text)]):
+    for read in (parse, backups.parse, lambda text: kept.history(shell.records(text))):
         try:
             with answers.understood(answer, "it"):
                 read(answer)

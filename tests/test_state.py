@@ -7,10 +7,10 @@ import pytest
 
 from deploy import shell, state
 from deploy.errors import Failure
+from deploy.state import kept
 from deploy.state.records import RECORDS
 from deploy.state.script import SOURCES
-from deploy.state import kept
-from tests.build import SETTINGS
+from tests.build import BLOB, SETTINGS
 
 
 def answer(*rows: tuple[str, ...]) -> str:
@@ -22,7 +22,7 @@ INSIDE = {
     "owner": "0:0",
     "free_mib": 9,
     "drift": [],
-    "differs": {"a": "1", "b": None},
+    "differs": {"a": BLOB, "b": None},
     "installed": {"nginx/site": True},
     "processes": [7],
     "fresh": False,
@@ -51,7 +51,7 @@ def test_a_host_without_anything_is_still_a_state() -> None:
 def test_files_that_the_container_lacks_are_told_from_those_that_differ() -> None:
     found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(INSIDE))))
     assert found.app is not None
-    assert found.app.differs == {"a": "1", "b": None}
+    assert found.app.differs == {"a": BLOB, "b": None}
     assert found.app.installed == {"nginx/site": True}
 
 

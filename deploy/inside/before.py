@@ -8,10 +8,10 @@ import stat
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.record import Record, boot_id, read_json, remove_json, uptime, write_json
+from deploy.inside.record import Record, boot_id, put_aside, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
 from deploy.inside.tree import Tree, clone, parents, remove
-from deploy.inside.wire import counted, raw, say, text
+from deploy.inside.wire import ExpectedError, counted, raw, say, text
 
 
 def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Record | None) -> None:
@@ -43,6 +43,8 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
     What is remembered here lets a roll know which master was started meanwhile: it has read the files that go now.
     """
     before = read_json(settings, b"before.json")
+    if before is None and is_damaged(settings):
+        raise ExpectedError(f"before.json in {settings['record']} is damaged: what was copied stays")
     if before is None or before["run"] != settings["run"]:
         discard(settings)
         say("the copy had not touched anything")
@@ -71,8 +73,18 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
 
 def forget(settings: dict[str, Any]) -> None:
     """Drop what an earlier copy kept: only the last one can be undone."""
+    if is_damaged(settings):
+        # What it kept may still be needed, and nothing else tells that any more.
+        put_aside(settings, b"before.json")
+        shutil.rmtree(os.path.join(raw(settings["record"]), b"before.damaged"), ignore_errors=True)
+        put_aside(settings, b"before")
     remove_json(settings, b"before.json")
     shutil.rmtree(os.path.join(raw(settings["record"]), b"before"), ignore_errors=True)
+
+
+def is_damaged(settings: dict[str, Any]) -> bool:
+    there = os.path.lexists(os.path.join(raw(settings["record"]), b"before.json"))
+    return there and read_json(settings, b"before.json") is None
 
 
 def kept(settings: dict[str, Any], path: bytes) -> bytes:

@@ -180,7 +180,7 @@ def remembered(
     files = sorted((text(path), *entry) for path, entry in entries.items())
     told = hashlib.sha256(json.dumps([FORMAT, files]).encode("ascii")).hexdigest()
     known = read_json(settings, CHAINS) or {}
-    if told not in known:
+    if not isinstance(known.get(told), dict):
         found = read()
         if not os.path.isdir(settings["record"]):
             return found

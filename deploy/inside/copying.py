@@ -20,6 +20,7 @@ from deploy.inside.record import (
     Record,
     ask_entries,
     boot_id,
+    put_aside,
     read_record,
     read_work,
     remove_json,
@@ -93,7 +94,9 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Make the app's folder equal to the scanned and staged commit; only a complete copy leaves a complete record."""
     tree, work, entries = read_work(settings)
     (staged, whole), owner = claim(settings, work["revision"]), tree.owner()
-    record, _ = read_record(settings)
+    record, problem = read_record(settings)
+    if problem:
+        put_aside(settings, b"record.json")
     trust(tree, record)
     keep(settings, tree, work, record)
     folder = raw(settings["record"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.processes import commands, processes
-from deploy.inside.record import Record, ask_entries, boot_id, read_json, read_record, trust
+from deploy.inside.record import Record, ask_entries, boot_id, damaged, read_json, read_record, trust
 from deploy.inside.tree import Tree, free_bytes
 from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
 
@@ -29,6 +29,7 @@ FACTS = frozenset(
         "depends",
         "differs",
         "installed",
+        "damaged",
     )
 )
 
@@ -50,6 +51,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         {
             "record": lambda: record and {name: record.facts.get(name) for name in facts},
             "record_problem": lambda: record_problem,
+            "damaged": lambda: damaged(settings),
             "owner": lambda: "{}:{}".format(*tree.owner()),
             "free_mib": lambda: free_bytes(tree) // MIB,
             "drift": lambda: drift(tree, record),

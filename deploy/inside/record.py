@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from io import BufferedReader
 from typing import Any, NamedTuple
 
 from deploy.inside.tree import Tree
 from deploy.inside.wire import Entry, ExpectedError, ask, digits_of, one_line, raw, read_entries
+
+# What each of our files has at least, and of which kind; newer versions may write more. A damaged one counts as none.
+NUMBER = (int, float)
+PATHS = [str]
+SHAPES: dict[bytes, dict[str, Any]] = {
+    b"before.json": {"run": str, "began": NUMBER, "saved": PATHS, "added": PATHS, "folders": dict},
+    b"chains.json": {},
+    b"laid.json": {},
+    b"rolled.json": {"started": NUMBER, "workers": int, "at": NUMBER},
+    b"rolling.json": {"started": NUMBER, "workers": int},
+    b"tree.json": {"revision": str, "whole": bool},
+    b"undone.json": {"boot_id": str, "from": NUMBER, "to": NUMBER},
+    b"work.json": {"revision": str, "entries": dict, "write": PATHS, "clear": PATHS, "remove": PATHS, "had": dict},
+}
+# More workers than any master has.
+MANY = 10_000
 
 
 class Record(NamedTuple):
@@ -71,27 +88,78 @@ def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
     try:
         with open(os.path.join(raw(settings["record"]), b"record.json"), "rb") as stream:
             facts = json.load(stream)
-        manifest = {raw(path): Entry(*entry) for path, entry in facts.get("manifest", {}).items()}
-        paths = frozenset(manifest).union(map(raw, facts.get("paths", [])))
+        manifest = {raw(inner(path)): entry_of(entry) for path, entry in facts.get("manifest", {}).items()}
+        paths = frozenset(manifest).union(raw(inner(path)) for path in facts.get("paths", []))
         derived = {raw(path): str(blob) for path, blob in facts.get("derived", {}).items()}
         signatures = {raw(path): found for path, found in facts.get("signatures", {}).items()}
-        if not isinstance(facts["revision"], str) or not isinstance(facts["complete"], bool):
+        if not is_record(facts):
             raise TypeError("not a record")
         return Record(facts, manifest, paths, derived, signatures), None
     except FileNotFoundError:
         return None, None
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         return None, f"the record in {settings['record']} cannot be read: {one_line(error)}"
 
 
+def is_record(facts: dict[str, Any]) -> bool:
+    """Tell whether these are facts of a copy; of one that came to its end, when that was too."""
+    named = all(isinstance(facts[name], str) for name in ("revision", "run", "boot_id"))
+    return named and isinstance(facts["complete"], bool) and (not facts["complete"] or is_kind(facts["uptime"], NUMBER))
+
+
+def entry_of(told: list[str]) -> Entry:
+    mode, blob = told
+    if not isinstance(mode, str) or not isinstance(blob, str):
+        raise TypeError("not a file of git's")
+    return Entry(mode, blob)
+
+
+def inner(path: str) -> str:
+    """Give a path that stays in its folder, as all of git's do."""
+    if {"", ".", ".."} & set(path.split("/")):
+        raise ValueError("a path that leads elsewhere")
+    return path
+
+
 def read_json(settings: dict[str, Any], name: bytes) -> dict[str, Any] | None:
-    """Read a file of ours in the record's folder; None where there is none."""
+    """Read a file of ours in the record's folder; None where there is none, or a damaged one."""
     try:
         with open(os.path.join(raw(settings["record"]), name), "rb") as stream:
-            content: dict[str, Any] = json.load(stream)
-            return content
-    except FileNotFoundError:
+            content = json.load(stream)
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+    shape = SHAPES[name]
+    fits = isinstance(content, dict) and all(is_kind(content.get(key), kind) for key, kind in shape.items())
+    return content if fits and 0 < content.get("workers", 1) < MANY else None
+
+
+def is_kind(value: Any, kind: Any) -> bool:
+    if kind is PATHS:
+        return isinstance(value, list) and all(isinstance(one, str) and is_inner(one) for one in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind) and (not isinstance(value, float) or math.isfinite(value))
+
+
+def is_inner(path: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return inner(path) == path
+    return False
+
+
+def damaged(settings: dict[str, Any]) -> list[str]:
+    """Name our files that are there and cannot be understood."""
+    folder = raw(settings["record"])
+    bad = [name for name in SHAPES if os.path.lexists(os.path.join(folder, name)) and read_json(settings, name) is None]
+    record = ["record.json"] if read_record(settings)[1] else []
+    return [os.path.join(settings["record"], name) for name in [*record, *(name.decode() for name in bad)]]
+
+
+def put_aside(settings: dict[str, Any], name: bytes) -> None:
+    """Keep what is damaged under another name, for who wants to look at it."""
+    file = os.path.join(raw(settings["record"]), name)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(file, file + b".damaged")
 
 
 def remove_json(settings: dict[str, Any], name: bytes) -> None:
@@ -106,7 +174,7 @@ def read_work(settings: dict[str, Any]) -> tuple[Tree, dict[str, Any], dict[byte
         raise ExpectedError("nothing was scanned before")
     if work["revision"] != settings["revision"]:
         raise ExpectedError(f"scanned was {work['revision']}, not {settings['revision']}")
-    entries = {raw(path): Entry(*entry) for path, entry in work["entries"].items()}
+    entries = {raw(inner(path)): entry_of(entry) for path, entry in work["entries"].items()}
     return Tree(settings, digits_of(entries.values())), work, entries
 
 

@@ -92,7 +92,8 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
         raise ExpectedError(f"{name.decode()} was started with the release that is undone")
     # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
     interrupted, rolled = read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")
-    drained = rolled and rolled.get("ended", 0.0) + settings["drain_timeout"] < uptime()
+    ended = rolled.get("ended", 0.0) if rolled else 0.0
+    drained = rolled and isinstance(ended, float) and ended + settings["drain_timeout"] < uptime()
     for earlier in (interrupted, None if drained else rolled):
         if earlier and earlier["started"] == master.started:
             return int(earlier["workers"])

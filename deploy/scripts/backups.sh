@@ -18,10 +18,20 @@ backups() {
   local about
   for about in "$folder"/*.about; do
     [ -e "${about%.about}.dump" ] || continue
-    grep -qxF -- "$(record database "$database")" "$about" || continue
+    grep -qaxF -- "$(record database "$database")" "$about" || continue
     about=${about##*/}
-    printf '%s\n' "${about%.about}"
+    ! is_run "${about%.about}" || printf '%s\n' "${about%.about}"
   done | sort -r
+}
+
+# unknown_backups: the ids of dumps whose description does not even name a database.
+unknown_backups() {
+  local dump
+  for dump in "$folder"/*.dump; do
+    [ -e "$dump" ] && ! grep -qa $'^database\t.' "${dump%.dump}.about" 2>/dev/null || continue
+    dump=${dump##*/}
+    ! is_run "${dump%.dump}" || printf '%s\n' "${dump%.dump}"
+  done
 }
 
 # fact ID NAME: what is known of a dump.

@@ -8,5 +8,6 @@ if [ -d "$folder" ] && ! { [ -r "$folder" ] && [ -x "$folder" ]; }; then
   exit 1
 fi
 for id in $(backups); do
-  sed "s/^/about\t$id\t/" "$folder/$id.about"
+  head -n 50 "$folder/$id.about" | cut -b -4096 | sed "s/^/about\t$id\t/"
 done
+for id in $(unknown_backups); do record about "$id"; done

@@ -5,33 +5,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from deploy import remedies, shell
+from deploy import answers, remedies, shell
 from deploy.errors import Failure
-from deploy.state import kept
+from deploy.state import container, kept
 from deploy.state.model import (
     App,
-    Chain,
     Container,
     Database,
     Probe,
-    Record,
     Repository,
-    Revision,
     Sibling,
     State,
 )
 
+# How much of what is not understood is shown.
+SHOWN = 200
+
 
 def parse(answer: str) -> State:
     """Read what the script answered. An answer without its end, or that makes no sense, is a failure, not a state."""
-    try:
+    with answers.understood(answer, "the host's state"):
         return _parse(answer)
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise Failure(
-            "the host's state was told in a way that cannot be understood",
-            evidence=(f"{type(error).__name__}: {error}"[:200],),
-            remedy=remedies.RUN_AGAIN,
-        ) from error
 
 
 def _parse(answer: str) -> State:
@@ -50,6 +44,7 @@ def _parse(answer: str) -> State:
 
     history, damaged_history = kept.history(rows["history"])
     holder, damaged_holder = kept.holder(rows["holder"])
+    app, app_problem, damaged_inside = _app(one("app"), column("app_text")) if rows["app"] else (None, "", ())
     return State(
         user=one("host"),
         boot_id=one("host", 2),
@@ -65,8 +60,8 @@ def _parse(answer: str) -> State:
         repository=_repository(rows),
         containers={row[0]: _container(row) for row in rows["container"]},
         siblings=tuple(Sibling(*row) for row in rows["sibling"]),
-        app=_app(with_texts(json.loads(one("app")), column("app_text"))) if rows["app"] else None,
-        app_problem=one("app_problem"),
+        app=app,
+        app_problem=app_problem or one("app_problem"),
         running=one("running_known"),
         changes=tuple(_pairs(rows["differs_change"])),
         image_files={row[1]: _blob(row[3]) for row in rows["differs_nothing"]},
@@ -84,7 +79,7 @@ def _parse(answer: str) -> State:
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
-        damaged=(*damaged_history, *damaged_holder),
+        damaged=(*damaged_history, *damaged_holder, *damaged_inside),
     )
 
 
@@ -137,7 +132,7 @@ def with_texts(facts: Any, texts: Sequence[str]) -> Any:
     """Put the texts that came by themselves back where the facts of the container refer to them."""
     match facts:
         case {"/text": int(number)}:
-            return texts[number] if number < len(texts) else ""
+            return texts[number] if 0 <= number < len(texts) else ""
         case dict():
             return {name: with_texts(below, texts) for name, below in facts.items()}
         case list():
@@ -145,32 +140,14 @@ def with_texts(facts: Any, texts: Sequence[str]) -> Any:
     return facts
 
 
-def _app(answer: Mapping[str, Any]) -> App:
-    return App(
-        owner=answer["owner"] or "",
-        free_mib=answer["free_mib"],
-        record=_record(answer["record"]),
-        drift=tuple(answer["drift"] or ()),
-        differs=answer["differs"] or {},
-        installed=answer["installed"] or {},
-        processes=tuple(answer["processes"] or ()),
-        fresh=bool(answer["fresh"]),
-        chain=_chain(answer["chain"]),
-        target_chain=_chain(answer["target_chain"]),
-        problems=tuple(answer["problems"]),
-        migrating=tuple(answer["migrating"] or ()),
-    )
-
-
-def _record(answer: Mapping[str, Any] | None) -> Record | None:
-    if answer is None:
-        return None
-    return Record(
-        revision=answer["revision"],
-        complete=answer["complete"],
-        run=answer["run"],
-        overridden=dict(answer["overridden"] or {}),
-    )
+def _app(told: str, texts: Sequence[str]) -> tuple[App | None, str, tuple[str, ...]]:
+    """Read what the program in the container told; where that cannot be, say so, and name its damaged files."""
+    try:
+        facts = with_texts(json.loads(told), texts)
+        problems = tuple(f"{name}, in the container, cannot be understood" for name in container.damaged(facts))
+        return container.app(facts), "", problems
+    except (ValueError, AttributeError, RecursionError) as error:
+        return None, f"what was told in it cannot be understood: {error}"[:SHOWN], ()
 
 
 def _blob(text: str) -> str:
@@ -178,24 +155,17 @@ def _blob(text: str) -> str:
     return text.strip("0") and text
 
 
-def _chain(answer: Mapping[str, Any] | None) -> Chain | None:
-    if answer is None:
-        return None
-    if "error" in answer:
-        return Chain(error=answer["error"])
-    revisions = tuple(
-        Revision(one["revision"], tuple(one["down"]), one["doc"], tuple(one["depends"])) for one in answer["revisions"]
-    )
-    return Chain(heads=tuple(answer["heads"]), revisions=revisions)
-
-
 def _database(rows: Mapping[str, list[tuple[str, ...]]]) -> Database:
     if "database" not in rows:
         return Database()
+    problem = rows["database"][0][0]
+    revisions = tuple(row[0] for row in rows["db_revision"])
+    if odd := [revision for revision in revisions if not container.REVISION.fullmatch(revision)]:
+        problem = problem or f"alembic_version holds what is no revision: {odd[0][:60]!r}"
     return Database(
-        problem=rows["database"][0][0],
+        problem=problem,
         tables=int(rows["db_tables"][0][0]) if "db_tables" in rows else 0,
-        revisions=tuple(row[0] for row in rows["db_revision"]) if "db_revision" in rows else (),
+        revisions=revisions,
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
         size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
         invalid_indexes=tuple(_pairs(rows["db_invalid_index"])) if "db_invalid_index" in rows else (),

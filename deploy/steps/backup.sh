@@ -58,14 +58,17 @@ complete() {
     record tables "$tables"
     record sha256 "${sum%% *}"
     record time "$(date +%s)"
-  } >"$folder/$run.about"
+  } >"$folder/$run.about.new"
+  sync "$folder/$run.about.new"
+  mv "$folder/$run.about.new" "$folder/$run.about"
   own "$folder/$run.about" "$part"
   mv "$part" "$folder/$run.dump"
 }
 
 prune() {
   local id about
-  for id in $(backups | tail -n +$((keep + 1))); do
+  # This run's own stays, whatever its name and those of the others say of their age.
+  for id in $(backups | grep -vxF -- "$run" | tail -n +"$keep"); do
     rm -f "$folder/$id.dump" "$folder/$id.about"
     echo "removed $id: $keep are kept"
   done

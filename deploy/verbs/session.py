@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import answers, output, remedies
+from deploy import output, remedies
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Ended, Host
 from deploy.settings import Settings
@@ -59,8 +59,7 @@ class Session:
                 answer = "".join(f"{line}\n" for line in lines)
             except Ended as failure:
                 raise Failure("the host's state could not be read", evidence=failure.evidence[-3:]) from failure
-        with answers.understood(answer, "the host's state"):
-            return result, parse(answer)
+        return result, parse(answer)
 
     def ask(self) -> "tuple[Check, ...]":
         """Ask every health check once."""

@@ -1,0 +1,128 @@
+"""What the program in the container told. A container may be broken into: each value is looked at before it is used."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from deploy.state.kept import COMMIT, RUN
+from deploy.state.model import App, Chain, Record, Revision
+
+_Item = TypeVar("_Item")
+
+# More than any path, error or list of files has that is meant well.
+LONGEST, MOST = 65536, 200_000
+# Alembic forbids itself @ - + and :, and with none of these at its head nothing is taken for an option.
+REVISION = re.compile(r"[\w.][\w.-]{0,254}")
+_BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
+_OWNER = re.compile(r"([0-9]{1,10}:[0-9]{1,10})?")
+
+
+def app(told: Any) -> App:
+    """Read the one object that `inspect` told; ValueError names what in it cannot be."""
+    facts = _mapping(told, "the answer")
+
+    def get(name: str, read: Callable[[Any, str], _Item], nothing: _Item) -> _Item:
+        return nothing if facts.get(name) is None else read(facts[name], name)
+
+    return App(
+        owner=get("owner", _matching(_OWNER), ""),
+        free_mib=get("free_mib", _number, 0) if facts.get("free_mib") is not None else None,
+        record=get("record", _record, None),
+        drift=get("drift", _texts, ()),
+        differs=get("differs", _blobs, {}),
+        installed=get("installed", _flags, {}),
+        processes=get("processes", _numbers, ()),
+        fresh=facts.get("fresh") is True,
+        chain=get("chain", _chain, None),
+        target_chain=get("target_chain", _chain, None),
+        problems=get("problems", _texts, ()),
+        migrating=get("migrating", _texts, ()),
+    )
+
+
+def damaged(told: Any) -> tuple[str, ...]:
+    """Name the files of ours in the container that could not be understood."""
+    return _texts(told.get("damaged") or [], "damaged")
+
+
+def revision(told: Any, what: str = "a migration") -> str:
+    return _matching(REVISION)(told, what)
+
+
+def _record(told: Any, what: str) -> Record:
+    facts = _mapping(told, what)
+    return Record(
+        _matching(COMMIT)(facts.get("revision"), "the revision that runs"),
+        facts.get("complete") is True,
+        _matching(RUN)(facts.get("run"), "the run that copied"),
+        {name: blob or "" for name, blob in _blobs(facts.get("overridden") or {}, "overridden").items()},
+    )
+
+
+def _chain(told: Any, what: str) -> Chain:
+    facts = _mapping(told, what)
+    if "error" in facts:
+        return Chain(error=_text(facts["error"], what))
+    revisions = (_mapping(one, what) for one in _list(facts.get("revisions"), what))
+    return Chain(
+        heads=tuple(revision(head) for head in _list(facts.get("heads"), what)),
+        revisions=tuple(
+            Revision(
+                revision(one.get("revision")),
+                tuple(revision(down) for down in _list(one.get("down"), what)),
+                _text(one.get("doc") or "", what),
+                tuple(revision(other) for other in _list(one.get("depends") or [], what)),
+            )
+            for one in revisions
+        ),
+    )
+
+
+def _blobs(told: Any, what: str) -> Mapping[str, str | None]:
+    found = _mapping(told, what)
+    return {name: None if blob is None else _matching(_BLOB)(blob, what) for name, blob in found.items()}
+
+
+def _mapping(told: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(told, dict) or len(told) > MOST:
+        raise ValueError(f"{what} is no object")
+    return told
+
+
+def _list(told: Any, what: str) -> Sequence[Any]:
+    if not isinstance(told, list) or len(told) > MOST:
+        raise ValueError(f"{what} is no list")
+    return told
+
+
+def _flags(told: Any, what: str) -> Mapping[str, bool]:
+    return {name: value is True for name, value in _mapping(told, what).items()}
+
+
+def _numbers(told: Any, what: str) -> tuple[int, ...]:
+    return tuple(_number(one, what) for one in _list(told, what))
+
+
+def _texts(told: Any, what: str) -> tuple[str, ...]:
+    return tuple(_text(one, what) for one in _list(told, what))
+
+
+def _text(told: Any, what: str) -> str:
+    if not isinstance(told, str) or len(told) > LONGEST:
+        raise ValueError(f"{what} is no text")
+    return told
+
+
+def _number(told: Any, what: str) -> int:
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told < 1 << 62:
+        raise ValueError(f"{what} is no number")
+    return told
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[Any, str], str]:
+    def read(told: Any, what: str) -> str:
+        if not isinstance(told, str) or not pattern.fullmatch(told):
+            raise ValueError(f"{what} is not what it should be: {str(told)[:60]!r}")
+        return told
+
+    return read
