@@ -69,6 +69,8 @@ def unlock_key(user: str) -> str:
 # ── sudo on the host ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 SET_SUDO = "set sudo: true under the target"
+# For who is root already, sudo is no way out.
+ROOT = "root"
 INSTALL_SUDO = "install sudo there, or set sudo: false and log in as root or as a member of the docker group"
 FREE_SUDO = "run it on a terminal, or let sudo do without a password there (NOPASSWD in /etc/sudoers.d)"
 TRY_SUDO = "try again, or see sudo -l there"
@@ -85,7 +87,22 @@ FREE_SPACE = "free some space (or change preflight.min_free_mib)"
 
 
 def start_docker(user: str) -> str:
-    return f"start Docker, or let {user} use it (group docker, or sudo: true under the target)"
+    start = sh("sudo", "systemctl", "start", "docker")
+    if user == ROOT:
+        return f"{start} on the host"
+    return f"{start} on the host, or let {user} use it (group docker, or sudo: true under the target)"
+
+
+def let_read(user: str, file: str) -> str:
+    if user != ROOT:
+        return SET_SUDO
+    return f"let {user} read it: see {sh('ls', '-ld', file)} on the host, and how its file system is mounted"
+
+
+def own_clone(user: str, path: str) -> str:
+    if user != ROOT:
+        return SET_SUDO
+    return f"give the whole clone to one user: {sh('chown', '-R', f'--reference={path}', f'{path}/.git')} on the host"
 
 
 # ── The clone ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -288,3 +288,21 @@ def test_an_index_whose_making_was_cut_off_is_a_warning_with_the_commands_for_it
     found = finding("indexes", database(invalid_indexes=(("name_idx", "instances"),)))
     assert (found.level, "name_idx on instances is invalid" in found.evidence) == ("warning", True)
     assert "-c 'DROP INDEX CONCURRENTLY name_idx'; then" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "for_root"),
+    [
+        ("repository", repository(problem="fatal: dubious", foreign=True), "chown -R --reference=/opt/whalefall"),
+        ("env", replace(STATE, env="unreadable"), "see ls -ld /opt/whalefall/.env on the host"),
+    ],
+)
+def test_who_is_root_already_is_not_told_to_set_sudo(check: str, state: State, for_root: str) -> None:
+    assert finding(check, replace(state, user="deploy")).remedy == "set sudo: true under the target"
+    assert for_root in finding(check, replace(state, user="root")).remedy
+
+
+def test_who_is_root_already_is_not_told_to_join_a_group() -> None:
+    state = replace(STATE, engine="")
+    assert "group docker" in finding("engine", replace(state, user="deploy")).remedy
+    assert finding("engine", replace(state, user="root")).remedy == "sudo systemctl start docker on the host"

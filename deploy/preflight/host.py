@@ -48,7 +48,7 @@ def env(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         case "missing" | "":
             yield Finding("refusal", "env", f"{place} is missing", remedies.BRING_SECRETS)
         case "unreadable":
-            yield Finding("refusal", "env", f"{state.user} cannot read {place}", remedies.SET_SUDO)
+            yield Finding("refusal", "env", f"{state.user} cannot read {place}", remedies.let_read(state.user, place))
         case _ if state.env_empty:
             evidence = f"{place} has no value for {', '.join(state.env_empty)}"
             yield Finding("refusal", "env", evidence, remedies.FILL_SECRETS)

@@ -14,7 +14,8 @@ def clone(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     path = settings.target.path
     if repository.problem:
         if repository.foreign:
-            evidence, remedy = f"{path} belongs to somebody else than {state.user}", remedies.SET_SUDO
+            evidence = f"{path} or its .git belongs to somebody else than {state.user}"
+            remedy = remedies.own_clone(state.user, path)
         else:
             evidence, remedy = f"{path} is no git clone: {repository.problem}", remedies.SET_PATH
         yield Finding("refusal", "repository", evidence, remedy)
