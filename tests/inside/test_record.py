@@ -133,3 +133,25 @@ def test_a_difference_may_add_change_and_remove_files_and_make_one_a_submodule(w
     world.git("commit", "-q", "-m", "a submodule")
     world.update(world.git("rev-parse", "HEAD").decode().strip())
     assert tree(world.app) == {"a.py": b"b", "new.py": b"n", "run*": b"#!"}
+
+
+# Files that are damaged
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"started": "x"}', '{"started": 1, "workers": 0, "at": 1}'])
+def test_a_damaged_file_of_ours_counts_as_none_and_is_named(world: World, content: str) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    (world.record / "rolled.json").write_text(content)
+    found = world.inspect()
+    assert found["damaged"] == [f"{world.record}/rolled.json"]
+    assert found["problems"] == []
+
+
+def test_a_copy_whose_description_is_damaged_is_not_said_to_be_undone_and_is_kept(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    world.update(world.commit({"a.py": b"b"}))
+    (world.record / "before.json").write_text("{")
+    answer = world.run("undo")
+    assert answer.stderr.startswith(b"undo: before.json in ")
+    world.update(world.commit({"a.py": b"c"}))
+    assert tree(world.record / "before.damaged") == {"a.py": b"a"}
