@@ -20,7 +20,7 @@ Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
 
 # What runner.sh expects of the variables.
-RUNNER = ("path", "env_file", "secret_words", "secret_min_length")
+RUNNER = ("path", "env_file", "secret_words", "secret_keys", "secret_min_length")
 
 # How many fields the followers of a run rely on, by the kind of event.
 FIELDS = {
@@ -118,9 +118,8 @@ def files_of(
 
     `about` has at least verb and operator; what `guard_script` prints must equal `guard_expected`, name/value records;
     it is run again, with the word `after` for `before`, where a run says that things are as they were;
-    `variables` are those of runner.sh: path, env_file, secret_words, secret_min_length. `confirm` is in seconds, 0
-    where nobody has to, and so is `patience`, how long to wait for the lock; `asides` are settle.sh, revive.sh,
-    prove.sh and proven.sh, where a run can be undone.
+    `variables` are those of runner.sh. `confirm` is in seconds, 0 where nobody has to, and so is `patience`, how long
+    to wait for the lock; `asides` are settle.sh, revive.sh, prove.sh and proven.sh, where a run can be undone.
     """
     own = {name: variables[name] for name in RUNNER}
     files = {

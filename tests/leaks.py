@@ -96,7 +96,7 @@ def secrets_of(env: str) -> dict[bytes, str]:
     """Read the secrets of an env file, and their keys: of each what every quoted or encoded spelling has in common."""
     which = Secrets()
     pairs = re.findall(r"^(\w+)=(.*)$", env, re.MULTILINE)
-    secret = [pair for pair in pairs if any(word in pair[0] for word in which.words)]
+    secret = [pair for pair in pairs if pair[0] in which.keys or any(word in pair[0] for word in which.words)]
     return {core.encode(): key for key, value in secret if len(core := _core(value)) >= which.min_length}
 
 

@@ -18,6 +18,7 @@ VARIABLES: dict[str, str | int | tuple[str, ...]] = {
     "path": "/opt/whalefall",
     "env_file": "/opt/whalefall/.env",
     "secret_words": ("KEY",),
+    "secret_keys": (),
     "secret_min_length": 8,
 }
 

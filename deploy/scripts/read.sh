@@ -262,7 +262,7 @@ read_health() {
 read_logs() { # PROBES
   [ -n "$want_logs" ] && awk -F '\t' '$4 !~ /^2/ {ill = 1} END {exit !ill}' "$1" || return 0
   local tell='ls -t "$@" 2>/dev/null | while read -r name; do
-    tail -n 40 "$name" | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
+    tail -n 40 "$name" | cut -b -65536 | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
   done'
   docker exec "$container" sh -c "$tell" sh "${logs[@]}" 2>/dev/null |
     while IFS=$'\t' read -r name line; do record log "$name" "$line"; done

@@ -1,29 +1,45 @@
 # Takes the secrets of the env file out of text, on the host, before anything is journaled or shown.
-# Expects: env_file (absolute path), secret_words (array), secret_min_length.
+# Expects: env_file (absolute path), secret_words (array), secret_keys (array), secret_min_length.
+
+# Of a line so many bytes are looked at; the rest is cut off.
+longest_text=65536
 
 # redact: copy stdin to stdout line by line, as it comes, each secret of the env file replaced by [KEY].
-# awk reads the file by itself, so that no secret stands on a command line or in an environment.
 redact() {
-  local prompt=() file=$env_file
+  local prompt=()
   # mawk reads a pipe in blocks unless told otherwise; gawk doesn't know the option.
   case $(awk -W version 2>&1 </dev/null) in mawk*) prompt=(-W interactive) ;; esac
-  # Where the folder can't be searched, nobody knows whether the file exists: then it counts as unreadable.
-  if [ ! -e "$file" ] && [ -x "${file%/*}/" ]; then file=; fi
-  if [ -d "$file" ]; then file=$file/unreadable; fi
-  REDACT_FILE=$file REDACT_NAME=${env_file##*/} REDACT_WORDS="${secret_words[*]}" REDACT_MIN=$secret_min_length \
-    LC_ALL=C awk ${prompt[@]+"${prompt[@]}"} "$redact_program"
+  bounded | redact_ ${prompt[@]+"${prompt[@]}"}
 }
 
 # redact_records: the same for records, but of these the facts pass untouched: what record_fields names, without a *.
 redact_records() {
-  REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact
+  REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact_
+}
+
+# bounded: a line of megabytes must not reach awk, which keeps it in memory, and mawk reads it again and again.
+bounded() {
+  if command -v stdbuf >/dev/null && command -v cut >/dev/null; then stdbuf -oL cut -b "-$longest_text"; else cat; fi
+}
+
+# redact_ OPTION...: awk reads the file by itself, so that no secret stands on a command line or in an environment.
+redact_() {
+  local file=$env_file
+  # Where the folder can't be searched, nobody knows whether the file exists: then it counts as unreadable.
+  if [ ! -e "$file" ] && [ -x "${file%/*}/" ]; then file=; fi
+  if [ -d "$file" ]; then file=$file/unreadable; fi
+  REDACT_FILE=$file REDACT_NAME=${env_file##*/} REDACT_WORDS="${secret_words[*]}" REDACT_KEYS="${secret_keys[*]-}" \
+    REDACT_MIN=$secret_min_length REDACT_LONGEST=$longest_text LC_ALL=C awk "$@" "$redact_program"
 }
 
 redact_program='
 BEGIN {
   shortest = ENVIRON["REDACT_MIN"] + 0
+  longest = ENVIRON["REDACT_LONGEST"] + 0
   words = split(toupper(ENVIRON["REDACT_WORDS"]), word, " ")
+  for (n = split(toupper(ENVIRON["REDACT_KEYS"]), field, " "); n; n--) named[field[n]] = 1
   for (i = 1; i < 256; i++) { byte = sprintf("%c", i); code[byte] = i; char[i] = byte }
+  spellings()
   withheld = !read_secrets(ENVIRON["REDACT_FILE"])
   notice = "(withheld: " ENVIRON["REDACT_NAME"] " cannot be read, so secrets could not be removed)"
   records = split(ENVIRON["REDACT_FIELDS"], line, "\n")
@@ -33,49 +49,105 @@ BEGIN {
 
 { print records ? cleaned_record($0) : shown($0); fflush() }
 
-function shown(text) { return withheld ? notice : secrets ? cleaned(text) : text }
-
 # What is empty stays so: that there is no text is a fact.
 function cleaned_record(line,    n, i, field, done) {
   n = split(line, field, "\t")
   done = field[1]
   for (i = 2; i <= n; i++)
-    done = done "\t" (((field[1], i) in fact || field[i] == "") ? field[i] : shown(field[i]))
+    done = done "\t" (((field[1], i) in fact || field[i] == "") ? field[i] : as_field(shown(unescaped(field[i]))))
   return done
 }
 
+# As `record` escapes a field.
+function as_field(text) {
+  return replaced(replaced(replaced(replaced(text, "\\", "\\\\"), "\t", "\\t"), "\n", "\\n"), "\r", "\\r")
+}
+
+# Most lines hold no secret, and one look tells that.
+function shown(text,    cut, hidden) {
+  if (withheld) return notice
+  cut = length(text) >= longest
+  # A secret that the end of the text cuts in two is in what is left out.
+  if (cut && length(text) > longest) text = substr(text, 1, longest)
+  if (secrets && text ~ suspect) text = marked(text)
+  if (secrets && text ~ /[%\\&]/ && (hidden = disguised(text))) return "(withheld: a line with [" key_of[hidden] "] in it)"
+  if (cut) text = whole(substr(text, 1, length(text) - margin)) "… (cut: longer than " longest " bytes)"
+  if (index(text, "\001")) text = named_marks(text)
+  return index(text, "://") ? without_credentials(text) : text
+}
+
+# A character must not be cut in two.
+function whole(text,    end) {
+  end = substr(text, length(text) - 3)
+  sub(/[\300-\377]?[\200-\277]*$/, "", end)
+  return substr(text, 1, length(text) - 4) end
+}
+
 # Marks stand in for [KEY] until the end, so that no secret is looked for inside the name of another.
-function cleaned(text,    i, mark, hidden) {
+function marked(text,    i) {
   gsub(/[\001\002]/, "", text)
-  for (i = 1; i <= secrets; i++) {
-    if (!index(text, secret[i])) continue
-    mark = "\001" i "\002"
-    text = replaced(text, secret[i], mark)
-  }
-  hidden = disguised(text)
-  if (hidden) return "(withheld: a line with [" key_of[hidden] "] in it)"
-  while (match(text, /\001[0-9]+\002/)) {
-    i = substr(text, RSTART + 1, RLENGTH - 2)
-    text = substr(text, 1, RSTART - 1) "[" key_of[i] "]" substr(text, RSTART + RLENGTH)
-  }
+  for (i = 1; i <= secrets; i++) if (index(text, secret[i])) text = replaced(text, secret[i], "\001" i "\002")
   return text
 }
 
-function replaced(text, old, new,    at, done) {
+function named_marks(text,    n, i, part, end) {
+  n = split(text, part, "\001")
+  put(part[1])
+  for (i = 2; i <= n; i++) {
+    end = index(part[i], "\002")
+    put(end ? "[" key_of[substr(part[i], 1, end - 1)] "]" substr(part[i], end + 1) : "")
+  }
+  return all_put()
+}
+
+function replaced(text, old, new,    at) {
   while (at = index(text, old)) {
-    done = done substr(text, 1, at - 1) new
+    put(substr(text, 1, at - 1) new)
     text = substr(text, at + length(old))
   }
-  return done text
+  put(text)
+  return all_put()
+}
+
+# A text is put together in blocks: to append each piece to the whole would copy that each time.
+function put(text) {
+  block = block text
+  if (length(block) > 512) { built = built block; block = "" }
+}
+function all_put(    done) { done = built block; built = block = ""; return done }
+
+# A URL shows its user and password to nobody, wherever they come from.
+function without_credentials(text,    at, login) {
+  while (match(text, /:\/\/[^\/?# \t"\047<>]*@/)) {
+    login = substr(text, RSTART + 3, RLENGTH - 4)
+    at = index(login, ":")
+    if (at ? substr(login, at) !~ /^:\[[A-Za-z0-9_.-]+\]$/ : substr(text, 1, RSTART - 1) ~ /https?$/) login = "***"
+    put(substr(text, 1, RSTART + 2) login "@")
+    text = substr(text, RSTART + RLENGTH)
+  }
+  put(text)
+  return all_put()
 }
 
 # Is a secret left in a spelling that nobody listed, half encoded or half escaped? Its number, or 0.
-function disguised(text,    i, plain, plainer) {
-  if (text !~ /[%\\]/) return 0
-  plain = percent_decoded(text); plainer = percent_decoded(unescaped(text))
-  text = unescaped(plain)
-  for (i = 1; i <= secrets; i++)
-    if (index(plain, secret[i]) || index(plainer, secret[i]) || index(text, secret[i])) return i
+function disguised(text,    i, found, before) {
+  if (found = hidden_in(unescaped(text))) return found
+  if (found = hidden_in(html_decoded(text))) return found
+  for (i = 1; i <= 3 && text != before; i++) {
+    before = text
+    text = percent_decoded(text)
+    if (found = hidden_in(text)) return found
+    text = unescaped(text)
+    if (found = hidden_in(text)) return found
+    text = html_decoded(text)
+    if (found = hidden_in(text)) return found
+  }
+  return 0
+}
+
+function hidden_in(text,    i) {
+  if (text !~ suspect) return 0
+  for (i = 1; i <= secrets; i++) if (index(text, secret[i])) return i
   return 0
 }
 
@@ -90,7 +162,7 @@ function read_secrets(file,    n, i, j, got, line, text, key, quote, owner) {
     if (!match(line[i], /^[ \t]*(export[ \t]+)?[A-Za-z_][A-Za-z0-9_.-]*[ \t]*[=:]/)) continue
     key = substr(line[i], 1, RLENGTH - 1)
     sub(/^[ \t]*(export[ \t]+)?/, "", key); sub(/[ \t]+$/, "", key)
-    if (!secretive(key)) continue
+    if (!secretive(key)) { learn_login(substr(line[i], RLENGTH + 1), key); continue }
     if (i in owner) key = owner[i]
     text = trimmed(substr(line[i], RLENGTH + 1))
     learn_value(text, key)
@@ -104,10 +176,12 @@ function read_secrets(file,    n, i, j, got, line, text, key, quote, owner) {
     learn_lines(substr(line[j], 1, closing(line[j], quote, 1) - 1), key)
   }
   longest_first()
+  suspected()
   return 1
 }
 
 function secretive(key,    i) {
+  if (toupper(key) in named) return 1
   for (i = 1; i <= words; i++) if (index(toupper(key), word[i])) return 1
   return 0
 }
@@ -157,9 +231,27 @@ function learn_pieces(value, key,    n, i, piece) {
   n = split(value, piece, /[\r\n]+/)
   for (i = 1; i <= n; i++) {
     if (n > 1 && length(piece[i]) < shortest) continue
-    learn_spellings(piece[i], key)
+    learn_parts(piece[i], key)
     learn_password(piece[i], key)
   }
+}
+
+# A long secret is looked for in parts, so that of one that is cut little is left.
+function learn_parts(text, key,    at, size) {
+  for (at = 1; length(text) - at >= 2 * part_size; at += size) {
+    for (size = part_size; substr(text, at + size, 1) ~ /[\200-\277]/ && size > part_size - 4; size--);
+    learn_spellings(substr(text, at, size), key)
+  }
+  learn_spellings(substr(text, at), key)
+}
+
+# A value that is no secret may be a URL with a password in it; a slash ends what may be one.
+function learn_login(text, key) {
+  if (!match(text, /:\/\/[^\/?# \t"\047]*@/)) return
+  text = substr(text, RSTART, RLENGTH)
+  learn_password(text, key)
+  gsub(/\$\$/, "$", text)
+  learn_password(text, key)
 }
 
 # scheme://user:PASSWORD@host: an @ in the password should be encoded, but often is not.
@@ -176,10 +268,31 @@ function learn_password(url, key,    at, user, end) {
 
 function learn_spellings(text, key,    plain) {
   keep(text, key)
-  plain = percent_decoded(text); keep(plain, key)
-  keep(percent_encoded(text, ""), key); keep(percent_encoded(text, "/"), key)
-  keep(percent_encoded(plain, ""), key); keep(percent_encoded(plain, "/"), key)
-  keep(escaped(text), key); keep(escaped(plain), key)
+  learn_encoded(text, key)
+  plain = percent_decoded(text)
+  if (plain == text) return
+  keep(plain, key)
+  learn_encoded(plain, key)
+}
+
+function learn_encoded(text, key,    i, j, n, point, number) {
+  if (text ~ /[^A-Za-z0-9]/) {
+    for (i = 1; i <= 2; i++) {
+      keep(percent_encoded(text, "", format[i]), key)
+      keep(percent_encoded(text, "/", format[i]), key)
+      keep(percent_encoded(text, "!*\047()", format[i]), key)
+      n = percent_encoded(text, " ", format[i]); gsub(/ /, "+", n); keep(n, key)
+    }
+    n = points(text, point, number)
+    for (i = 1; i <= kinds; i++) keep(spelled(kind[i], n, point, number), key)
+  }
+  if (length(text) < 6) return
+  for (i = 0; i < 3; i++) for (j = 0; j < 2; j++) {
+    n = base64(text, i, j); keep(n, key)
+    gsub(/[+]/, "-", n); gsub(/\//, "_", n); keep(n, key)
+  }
+  n = hexadecimal(text)
+  keep(n, key); keep(toupper(n), key)
 }
 
 function keep(text, key) {
@@ -187,57 +300,201 @@ function keep(text, key) {
   known[text] = 1
   secret[++secrets] = text
   key_of[secrets] = key
+  if (length(text) > margin) margin = length(text)
 }
 
-function longest_first(    i, j, text, key) {
-  for (i = 2; i <= secrets; i++) {
-    text = secret[i]; key = key_of[i]
-    for (j = i - 1; j && length(secret[j]) < length(text); j--) { secret[j + 1] = secret[j]; key_of[j + 1] = key_of[j] }
-    secret[j + 1] = text; key_of[j + 1] = key
+# One regular expression that finds whatever may hold a secret, each spelling by its core: from the shortest on, and no
+# core that has another in it.
+function suspected(    i, j, n, core) {
+  for (i = secrets; i; i--) {
+    core = core_of(secret[i])
+    for (j = 1; j <= n && !index(core, cores[j]); j++);
+    if (j <= n) continue
+    cores[++n] = core
+    suspect = suspect (n == 1 ? "" : "|") core
   }
 }
 
-# As `record` escapes a field.
-function escaped(text,    i, c, done) {
+# What stands for a text there: letters and digits of it that are together, else all of it.
+function core_of(text,    rest, best, i, c) {
+  rest = text
+  while (match(rest, /[A-Za-z0-9]+/)) {
+    if (RLENGTH > length(best)) best = substr(rest, RSTART, RLENGTH)
+    rest = substr(rest, RSTART + RLENGTH)
+  }
+  if (length(best) >= 6) return substr(best, 1, 24)
+  best = ""
   for (i = 1; i <= length(text); i++) {
     c = substr(text, i, 1)
-    done = done (c == "\\" ? "\\\\" : c == "\t" ? "\\t" : c)
+    best = best (index(".[]{}()*+?^$|\\/", c) ? "\\" c : c)
   }
+  return best
+}
+
+function longest_first(    i, n, size, at, old, old_key) {
+  for (i = 1; i <= secrets; i++) {
+    old[i] = secret[i]; old_key[i] = key_of[i]
+    at[length(old[i])] = at[length(old[i])] " " i
+  }
+  secrets = 0
+  for (size = margin; size; size--) {
+    n = (size in at) ? split(at[size], field, " ") : 0
+    for (i = 1; i <= n; i++) { secret[++secrets] = old[field[i]]; key_of[secrets] = old_key[field[i]] }
+  }
+}
+
+# How others write a text, by kind: of single characters, and in `beyond` of what is no ASCII.
+function spellings(    i, high, low) {
+  part_size = 128
+  split("02X 02x", format, " ")
+  # Not every awk can raise to a power.
+  power[0] = 1
+  for (i = 0; i < 18; i++) power[i + 1] = 2 * power[i]
+  digits = "0123456789abcdefABCDEF"
+  for (i = 1; i <= 22; i++) digit[substr(digits, i, 1)] = i > 16 ? i - 7 : i - 1
+  for (high in digit) for (low in digit) if (digit[high] + digit[low]) byte_of[high low] = char[digit[high] * 16 + digit[low]]
+  letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+  kinds = split("html html_numbers html_text json json_ascii json_html repr repr_quoted ascii ascii_quoted bytes bytes_quoted", kind, " ")
+  split("html html_numbers html_text", field, " ")
+  for (i = 1; i <= 3; i++) { as[field[i], "&"] = "&amp;"; as[field[i], "<"] = "&lt;"; as[field[i], ">"] = "&gt;" }
+  as["html", "\""] = "&quot;"; as["html", "\047"] = "&#x27;"
+  as["html_numbers", "\""] = "&#34;"; as["html_numbers", "\047"] = "&#39;"
+  for (i = 4; i <= kinds; i++) { as[kind[i], "\\"] = "\\\\"; as[kind[i], "\t"] = "\\t" }
+  for (i = 4; i <= 6; i++) as[kind[i], "\""] = "\\\""
+  as["json_html", "<"] = "\\u003c"; as["json_html", ">"] = "\\u003e"
+  as["json_html", "&"] = "\\u0026"; as["json_html", "\047"] = "\\u0027"
+  as["repr_quoted", "\047"] = as["ascii_quoted", "\047"] = as["bytes_quoted", "\047"] = "\\\047"
+  beyond["json_ascii"] = beyond["json_html"] = "json"
+  beyond["ascii"] = beyond["ascii_quoted"] = "ascii"
+  beyond["bytes"] = beyond["bytes_quoted"] = "bytes"
+  entity["amp"] = "&"; entity["lt"] = "<"; entity["gt"] = ">"; entity["quot"] = "\""; entity["apos"] = "\047"
+  plain_of["n"] = "\n"; plain_of["r"] = "\r"; plain_of["t"] = "\t"; plain_of["b"] = "\b"; plain_of["f"] = "\f"
+}
+
+function spelled(kind, n, point, number,    i, done) {
+  for (i = 1; i <= n; i++)
+    if ((kind, point[i]) in as) done = done as[kind, point[i]]
+    else done = done ((kind in beyond && number[i] > 127) ? escape(beyond[kind], point[i], number[i]) : point[i])
   return done
 }
 
-function unescaped(text,    at, c, done) {
-  while ((at = index(text, "\\")) && at < length(text)) {
-    c = substr(text, at + 1, 1)
-    done = done substr(text, 1, at - 1) (c == "n" ? "\n" : c == "r" ? "\r" : c == "t" ? "\t" : c)
-    text = substr(text, at + 2)
+function escape(how, point, number,    i, done) {
+  if (how == "bytes") {
+    for (i = 1; i <= length(point); i++) done = done sprintf("\\x%02x", code[substr(point, i, 1)])
+    return done
   }
-  return done text
+  if (how == "ascii" && number < 256) return sprintf("\\x%02x", number)
+  if (number < 65536) return sprintf("\\u%04x", number)
+  if (how == "ascii") return sprintf("\\U%08x", number)
+  number -= 65536
+  return sprintf("\\u%04x\\u%04x", 55296 + int(number / 1024), 56320 + number % 1024)
 }
 
-function percent_decoded(text,    at, high, low, done) {
-  while (at = index(text, "%")) {
-    high = hex(text, at + 1); low = hex(text, at + 2)
-    if (high && low && high + low > 2) {
-      done = done substr(text, 1, at - 1) char[(high - 1) * 16 + low - 1]
-      text = substr(text, at + 3)
-    } else {
-      done = done substr(text, 1, at)
-      text = substr(text, at + 1)
+# Take UTF-8 apart: its characters, and their numbers. How many there are.
+function points(text, point, number,    i, j, n, c, more) {
+  for (i = 1; i <= length(text); i += more + 1) {
+    c = code[substr(text, i, 1)]
+    more = c < 192 ? 0 : c < 224 ? 1 : c < 240 ? 2 : 3
+    point[++n] = substr(text, i, more + 1)
+    number[n] = !more ? c : more == 1 ? c - 192 : more == 2 ? c - 224 : c - 240
+    for (j = 1; j <= more; j++) number[n] = number[n] * 64 + code[substr(text, i + j, 1)] - 128
+  }
+  return n
+}
+
+function utf8(number) {
+  if (number < 128) return char[number]
+  if (number < 2048) return char[192 + int(number / 64)] char[128 + number % 64]
+  if (number < 65536) return char[224 + int(number / 4096)] char[128 + int(number / 64) % 64] char[128 + number % 64]
+  if (number > 1114111) return ""
+  return char[240 + int(number / 262144)] char[128 + int(number / 4096) % 64] char[128 + int(number / 64) % 64] char[128 + number % 64]
+}
+
+# The digits that a text decides, wherever it stands in what is encoded: offset bytes after a multiple of three. At the
+# end of all that, one more of them is half decided.
+function base64(text, offset, end,    i, at, bits, left, six, done) {
+  at = 6 * (offset == 1 ? 2 : offset == 2 ? 3 : 0)
+  left = 8 * offset
+  for (i = 1; i <= length(text); i++) {
+    bits = bits * 256 + code[substr(text, i, 1)]
+    left += 8
+    for (; left >= 6; left -= 6) {
+      six = int(bits / power[left - 6])
+      bits -= six * power[left - 6]
+      if (at) at -= 6; else done = done letter(six)
     }
   }
-  return done text
+  return end && left ? done letter(bits * power[6 - left]) (left == 2 ? "==" : "=") : done
 }
 
-# One more than the digit at i; 0 if there is none.
-function hex(text, i) {
-  return i > length(text) ? 0 : index("0123456789abcdef", tolower(substr(text, i, 1)))
+function letter(number) { return number < 62 ? substr(letters, number + 1, 1) : number == 62 ? "+" : "/" }
+
+function hexadecimal(text,    i, done) {
+  for (i = 1; i <= length(text); i++) done = done sprintf("%02x", code[substr(text, i, 1)])
+  return done
 }
 
-function percent_encoded(text, safe,    i, c, done) {
+# What comes after backslashes, as JSON, Python and a shell write it.
+function unescaped(text,    n, i, c, part, number) {
+  if (!index(text, "\\")) return text
+  n = split(text, part, /\\/)
+  put(part[1])
+  for (i = 2; i <= n; i++) {
+    c = substr(part[i], 1, 1)
+    if (c == "") put("\\" (i < n ? part[++i] : ""))
+    else if (c == "x" && substr(part[i], 2, 2) in byte_of) put(byte_of[substr(part[i], 2, 2)] substr(part[i], 4))
+    else if (c == "U" && (number = hex(substr(part[i], 2, 8), 8)) > 0) put(utf8(number) substr(part[i], 10))
+    else if (c == "u" && (number = hex(substr(part[i], 2, 4), 4)) > 0) {
+      if (number >= 55296 && number < 56320 && part[i] ~ /^u....$/ && part[i + 1] ~ /^u/) {
+        number = 65536 + (number - 55296) * 1024 + hex(substr(part[++i], 2, 4), 4) - 56320
+      }
+      put(utf8(number) substr(part[i], 6))
+    } else put((c in plain_of ? plain_of[c] : c) substr(part[i], 2))
+  }
+  return all_put()
+}
+
+# The number that so many digits make; 0 where one of them is none.
+function hex(text, size,    i, c, number) {
+  if (length(text) < size) return 0
+  for (i = 1; i <= size; i++) {
+    c = substr(text, i, 1)
+    if (!(c in digit)) return 0
+    number = number * 16 + digit[c]
+  }
+  return number
+}
+
+function percent_decoded(text,    n, i, c, part) {
+  if (!index(text, "%")) return text
+  n = split(text, part, "%")
+  put(part[1])
+  for (i = 2; i <= n; i++) {
+    c = substr(part[i], 1, 2)
+    put(c in byte_of ? byte_of[c] substr(part[i], 3) : "%" part[i])
+  }
+  return all_put()
+}
+
+function html_decoded(text,    n, i, end, name, part) {
+  if (!index(text, "&")) return text
+  n = split(text, part, "&")
+  put(part[1])
+  for (i = 2; i <= n; i++) {
+    end = index(substr(part[i], 1, 10), ";")
+    name = substr(part[i], 1, end - 1)
+    if (name in entity) put(entity[name] substr(part[i], end + 1))
+    else if (end && name ~ /^#[0-9]+$/) put(utf8(substr(name, 2) + 0) substr(part[i], end + 1))
+    else if (end && name ~ /^#[xX][0-9A-Fa-f]+$/) put(utf8(hex(substr(name, 3), end - 3)) substr(part[i], end + 1))
+    else put("&" part[i])
+  }
+  return all_put()
+}
+
+function percent_encoded(text, safe, format,    i, c, done) {
   for (i = 1; i <= length(text); i++) {
     c = substr(text, i, 1)
-    done = done ((c ~ /[A-Za-z0-9_.~-]/ || index(safe, c)) ? c : sprintf("%%%02X", code[c]))
+    done = done ((c ~ /[A-Za-z0-9_.~-]/ || index(safe, c)) ? c : sprintf("%%%" format, code[c]))
   }
   return done
 }

@@ -193,7 +193,20 @@ class Env:
 class Secrets:
     """Which values of the env file are never shown."""
 
-    words: tuple[Name, ...] = ("PASSWORD", "SECRET", "KEY", "TOKEN", "URL")
+    words: tuple[Name, ...] = (
+        "PASS",
+        "SECRET",
+        "KEY",
+        "TOKEN",
+        "URL",
+        "DSN",
+        "CRED",
+        "AUTH",
+        "PRIVATE",
+        "SALT",
+        "WEBHOOK",
+    )
+    keys: tuple[Name, ...] = ()
     min_length: Positive = 8
 
 

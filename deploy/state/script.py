@@ -31,6 +31,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "env_file": f"{settings.target.path}/{settings.env.file}",
         "required": tuple(settings.env.required),
         "secret_words": tuple(settings.secrets.words),
+        "secret_keys": tuple(settings.secrets.keys),
         "secret_min_length": settings.secrets.min_length,
         "container": app.container,
         "service": app.service,

@@ -59,7 +59,8 @@ class Clone:
     @property
     def variables(self) -> dict[str, str | int | tuple[str, ...]]:
         env_file = str(self.path / ".env")
-        return {"path": str(self.path), "env_file": env_file, "secret_words": WORDS, "secret_min_length": 8}
+        shared = {"path": str(self.path), "env_file": env_file}
+        return {**shared, "secret_words": WORDS, "secret_keys": (), "secret_min_length": 8}
 
     @property
     def state(self) -> Path:
