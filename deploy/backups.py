@@ -33,12 +33,12 @@ class Backups:
     # The ids of those whose description is damaged: they are passed over, and never removed.
     damaged: tuple[str, ...] = ()
 
-    def find(self, wanted: str) -> Backup:
+    def find(self, wanted: str, target: str) -> Backup:
         """Give the dump of this id, or the newest; Failure names those that exist."""
         if not self.all:
             raise Failure(
                 f"there is no backup in {self.folder}",
-                remedy=remedies.MAKE_DUMP,
+                remedy=remedies.make_dump(target),
                 code=Exit.REFUSED,
             )
         if wanted in self.damaged:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from deploy import remedies
 
@@ -16,6 +17,20 @@ _CAUSES: tuple[tuple[str, Callable[..., str]], ...] = (
     (r"No space left on device", lambda: remedies.FREE_DISK),
     (r"(?:SyntaxError|IndentationError|TabError): .*", lambda: remedies.MEND_FILE),
 )
+# Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
+_ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
+# What follows from a worker that could not boot, and does not say why it could not.
+_CONSEQUENCES = re.compile(
+    r"Exception in worker process|Worker failed to boot|Shutting down: Master|exited with code|HaltServer"
+)
+_TRACEBACK = "Traceback (most recent call last)"
+# The last line of a traceback; where its head is cut off, only a name such as ImportError tells.
+_RAISED = re.compile(r"([A-Za-z_][\w.]*)(?::\s.*)?$")
+_NAMED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*)?$")
+# So a process ends that was told to.
+_ENDS = ("SystemExit", "KeyboardInterrupt", "HaltServer")
+# How Compose begins a line of a container's.
+_PREFIX = re.compile(r"^\S+\s+\| ")
 _FILE = re.compile(r'File "(.+?)", line (\d+)')
 
 
@@ -33,3 +48,41 @@ def place(lines: Sequence[str]) -> str:
     text = "\n".join(lines)
     found = _FILE.findall(text) if re.search("SyntaxError|IndentationError|TabError", text) else []
     return f"{found[-1][0]}, line {found[-1][1]}" if found else ""
+
+
+class Complaint(NamedTuple):
+    """What lines of a log complain of, and whether that is a cause or only what follows from one."""
+
+    line: str = ""
+    is_cause: bool = False
+
+
+def starts(lines: Sequence[str], beginning: str) -> list[list[str]]:
+    """Cut a log where a start of the app server begins."""
+    cut: list[list[str]] = [[]]
+    for line in lines:
+        if beginning in line:
+            cut.append([])
+        cut[-1].append(line)
+    return cut
+
+
+def complaint(lines: Sequence[str]) -> Complaint:
+    """Find the last exception that was raised, else the last line of an error, one that tells a cause before others."""
+    told = [_PREFIX.sub("", line) for line in lines]
+    if raised := _raised(told):
+        return Complaint(raised, is_cause=True)
+    errors = [line.strip() for line in told if any(word in line for word in _ERRORS)]
+    telling = [line for line in errors if not _CONSEQUENCES.search(line)]
+    return Complaint((telling or errors or [""])[-1], is_cause=bool(telling))
+
+
+def _raised(lines: Sequence[str]) -> str:
+    last, inside = "", False
+    for line in lines:
+        if _TRACEBACK in line:
+            inside = True
+        elif (found := _RAISED.match(line)) and (inside or _NAMED.match(line)):
+            inside = False
+            last = last if found[1].rpartition(".")[2] in _ENDS else line.strip()
+    return last

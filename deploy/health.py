@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -46,7 +46,10 @@ class Check:
 def check(session: requests.Session, checks: Sequence[Wanted], timeout: float) -> tuple[Check, ...]:
     """Ask every check once, side by side; timeout is in seconds, for connecting and for each wait for an answer."""
     asked = [Beside(partial(_ask, session, wanted, timeout)) for wanted in checks]
-    return tuple(answer.result() for answer in asked)
+    answers = tuple(answer.result() for answer in asked)
+    # What stands before an app that does not answer may say 404 in its place.
+    silent = any(answer.status is None for answer in answers)
+    return answers if silent else tuple(_suspected(answer) for answer in answers)
 
 
 def wait(
@@ -75,13 +78,20 @@ def wait(
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
+def _suspected(answer: Check) -> Check:
+    """Say of a route that the app does not know that its setting is wrong."""
+    if answer.status != 404:
+        return answer
+    return replace(answer, problem=f"{answer.problem}: wrong setting health.checks[{answer.name}].paths")
+
+
 def _ask(session: requests.Session, wanted: Wanted, timeout: float) -> Check:
     """Ask the alternatives in order: the first that does not answer 404 counts, since releases move their routes."""
     for path in wanted.paths:
         answer = _ask_url(session, wanted, wanted.url.rstrip("/") + path, timeout)
         if answer.status != 404:
             return answer
-    problem = f"answered 404 at {', '.join(wanted.paths)}: wrong setting health.checks[{wanted.name}].paths"
+    problem = f"answered 404 at {', '.join(wanted.paths)}"
     return Check(wanted.name, answer.url, False, 404, answer.latency_ms, problem)
 
 

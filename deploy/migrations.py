@@ -45,12 +45,12 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
         )
     if unstamped(database) and not stamp(settings, database):
         evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
-        return evidence, remedies.FIND_REVISION
+        return evidence, remedies.find_revision(settings.target.name)
     if newer := unknown(database, chain):
         evidence = f"the database is at {', '.join(newer)}, which this code does not know"
         return (
             evidence,
-            remedies.KEEP_SCHEMA,
+            remedies.keep_schema(settings.target.name),
         )
     rule = stamp(settings, database)
     if rule and not chain.knows([rule]):

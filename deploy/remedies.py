@@ -11,6 +11,11 @@ def _inv(target: str, *words: str) -> str:
     return sh("inv", *words, "--target", target)
 
 
+def _on_host(sudo: bool, *words: str) -> str:
+    """Give a command for the host; `sudo` where the target needs that."""
+    return f"on the host: {sh(*(('sudo',) if sudo else ()), *words)}"
+
+
 # ── The command line and the settings ─────────────────────────────────────────────────────────────────────────────────
 
 GIVE_YES = "give --yes to act without asking"
@@ -81,7 +86,7 @@ TRY_SUDO = "try again, or see sudo -l there"
 INSTALL_TOOLS = "install them on the host"
 INSTALL_COMPOSE = "install the Compose v2 plugin"
 SET_COMPOSE_FILE = "set compose.file in invoke.yaml"
-BRING_SECRETS = "put the production secrets back there"
+BRING_SECRETS = "put the file with the production's secrets back there, or set env.file"
 FILL_SECRETS = "set it there (or change env.required)"
 FREE_SPACE = "free some space (or change preflight.min_free_mib)"
 
@@ -111,12 +116,12 @@ SET_PATH = "set path under the target to the clone"
 SET_REMOTE = "set git.remote in invoke.yaml, or git remote add on the host"
 SET_BRANCH = "set git.branch in invoke.yaml"
 SAVED_FIRST = "--discard: saved under a ref first"
-UNTRACK = "git rm --cached it, or change copy.protected"
+UNTRACK = "take it out of the repository (git rm --cached), commit and push, or change copy.protected"
 STANDARD_DEPLOYMENT = "use the standard deployment"
 
 
-def remove_index_lock(file: str) -> str:
-    return f"if no git runs on the host, remove {file}"
+def remove_index_lock(file: str, sudo: bool) -> str:
+    return f"if no git runs there, {_on_host(sudo, 'rm', file)}"
 
 
 def see_fetch(path: str, remote: str) -> str:
@@ -139,17 +144,17 @@ CHECK_CONTAINER = "see that app.container is the one that is meant"
 MAY_BE_CURED = "the app is ill; the update may be the cure"
 
 
-def start_container(status: str, container: str) -> str:
+def start_container(status: str, container: str, sudo: bool) -> str:
     # Not Compose's `up`: that may make a new container, without the code that was copied into this one.
-    return f"{sh('docker', 'unpause' if status == 'paused' else 'start', container)} on the host"
+    return _on_host(sudo, "docker", "unpause" if status == "paused" else "start", container)
 
 
-def find_container(up: str, role: str) -> str:
-    return f"{up} on the host, or set {role}.container"
+def make_container(up: str, role: str) -> str:
+    return f"set {role}.container to its name, or make it, on the host: {up}"
 
 
-def stop_containers(*names: str) -> str:
-    return f"{sh('docker', 'stop', *names)} on the host"
+def stop_containers(sudo: bool, *names: str) -> str:
+    return _on_host(sudo, "docker", "stop", *names)
 
 
 def set_service(role: str) -> str:
@@ -165,14 +170,20 @@ def set_paths(check: str) -> str:
 AWAIT_MIGRATION = "wait until it has ended, then run the verb again"
 MEND_RELEASE = "mend the release"
 MERGE_HEADS = "release a merge of them: flask db merge heads"
-FIND_REVISION = "find its revision, then inv migrate --stamp REVISION"
-KEEP_SCHEMA = "give --keep-schema to leave the database as it is, or inv restore the backup that goes with it"
 RUN_PENDING = "leave --keep-schema out to run them"
 CHANGE_STAMP = "change migrate.stamp in invoke.yaml"
 
 
-def see_database(container: str) -> str:
-    return f"see {sh('docker', 'logs', container)}"
+def see_database(container: str, sudo: bool) -> str:
+    return f"see why, {_on_host(sudo, 'docker', 'logs', '--tail', '50', container)}"
+
+
+def find_revision(target: str) -> str:
+    return f"find its revision, then {_inv(target, 'migrate', '--stamp', 'REVISION')}"
+
+
+def keep_schema(target: str) -> str:
+    return f"give --keep-schema to leave the database as it is, or restore a dump of {_inv(target, 'backup', '--list')}"
 
 
 def drop_index(container: str, user: str, database: str, index: str) -> str:
@@ -187,9 +198,15 @@ def list_migrations(target: str) -> str:
 
 # ── Its dumps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-LIST_DUMPS = "inv backup --list names the dumps that go with older schemas"
-MAKE_DUMP = "inv backup makes one of the database as it is now"
 MAKE_ROOM_FOR_DUMP = "free some space there, or set backup.dir, or give --no-backup"
+
+
+def list_dumps(target: str) -> str:
+    return f"{_inv(target, 'backup', '--list')} names the dumps that there are, each with its revision"
+
+
+def make_dump(target: str) -> str:
+    return f"{_inv(target, 'backup')} makes one of the database as it is now"
 
 
 def choose_dump(ids: str) -> str:
@@ -206,8 +223,11 @@ def restore_dump(dump: str, target: str) -> str:
 COPIES_ALL = "the update copies every file"
 PUTS_RIGHT = "the update puts them right; what git does not know is saved"
 RESTARTS = "the update restarts it"
-LIST_RELEASES = "inv rollback --list"
-NAME_A_RELEASE = "inv rollback --list shows those that are; --to REVISION names any commit"
+
+
+def list_releases(target: str) -> str:
+    shown = _inv(target, "rollback", "--list")
+    return f"{shown} shows the confirmed ones; --to REVISION takes any commit of the clone"
 
 
 def rebuild(image: str, service: str) -> str:
@@ -249,6 +269,10 @@ def follow_run(target: str) -> str:
     return f"{_inv(target, 'attach')} follows it"
 
 
+def finish_run(target: str) -> str:
+    return f"{_inv(target, 'unlock')} finishes it"
+
+
 def see_end(target: str) -> str:
     return f"{_inv(target, 'attach')} tells how it ends"
 
@@ -277,6 +301,6 @@ def end_session(pid: str) -> str:
 
 def deploy_revision(revision: str) -> str:
     return (
-        f"the code does not know the database's revision {revision}: deploy the release that has it, or "
-        "inv migrate --stamp"
+        f"the code does not know the database's revision {revision}: publish a release that has it, or give "
+        "--keep-schema to leave the database as it is"
     )

@@ -34,20 +34,20 @@ def test_no_dumps_are_no_failure_to_list_but_an_answer_cut_off_is() -> None:
 
 
 def test_without_an_id_the_newest_is_meant() -> None:
-    assert BOTH.find("") == NEW
-    assert BOTH.find(OLD.id) == OLD
+    assert BOTH.find("", "prod") == NEW
+    assert BOTH.find(OLD.id, "prod") == OLD
 
 
 def test_an_unknown_id_is_a_usage_error_that_names_those_that_exist() -> None:
     with pytest.raises(Failure) as raised:
-        BOTH.find("20250101T000000-abcd")
+        BOTH.find("20250101T000000-abcd", "prod")
     assert raised.value.code == Exit.USAGE
     assert raised.value.remedy == f"there are: {NEW.id}, {OLD.id}"
 
 
 def test_where_there_is_no_dump_nothing_can_be_restored() -> None:
     with pytest.raises(Failure) as raised:
-        Backups("/backups", 0, ()).find("20250101T000000-abcd")
+        Backups("/backups", 0, ()).find("20250101T000000-abcd", "prod")
     assert (raised.value.code, raised.value.fact) == (Exit.REFUSED, "there is no backup in /backups")
 
 

@@ -89,6 +89,12 @@ def test_the_first_alternative_that_does_not_answer_404_counts(web: Web) -> None
     assert web.asked == ["/old", "/new"]
 
 
+def test_404_beside_a_check_without_an_answer_accuses_no_setting(web: Web) -> None:
+    silent = Wanted(name="direct", url="http://127.0.0.1:1", paths=("/",), expect={})
+    told, _ = health.check(loopback.direct(), (wanted(web.url, "/old"), silent), 5)
+    assert told.problem == "answered 404 at /old"
+
+
 def test_404_on_every_alternative_is_a_wrong_setting(web: Web) -> None:
     answer = ask(wanted(web.url, "/old", "/new"))
     assert (answer.healthy, answer.status) == (False, 404)

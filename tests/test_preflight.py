@@ -89,7 +89,7 @@ def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     containers = dict(STATE.containers) | {"redis": replace(STATE.containers["redis"], status="exited")}
     found = finding("redis", replace(STATE, containers=containers))
     assert found.evidence == "whalefall_redis_prod is exited"
-    assert found.remedy == "docker start whalefall_redis_prod on the host"
+    assert found.remedy == "on the host: docker start whalefall_redis_prod"
 
 
 def test_a_container_of_another_service_is_not_touched() -> None:
@@ -109,7 +109,7 @@ def test_a_replica_that_would_keep_the_old_release_is_refused_with_its_name() ->
         True,
         False,
     )
-    assert found.remedy == "docker stop whalefall-whalefall-2 on the host"
+    assert found.remedy == "on the host: docker stop whalefall-whalefall-2"
 
 
 @pytest.mark.parametrize("sibling", [replace(REPLICA, status="exited"), OTHER], ids=["stopped", "of another project"])
@@ -139,6 +139,13 @@ def test_an_app_that_is_ill_is_a_warning_with_its_last_error_line() -> None:
     found = finding("health", ill)
     assert found.level == "warning"
     assert found.evidence == "http://localhost:5001/x does not answer: ModuleNotFoundError: No module named 'x'"
+
+
+def test_a_404_in_front_of_an_app_that_does_not_answer_is_no_wrong_setting() -> None:
+    probes = {"nginx": (Probe("http://localhost/a", 404),), "direct": (Probe("http://localhost:5001/b", 0),)}
+    found = finding("health", replace(STATE, probes=probes))
+    assert found.level == "warning"
+    assert found.evidence == "404 at http://localhost/a, and the app itself does not answer"
 
 
 def test_a_check_that_is_404_everywhere_is_a_wrong_setting() -> None:

@@ -143,7 +143,7 @@ def test_a_dump_whose_description_is_damaged_is_named_and_cannot_be_restored() -
     found = backups.parse("now\t9\t/backups\nabout\tr1\ttime\tsoon\nabout\tr2\n")
     assert (found.all, found.damaged) == ((), ("r1", "r2"))
     with pytest.raises(Failure, match=r"what is known of the backup r1 is damaged: /backups/r1\.about"):
-        backups.Backups("/backups", 9, (backups.Backup("r0", 1, 1, (), ""),), ("r1",)).find("r1")
+        backups.Backups("/backups", 9, (backups.Backup("r0", 1, 1, (), ""),), ("r1",)).find("r1", "prod")
 
 
 class Host:

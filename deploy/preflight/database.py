@@ -17,7 +17,9 @@ def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding
         return
     if state.database.problem:
         evidence = f"{settings.postgres.database} does not answer: {state.database.problem}"
-        yield Finding("refusal", "database", evidence, remedies.see_database(settings.postgres.container))
+        yield Finding(
+            "refusal", "database", evidence, remedies.see_database(settings.postgres.container, settings.target.sudo)
+        )
         return
     at = ", ".join(state.database.revisions) or ("never stamped" if state.database.tables else "empty")
     yield Finding("ok", "database", f"{settings.postgres.database} answers, at {at}")
@@ -31,7 +33,7 @@ def schema(settings: Settings, state: State, options: Options) -> Iterator[Findi
     if state.chain is None or state.database.problem:
         return
     if options.keep_schema:
-        yield _kept_schema(state, state.chain)
+        yield _kept_schema(state, state.chain, settings.target.name)
         return
     if problem := migrations.problem(settings, state.database, state.chain):
         yield Finding("refusal", "migrations", *problem)
@@ -72,14 +74,14 @@ def dumped(settings: Settings, state: State, options: Options) -> bool:
     return bool(migrations.pending(settings, state.database, state.chain))
 
 
-def _kept_schema(state: State, chain: Chain) -> Finding:
+def _kept_schema(state: State, chain: Chain, target: str) -> Finding:
     """Say what it means that the schema is left as it is."""
     if ahead := migrations.unknown(state.database, chain):
         known = {revision.id for revision in chain.revisions}
         newer = [r for r in (state.app.chain.revisions if state.app and state.app.chain else ()) if r.id not in known]
         told = names(tuple(f"{r.id} {r.message}".strip() for r in newer)) or ", ".join(ahead)
         evidence = f"this code will run on a newer schema: the database has {told}"
-        return Finding("warning", "migrations", evidence, remedies.LIST_DUMPS)
+        return Finding("warning", "migrations", evidence, remedies.list_dumps(target))
     waiting = chain.pending(state.database.revisions)
     if waiting:
         evidence = f"{len(waiting)} pending, and not run"

@@ -20,7 +20,7 @@ def clone(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             evidence, remedy = f"{path} is no git clone: {repository.problem}", remedies.SET_PATH
         yield Finding("refusal", "repository", evidence, remedy)
     elif repository.index_lock:
-        remedy = remedies.remove_index_lock(repository.index_lock)
+        remedy = remedies.remove_index_lock(repository.index_lock, settings.target.sudo)
         yield Finding("refusal", "repository", "another git is at work in the clone, or one was killed there", remedy)
     else:
         yield Finding("ok", "repository", f"{path}, on {repository.branch or 'no branch'} at {repository.head[:7]}")

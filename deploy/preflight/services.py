@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 
-from deploy import compose, remedies
+from deploy import causes, compose, remedies
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
 from deploy.words import names
-
-# Words by which a line in a log tells of an error; a daemon that says which user it runs as is none.
-ERRORS = ("Error", "ERROR", "CRITICAL", "Exception")
 
 
 def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
@@ -20,7 +17,8 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
         check = f"{role} container" if role == "app" else role
         found = state.containers.get(role)
         if found is None:
-            remedy = remedies.find_container(compose.up(settings, state, service.service), role)
+            up = compose.up(settings, state, service.service)
+            remedy = remedies.make_container(up, role)
             yield Finding("refusal", check, f"no container {service.container}", remedy)
         elif found.service != service.service:
             evidence = (
@@ -28,7 +26,7 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
             )
             yield Finding("refusal", check, evidence, remedies.set_service(role))
         elif not found.running:
-            remedy = remedies.start_container(found.status, service.container)
+            remedy = remedies.start_container(found.status, service.container, settings.target.sudo)
             yield Finding("refusal", check, f"{service.container} is {found.status}", remedy)
         else:
             yield Finding("ok", check, f"{service.container} is running")
@@ -41,7 +39,7 @@ def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         return
     if up := state.replicas_up:
         evidence = f"besides {settings.app.container} the service {app.service} has {names(up)}, and one is updated"
-        yield Finding("refusal", check, evidence, remedies.stop_containers(*up))
+        yield Finding("refusal", check, evidence, remedies.stop_containers(settings.target.sudo, *up))
     if app.folder in ("", settings.target.path):
         return
     evidence = f"{settings.app.container} was made by the Compose project {app.project} in {app.folder}"
@@ -75,7 +73,11 @@ def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         if not probes:
             continue
         last = probes[-1]
-        if last.status == 404:
+        if last.status == 404 and not app_answers(settings, state):
+            # What stands before the app has no page to say that with.
+            evidence = f"404 at {', '.join(probe.url for probe in probes)}, and the app itself does not answer"
+            yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
+        elif last.status == 404:
             evidence = f"404 at {', '.join(probe.url for probe in probes)}"
             yield Finding("refusal", "health", evidence, remedies.set_paths(check.name))
         elif 200 <= last.status < 300:
@@ -87,16 +89,24 @@ def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
 
 
+def app_answers(settings: Settings, state: State) -> bool:
+    """Does the app itself answer, whatever it says?"""
+    return any(probe.status for probe in state.probes.get(settings.restart.check, ()))
+
+
 def last_error(settings: Settings, state: State) -> str:
-    """The newest line in the app's logs that tells of an error, else nothing."""
-    newest = state.logs[0][0] if state.logs else ""
-    started = any(probe.status for probe in state.probes.get(settings.restart.check, ()))
-    # The newest log comes first, and in it the oldest line: what an older log ends with may be long over.
-    last: dict[str, str] = {}
+    """Why the app is ill, by its logs: what the newest start that tells it complained of, else nothing."""
+    logs: dict[str, list[str]] = {}
     for log, line in state.logs:
-        if started and f"Starting {settings.app.server}" in line:
-            # What an earlier start complained of is over; while none succeeds it is the cause.
-            last.pop(log, None)
-        elif (log == newest or "error" in log) and any(word in line for word in ERRORS):
-            last[log] = line.strip()
-    return next(iter(last.values()), "")
+        logs.setdefault(log, []).append(line)
+    newest = next(iter(logs), "")
+    answering = app_answers(settings, state)
+    complaints = []
+    for log, lines in logs.items():
+        # What an older log ends with may be long over.
+        if log == newest or "error" in log:
+            starts = causes.starts(lines, f"Starting {settings.app.server}")
+            # Once a start has succeeded, what came before it is over; until then the newest may have yet to fail.
+            complaints += [causes.complaint(start) for start in (starts[-1:] if answering else reversed(starts))]
+    found = [complaint for complaint in complaints if complaint.line]
+    return next((complaint.line for complaint in found if complaint.is_cause), found[0].line if found else "")

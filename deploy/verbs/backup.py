@@ -1,25 +1,25 @@
 """Dump the database, list the dumps, bring one back."""
 
-from deploy import answers, backups, output, preflight, releases, remedies, shell, steps
-from deploy.backups import Backup, Backups
+from deploy import backups, output, preflight, releases, remedies, steps
+from deploy.backups import Backup
 from deploy.errors import Exit, Failure
 from deploy.plan import Options, Plan, refuse
-from deploy.state import State, variables
+from deploy.state import State
 from deploy.verbs.follow import new_run_id
-from deploy.verbs.session import Session, tail
+from deploy.verbs.session import Session
 from deploy.verbs.update import carry_out
 
 
 def show(session: Session) -> None:
     """List the dumps, the newest first."""
-    session.report.backups(_read(session))
+    session.report.backups(session.dumps())
 
 
 def restore(session: Session, wanted: str, *, yes: bool) -> None:
     """Make a dump the database, by default the newest, and prove that production is healthy with it."""
     settings, report = session.settings, session.report
-    found = _read(session)
-    dump = found.find(wanted)
+    found = session.dumps()
+    dump = found.find(wanted, settings.target.name)
     state = session.read("running")
     findings = preflight.judge(settings, state, Options())
     refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
@@ -35,16 +35,6 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     _agree(settings.postgres.database, yes=yes)
     carry_out(session, plan, state, run)
     report.restored(settings.target.name, settings.postgres.database, dump)
-
-
-def _read(session: Session) -> Backups:
-    shared = variables(session.settings)
-    told = steps.backup.dump_variables(session.settings, "")
-    answer = session.host.run(shell.script("containers.sh", "backups.sh", "list.sh", **shared, **told))
-    if answer.status != 0:
-        raise Failure("the backups could not be listed", evidence=tail(answer), code=Exit.REFUSED)
-    with answers.understood(answer.stdout, "the host's list of backups"):
-        return backups.parse(answer.stdout)
 
 
 def _mismatch(state: State, dump: Backup, target: str) -> str:

@@ -280,10 +280,18 @@ class Follower:
         newer = migrations.unknown(state.database, state.chain) if state and state.chain else ()
         if not newer and not seen.schema:
             return "", ""
-        dumped = any(event.kind == "end" and event.fields[:2] == ("backup", "0") for event in self._seen)
         told = f"the old code runs on the new schema: the database is at {', '.join(newer)}, which it does not know"
-        restoring = remedies.restore_dump(self._run, self._session.settings.target.name) if dumped else ""
+        restoring = remedies.restore_dump(self._run, self._session.settings.target.name) if self._dumped() else ""
         return told if newer else "", restoring
+
+    def _dumped(self) -> bool:
+        """Is there a dump of this run still? Later ones may have taken its place."""
+        if not any(event.kind == "end" and event.fields[:2] == ("backup", "0") for event in self._seen):
+            return False
+        try:
+            return self._run in [dump.id for dump in self._session.dumps().all]
+        except Failure:
+            return False
 
     def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         """Name the first thing that went wrong, and the lines that show it."""

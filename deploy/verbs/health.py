@@ -22,7 +22,9 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
             running = releases.running(state)[:7] or "an unknown revision"
             report.line(f"  runs {running}; drift: {preflight.drift(state) or 'none'}")
             if state.holder and not state.lock_held:
-                report.line(f"  run {state.holder.get('run', '?')} died and is to be finished: inv unlock", "yellow")
+                report.line(
+                    f"  run {state.holder.get('run', '?')} died: {remedies.finish_run(settings.target.name)}", "yellow"
+                )
         if not watch:
             break
         time.sleep(WATCH_PAUSE)

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import output, remedies
+from deploy import answers, output, remedies, shell
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Ended, Host
 from deploy.settings import Settings
-from deploy.state import State, TargetIs, parse, read_script
+from deploy.state import State, TargetIs, parse, read_script, variables
 
 if TYPE_CHECKING:
+    from deploy.backups import Backups
     from deploy.health import Check
     from deploy.report import Report
 
@@ -60,6 +61,18 @@ class Session:
             except Ended as failure:
                 raise Failure("the host's state could not be read", evidence=failure.evidence[-3:]) from failure
         return result, parse(answer)
+
+    def dumps(self) -> "Backups":
+        """List the dumps of the database that there are."""
+        from deploy import backups, steps
+
+        told = steps.backup.dump_variables(self.settings, "")
+        script = shell.script("containers.sh", "backups.sh", "list.sh", **variables(self.settings), **told)
+        answer = self.host.run(script)
+        if answer.status != 0:
+            raise Failure("the backups could not be listed", evidence=tail(answer), code=Exit.REFUSED)
+        with answers.understood(answer.stdout, "the host's list of backups"):
+            return backups.parse(answer.stdout)
 
     def ask(self) -> "tuple[Check, ...]":
         """Ask every health check once."""

@@ -218,7 +218,7 @@ def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> No
     if not target:
         raise Failure(
             f"no confirmed release before {releases.running(state)[:7] or 'this one'} is known",
-            remedy=remedies.NAME_A_RELEASE,
+            remedy=remedies.list_releases(session.settings.target.name),
             code=Exit.REFUSED,
         )
     options = Options(keep_schema=True)
@@ -241,7 +241,8 @@ def bring(
     decision = decide(session, verb, names, target, options, ask=not dry_run)
     report = session.report
     if verb == "rollback" and not decision.state.repository.target:
-        raise Failure(f"the clone has no commit {target}", remedy=remedies.LIST_RELEASES, code=Exit.REFUSED)
+        remedy = remedies.list_releases(settings.target.name)
+        raise Failure(f"the clone has no commit {target}", remedy=remedy, code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
     if not dry_run:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.sandbox import engine, stack
 from deploy.sandbox.home import Sandbox
-from tests import leaks
+from tests import commands, leaks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -26,6 +26,7 @@ class Ended:
 
     def __post_init__(self) -> None:
         leaks.printed.append(self.text)
+        assert commands.wrong(self.text) == []
 
     @property
     def text(self) -> str:

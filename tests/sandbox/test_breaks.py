@@ -37,11 +37,15 @@ def assert_refused(
 @pytest.mark.parametrize(
     ("kind", "phrases"),
     [
-        ("service-stopped", ("redis_{name} is exited", "→ docker start whalefall_redis_{name}")),
-        ("env-missing", ("{path}/.env is missing", "→ put the production secrets back there")),
+        ("service-stopped", ("redis_{name} is exited", "→ on the host: docker start whalefall_redis_")),
+        ("env-missing", ("{path}/.env is missing", "→ put the file with the production's secrets back there")),
         (
             "database-down",
-            ("does not answer: ", "is not currently accepting connections", "→ see docker logs whalefall_postgres_"),
+            (
+                "does not answer: ",
+                "is not currently accepting connections",
+                "→ see why, on the host: docker logs",
+            ),
         ),
         ("disk-full", ("0 MiB free for {path} on the host, 256 needed", "→ free some space")),
     ],
@@ -55,6 +59,18 @@ def test_an_illness_that_an_update_cannot_cure_is_refused_with_its_remedy(
     stack.break_(sandbox.name, kind)
     told = [phrase.format(name=sandbox.name, path=sandbox.path) for phrase in phrases]
     assert_refused(inv, sandbox, "✗ refused, nothing was changed: ", *told, verbs=("preflight", "hot-update --yes"))
+
+
+@pytest.mark.parametrize("fault", ["service-stopped", "index.lock"])
+def test_the_command_that_a_refusal_gives_leads_out_of_it(sandbox: Sandbox, inv: Inv, fault: str) -> None:
+    if fault == "index.lock":
+        (sandbox.path / ".git" / fault).touch()
+    else:
+        stack.break_(sandbox.name, fault)
+    refused = inv("hot-update", "--yes")
+    assert refused.code == 3, refused.text
+    run("sh", "-ec", refused.err.rpartition("on the host: ")[2])
+    assert inv("hot-update", "--yes").code == 0
 
 
 def test_a_database_that_cannot_be_asked_is_never_taken_for_an_empty_one(sandbox: Sandbox, inv: Inv) -> None:
@@ -272,7 +288,7 @@ def test_a_second_replica_is_refused_by_name_and_once_it_is_stopped_it_stays_so(
     (name,) = replicas(sandbox)
     said = assert_refused(inv, sandbox, f"the service whalefall has {name}", verbs=("hot-update --yes", "restart"))
     assert f"drift       unknown: {name} of the same service too" in inv("status").out
-    command = re.search(r"→ (docker stop \S+) on the host", said)
+    command = re.search(r"→ on the host: (docker stop \S+)", said)
     assert command, said
     run(*stack.ssh_command(sandbox.name), command[1])
     settings = overridden(sandbox, tmp_path, restart={"strategy": "container"})

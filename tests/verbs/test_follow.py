@@ -26,14 +26,15 @@ MIGRATED = (
 OLD_CODE = replace(CHAIN, heads=(BASE,), revisions=CHAIN.revisions[:1])
 
 
-def failure(outcome: str, state: State, *events: tuple[str, ...]) -> Failure:
-    """Follow a run that ended like this, on a host in this state."""
+def failure(outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[str, ...] = (RUN,)) -> Failure:
+    """Follow a run that ended like this, on a host in this state with these dumps."""
     told = (("run", RUN, "hot-update", "ada", ""), *events, ("undo", "copy", "1"), ("done", outcome, "copy", "1"))
     session: Any = SimpleNamespace(
         settings=SETTINGS,
         host=SimpleNamespace(label="prod"),
         report=SimpleNamespace(event=lambda event: None),
         look=lambda: (state, ("now: told",)),
+        dumps=lambda: SimpleNamespace(all=[SimpleNamespace(id=dump) for dump in dumps]),
     )
 
     @contextmanager
@@ -63,6 +64,11 @@ def test_old_code_that_is_ill_on_the_new_schema_is_told_with_the_command_that_re
 def test_old_code_that_is_healthy_on_the_new_schema_is_told_and_nothing_has_to_be_restored() -> None:
     found = failure("undone", newer_schema(), *DUMPED, *MIGRATED)
     assert (found.code, SAID in found.evidence) == (Exit.UNDONE, True)
+    assert found.remedy == "inv preflight --target prod"
+
+
+def test_a_dump_that_is_there_no_more_is_not_named() -> None:
+    found = failure("undone-ill", newer_schema(), *DUMPED, *MIGRATED, dumps=())
     assert found.remedy == "inv preflight --target prod"
 
 

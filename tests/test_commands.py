@@ -1,0 +1,32 @@
+"""A command that does not exist is found in whatever is told."""
+
+import pytest
+
+from tests import commands
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "→ inv attach --target prod follows it",
+        "→ give --yes, or inv rollback --to 1a2b3c4 --target prod; then inv hot-update --target prod",
+        "inv sandbox.up --install",
+        "(inv restore --backup 20260101T000000-abcd --target prod brings it back)",
+    ],
+)
+def test_a_command_that_exists_is_right(text: str) -> None:
+    assert commands.wrong(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("→ inv undo --target prod", "inv undo: there is no such verb"),
+        ("→ inv rollback --discard --target prod", "inv rollback --discard"),
+        ("→ inv attach follows it", "inv attach: without its target"),
+        ("→ inv restore --backup --target prod", "inv restore --backup"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_told(text: str, told: str) -> None:
+    (found,) = commands.wrong(text)
+    assert found.startswith(told)
