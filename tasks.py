@@ -377,8 +377,8 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
 
 @verb(
     name=NAME,
-    kind="service-stopped, crash-loop, env-missing, secret-words, unstamped, database-down, disk-full, recreated, "
-    "replica, dirty, unpushed, detached, noisy-login or idle-transaction",
+    kind="service-stopped, crash-loop, env-missing, secret-words, unstamped, forgotten-stamp, database-down, "
+    "disk-full, recreated, replica, dirty, unpushed, detached, noisy-login or idle-transaction",
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     """Make a sandbox's host ill."""

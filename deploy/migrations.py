@@ -12,7 +12,7 @@ def unstamped(database: Database) -> bool:
 
 def stamp(settings: Settings, database: Database) -> str:
     """The revision that an unstamped database's schema shows: that of the first rule that matches, else nothing."""
-    if not unstamped(database):
+    if not unstamped(database) or database.traces:
         return ""
     for rule in settings.migrate.stamp:
         if all(_shows(database, column, wanted) for column, wanted in rule.columns.items()):
@@ -43,6 +43,12 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
             f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}",
             remedies.MERGE_HEADS,
         )
+    if database.versions and not database.version_table:
+        names = ", ".join(f"{one.table} at {' '.join(one.revisions) or 'no revision'}" for one in database.versions)
+        return f"which of these tables is Alembic's is not known: {names}", remedies.NAME_VERSION_TABLE
+    if unstamped(database) and database.traces:
+        evidence = f"the database has tables and no revision, but it had one: {database.traces[0]}"
+        return evidence, remedies.find_revision(settings.target.name)
     if unstamped(database) and not stamp(settings, database):
         evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
         return evidence, remedies.find_revision(settings.target.name)
@@ -55,6 +61,11 @@ def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, 
     rule = stamp(settings, database)
     if rule and not chain.knows([rule]):
         return f"the schema shows {rule}, which {directory} does not have", remedies.CHANGE_STAMP
+    longest = database.longest_revision
+    for revision in pending(settings, database, chain):
+        if longest and len(revision.id) > longest:
+            evidence = f"the revision {revision.id} has {len(revision.id)} characters, and version_num takes {longest}"
+            return evidence, remedies.SHORTEN_REVISION
     return None
 
 

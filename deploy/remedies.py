@@ -170,6 +170,8 @@ def set_paths(check: str) -> str:
 AWAIT_MIGRATION = "wait until it has ended, then run the verb again"
 MEND_RELEASE = "mend the release"
 MERGE_HEADS = "release a merge of them: flask db merge heads"
+NAME_VERSION_TABLE = "rename the column version_num in those that are copies"
+SHORTEN_REVISION = "give it a shorter id in the release, or widen the column version_num of Alembic's table"
 RUN_PENDING = "leave --keep-schema out to run them"
 CHANGE_STAMP = "change migrate.stamp in invoke.yaml"
 

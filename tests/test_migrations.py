@@ -1,9 +1,11 @@
 """Stamping, pending revisions and what makes an upgrade impossible."""
 
+from dataclasses import replace
+
 import pytest
 
-from deploy import migrations
-from deploy.state import Chain, Database, Revision
+from deploy import migrations, remedies
+from deploy.state import Chain, Database, Revision, Versions
 from tests.build import BASE, CHAIN, HEAD, MIDDLE, SETTINGS
 
 INSTANCE_IDS = {"credentials.instance_ids": "ARRAY"}
@@ -40,6 +42,30 @@ def test_an_empty_database_is_simply_upgraded() -> None:
     assert migrations.stamp(SETTINGS, empty) == ""
     assert migrations.problem(SETTINGS, empty, CHAIN) is None
     assert [revision.id for revision in migrations.pending(SETTINGS, empty, CHAIN)] == [BASE, MIDDLE, HEAD]
+
+
+def test_a_database_with_a_trace_of_a_revision_is_not_stamped() -> None:
+    database = replace(unstamped(**INSTANCE_IDS), traces=("there is the table ops.versions",))
+    assert migrations.stamp(SETTINGS, database) == ""
+    evidence = "the database has tables and no revision, but it had one: there is the table ops.versions"
+    assert migrations.problem(SETTINGS, database, CHAIN) == (evidence, remedies.find_revision(SETTINGS.target.name))
+
+
+def test_a_revision_too_long_for_its_column_is_found_beforehand() -> None:
+    chain = Chain(heads=("r" * 33,), revisions=(*CHAIN.revisions, Revision("r" * 33, (HEAD,), "")))
+    database = Database(problem="", tables=9, revisions=(HEAD,), version_table="public.alembic_version")
+    found = migrations.problem(SETTINGS, database, chain)
+    assert found is not None
+    assert found[0] == f"the revision {'r' * 33} has 33 characters, and version_num takes 32"
+    assert migrations.problem(SETTINGS, replace(database, longest_revision=33), chain) is None
+    assert migrations.problem(SETTINGS, replace(database, longest_revision=0), chain) is None
+
+
+def test_it_is_not_guessed_which_of_several_tables_is_alembics() -> None:
+    database = Database(problem="", tables=9, versions=(Versions("a.v", ("1",)), Versions("b.v")))
+    found = migrations.problem(SETTINGS, database, CHAIN)
+    assert found is not None
+    assert found[0] == "which of these tables is Alembic's is not known: a.v at 1, b.v at no revision"
 
 
 def test_what_is_pending_follows_the_stamp() -> None:

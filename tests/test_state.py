@@ -121,3 +121,58 @@ def test_the_guard_is_kept_as_the_host_wrote_it() -> None:
 def test_patterns_become_pathspecs_of_git() -> None:
     assert state.image_pathspecs(SETTINGS)[-2:] == (":(exclude,glob)nginx/gunicorn/**", ":(exclude,glob)nginx/local/**")
     assert state.image_pathspecs(SETTINGS)[0] == ":(glob)pyproject.toml"
+
+
+CHAIN_OF_1 = {"heads": ["1"], "revisions": [{"revision": "1", "down": [], "depends": [], "doc": ""}]}
+
+
+def database(*rows: str) -> state.Database:
+    app = json.dumps({**INSIDE, "chain": CHAIN_OF_1, "target_chain": None})
+    return state.parse("\n".join((f"app\t{app}", "database\t", "db_tables\t3", *rows, "end", ""))).database
+
+
+@pytest.mark.parametrize(
+    ("rows", "table", "revisions"),
+    [
+        (
+            ["db_version_table\tpublic.alembic_version\t32\tt", "db_revision\tpublic.alembic_version\t9"],
+            "public.alembic_version",
+            ("9",),
+        ),
+        (["db_version_table\tops.versions\t64\tf", "db_revision\tops.versions\t1"], "ops.versions", ("1",)),
+        (
+            [
+                "db_version_table\ta.v\t32\tf",
+                "db_version_table\tb.v\t32\tf",
+                "db_revision\ta.v\t8",
+                "db_revision\tb.v\t1",
+            ],
+            "b.v",
+            ("1",),
+        ),
+        (
+            [
+                "db_version_table\told.v\t32\tf",
+                "db_version_table\tpublic.alembic_version\t32\tt",
+                "db_revision\told.v\t1",
+                "db_revision\tpublic.alembic_version\t1",
+            ],
+            "public.alembic_version",
+            ("1",),
+        ),
+        (["db_version_table\ta.v\t32\tf", "db_version_table\tb.v\t32\tf"], "", ()),
+        ([], "", ()),
+    ],
+    ids=["the usual one", "elsewhere", "of several that of this code", "not its copy", "none to choose", "none"],
+)
+def test_the_revision_is_that_of_the_table_that_the_code_knows(
+    rows: list[str], table: str, revisions: tuple[str, ...]
+) -> None:
+    found = database(*rows)
+    assert (found.version_table, found.revisions) == (table, revisions)
+
+
+def test_what_shows_that_there_was_a_revision_is_told() -> None:
+    run = "history\t1\tr1\thot-update\tx\t\t\t1\tdone\t\tbackup 0 1,migrate 0 1.5\t"
+    found = database("db_version_table\ta.v\t32\tf", run, "dumped\tr0\t1")
+    assert found.traces == ("there is the table a.v", "the run r1 migrated it", "the dump r0 has it at 1")

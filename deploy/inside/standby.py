@@ -1,8 +1,8 @@
 """Flask-Migrate in a process that keeps the app imported: what a proof has imported, the migration need not again.
 
 Given to the container's Python with -c, as the code's owner; standard library and Flask only, Python 3.8 or newer.
-`serve RUN` stands by. `ask RUN SECONDS FLASK db WORD...` has a command carried out there, and waits so long for it to
-stand by; where nobody does, it becomes the flask command itself.
+`serve RUN` stands by. `ask RUN SECONDS FLASK WORD...` has a command carried out there, `db` of flask or our `where`,
+and waits so long for it to stand by; where nobody does, it is carried out by the asker itself.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ sys.path = [place for place in sys.path if place]
 import array
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -32,6 +33,8 @@ PAUSE = 0.05
 LONGEST = 65536
 # What libpq sets in a session of PostgreSQL when it is opened: each command comes with its own.
 OPTIONS = "PGOPTIONS"
+# The one command that is not flask's.
+PLACE = ["where"]
 
 
 def address(run: str) -> str:
@@ -78,7 +81,7 @@ def answer(connection: socket.socket, group: Any, info: Any) -> bool:
     # Nobody sees the end of what is written there as long as we might write more.
     redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
     connection.send(bytes([status]))
-    return status == 0 and "--sql" in words
+    return status == 0 and ("--sql" in words or words == PLACE)
 
 
 def connected(asker: socket.socket) -> bool:
@@ -102,6 +105,9 @@ def redirect(*descriptors: int) -> None:
 def status_of(group: Any, info: Any, words: list[str]) -> int:
     """Carry out one of flask's commands as its own process would, and return the exit status."""
     try:
+        if words == PLACE:
+            tell_place(info)
+            return 0
         group.main(words, "flask", obj=info)
     except SystemExit as ended:
         if isinstance(ended.code, int):
@@ -119,11 +125,39 @@ def status_of(group: Any, info: Any, words: list[str]) -> int:
     return 1
 
 
+def tell_place(info: Any) -> None:
+    """Say where Alembic, as the app configures it, keeps the revision (-: in no schema of its own), and which it is."""
+    environment = importlib.import_module("alembic.runtime.environment")
+    scripts = importlib.import_module("alembic.script")
+
+    def look(heads: Any, context: Any) -> list[Any]:
+        place = (
+            "hot-update-place",
+            context.version_table_schema or "-",
+            context.version_table,
+            " ".join(sorted(heads)),
+        )
+        print("\n" + "\t".join(place))  # noqa: T201
+        return []
+
+    app = info.load_app()
+    with app.app_context():
+        config = app.extensions["migrate"].migrate.get_config()
+        script = scripts.ScriptDirectory.from_config(config)
+        with environment.EnvironmentContext(config, script, fn=look, dont_mutate=True):
+            script.run_env()
+        # A session that stays open would be the one that only reads.
+        app.extensions["migrate"].db.engine.dispose()
+
+
 def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
     """Have a command carried out by who stands by, and end with its status; one that did not begin is begun here."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         if begun(connection, run, patience, words):
             sys.exit(ended(connection))
+    if words == PLACE:
+        flask_cli = importlib.import_module("flask.cli")
+        sys.exit(status_of(flask_cli.cli, flask_cli.ScriptInfo(), words))
     os.execv(flask, [flask, *words])
 
 
@@ -167,6 +201,9 @@ def connect(connection: socket.socket, run: str, patience: float) -> None:
 
 
 def main(command: str, run: str, *words: str) -> None:
+    if importlib.util.find_spec("dotenv") is None:
+        # Flask has a tip then, which is none for production.
+        os.environ["FLASK_SKIP_DOTENV"] = "1"
     if command == "serve":
         with contextlib.suppress(socket.timeout):
             serve(run)

@@ -18,6 +18,8 @@ CRASH_SECONDS = 60.0
 CRASHING = "/app/app/release.py"
 # Where the file lies meanwhile: outside the app, lost with the container as the damage is.
 CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
+# Ends the names of what a break takes out of the way.
+ASIDE = ".taken-away"
 MESSAGE = "production fell ill here"
 # Where the process id of the forgotten console stands in the database's container, and which session is its.
 FORGOTTEN = "/tmp/forgotten-console"
@@ -90,6 +92,13 @@ def _name_secrets_like_words(sandbox: Sandbox) -> str:
 
 
 def _unstamp(sandbox: Sandbox) -> str:
+    """Have it as one that was made from SQL files: nothing here remembers a revision either."""
+    for trace in _traces(sandbox):
+        trace.rename(trace.with_name(f"{trace.name}{ASIDE}"))
+    return _forget_stamp(sandbox)
+
+
+def _forget_stamp(sandbox: Sandbox) -> str:
     revision = psql(sandbox, "SELECT version_num FROM alembic_version")
     _revision(sandbox).write_text(revision, encoding="ascii")
     psql(sandbox, "DROP TABLE alembic_version")
@@ -192,6 +201,7 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "env-missing": _take_env,
     "secret-words": _name_secrets_like_words,
     "unstamped": _unstamp,
+    "forgotten-stamp": _forget_stamp,
     "database-down": _close_database,
     "disk-full": _fill_disk,
     "recreated": _recreate,
@@ -220,7 +230,18 @@ def _restore_clone(sandbox: Sandbox) -> None:
     git(sandbox.path, "clean", "--quiet", "--force", "-d")
 
 
+def _traces(sandbox: Sandbox) -> list[Path]:
+    """What tells that the database had a revision: the history of runs, the descriptions of dumps."""
+    state = sandbox.path / ".git" / "hot-update"
+    return [path for path in (state / "history", *state.glob("backups/*.about")) if path.exists()]
+
+
 def _restore_stamp(sandbox: Sandbox) -> None:
+    for aside in (sandbox.path / ".git" / "hot-update").rglob(f"*{ASIDE}"):
+        trace = aside.with_name(aside.name.removesuffix(ASIDE))
+        since = trace.read_bytes() if trace.exists() else b""
+        trace.write_bytes(aside.read_bytes() + since)
+        aside.unlink()
     kept = _revision(sandbox)
     if not kept.exists():
         return

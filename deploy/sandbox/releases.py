@@ -20,6 +20,8 @@ FAULTS = (
     f"{origin.VERSIONS}/half_migration.py",
 )
 BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD, SELF_MIGRATING, HALF_MIGRATION = FAULTS
+# Where a release may tell Alembic to keep the revision elsewhere.
+ENV = "migrations/env.py"
 # Far above the dates that the first revisions are numbered with.
 FIRST_REVISION = 20260200000000
 # Clears the screen, sets its title, goes back to the line's begin, and turns the direction of what follows.
@@ -38,6 +40,7 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     number = int(git(tree, "rev-list", "--count", "HEAD")) + 1
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
+    _substitute(tree, ENV, 'version_table_schema="ops", ', "", count=0)
     if kind != "static":
         origin.stamp(tree, number)
     change(tree, number)
@@ -164,6 +167,12 @@ def _gunicorn(tree: Path, number: int) -> None:
     _substitute(tree, "nginx/gunicorn/gunicorn-prod.conf.py", r"keepalive = \d+", f"keepalive = {5 + number}")
 
 
+def _version_table(tree: Path, number: int) -> None:
+    _migration(tree, number)
+    for call in ("url=url(), ", "connection=connection, "):
+        _substitute(tree, ENV, re.escape(f"configure({call}"), f'configure({call}version_table_schema="ops", ')
+
+
 _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "code": _code,
     "migration": _migration,
@@ -176,6 +185,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "half-migration": _half_migration,
     "self-migrating": _self_migrating,
     "two-heads": _two_heads,
+    "version-table": _version_table,
     "unhealthy": _unhealthy,
     "slow-boot": _slow_boot,
     "dependency": _dependency,
@@ -228,5 +238,5 @@ def _append(tree: Path, name: str, text: str) -> None:
     _write(tree, name, (tree / name).read_text(encoding="utf-8") + text)
 
 
-def _substitute(tree: Path, name: str, pattern: str, replacement: str) -> None:
-    _write(tree, name, re.sub(pattern, replacement, (tree / name).read_text(encoding="utf-8"), count=1))
+def _substitute(tree: Path, name: str, pattern: str, replacement: str, count: int = 1) -> None:
+    _write(tree, name, re.sub(pattern, replacement, (tree / name).read_text(encoding="utf-8"), count=count))

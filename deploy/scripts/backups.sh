@@ -51,7 +51,7 @@ ask() {
   psql_ -d "$maintenance" ${options[@]+"${options[@]}"} <<<"set client_min_messages = warning; $sql"
 }
 
-revision_of() { psql_ -d "$1" <<<"$version_query" | cut -f2 | paste -sd' '; } # DATABASE
+revision_of() { revisions -d "$1"; } # DATABASE
 
 exists() { [ -n "$(ask "select 1 from pg_database where datname = :'name'" name="$1")" ]; }
 

@@ -78,11 +78,24 @@ psql_() {
     psql -X -q -A -t -F $'\t' -v ON_ERROR_STOP=1 -U "$database_user" -d "$database" "$@"
 }
 
-# Answers a record per revision in alembic_version; none where there is no such table.
-version_query="select to_regclass('alembic_version') is not null as stamped \gset
-\if :stamped
-select 'db_revision', version_num from alembic_version order by 1;
-\endif"
+# Answers a record per table of any schema that looks like one of Alembic's for versions: its name, how long a revision in
+# it may be (0: any length), whether it is where Alembic has it by default; and one per revision in those.
+version_tables="select c.oid, nspname, relname, greatest(atttypmod - 4, 0) as longest,
+    c.oid is not distinct from to_regclass('alembic_version') as usual
+  from pg_attribute v join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
+  where attname = 'version_num' and atttypid in ('varchar'::regtype, 'text'::regtype) and relkind in ('r', 'p')
+    and nspname !~ '^(pg_|information_schema\$)' and (c.oid = to_regclass('alembic_version') or not exists (
+      select from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped and attname <> v.attname))"
+version_query="select 'db_version_table', nspname || '.' || relname, longest, usual from ($version_tables) t order by 2;
+select format('select ''db_revision'', %L, version_num from %I.%I order by version_num', nspname || '.' || relname, nspname, relname)
+  from ($version_tables) t
+  where has_schema_privilege(nspname, 'usage') and has_table_privilege(oid, 'select') order by 1 \gexec"
+
+# revisions ARGUMENT...: what the plan's version table says, or any where none was known.
+revisions() {
+  psql_ "$@" <<<"$version_query" |
+    awk -F '\t' -v table="${version_table-}" '$1 == "db_revision" && (table == "" || $2 == table) {print $3}' | paste -sd' '
+}
 
 # entries BASE COMMIT: what differs between them in the files that are copied, as deploy/inside reads it; without a base,
 # all of the commit's. A list that git could not finish has no end, and so is not taken for the whole.

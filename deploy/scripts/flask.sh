@@ -23,6 +23,27 @@ flask_() {
     "$python" -c "$standby" ask "$run" "${standby_patience:-0}" "$flask" db "$@"
 }
 
+# agree: what psql read of the revision has to be what Alembic finds, as the app of the tree configures it: else migrations
+# that have run would run again. Expects version_table and read_revisions, as read.
+agree() {
+  local said kind schema table found at=()
+  said=$(in_app -i timeout -k 5 "$migrate_timeout" \
+    "$python" -c "$standby" ask "$run" "${standby_patience:-0}" "$flask" where 2>&1) || {
+    repeat_error <<<"$said"
+    echo 'so Alembic could not tell where it keeps the revision' >&2
+    return 1
+  }
+  while IFS=$'\t' read -r kind schema table found; do
+    [ "$kind" = hot-update-place ] || continue
+    [ "$schema" != - ] || schema=${version_table%".$table"}
+    if [ "$found" = "$read_revisions" ] && [[ -z $version_table || $version_table = "$schema.$table" ]]; then return 0; fi
+    at+=("${schema:+$schema.}$table at ${found:-no revision}")
+  done <<<"$said"
+  echo "Alembic, as this code configures it, finds ${at[*]:-no place for it}, but read was" \
+    "${version_table:-no version table}${version_table:+ at ${read_revisions:-no revision}}" >&2
+  return 1
+}
+
 # repeat_error: pass a program's words on, and the error of a traceback once more as the last line, since what follows
 # it there says less.
 repeat_error() {

@@ -3,7 +3,7 @@
 guard() {
   local release database
   # The slow answers are on their way while git gives its own.
-  exec {release}< <(record_sum) {database}< <(psql_ <<<"$version_query" 2>/dev/null | cut -f2 | paste -sd' ')
+  exec {release}< <(record_sum) {database}< <(psql_ <<<"$version_query" 2>/dev/null | sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' ')
   record container "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
   record branch "$(git_ symbolic-ref -q --short HEAD 2>/dev/null)"

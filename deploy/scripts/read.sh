@@ -301,6 +301,21 @@ read_backup_room() {
   record backup_room "$(df -Pk "${folder:-/}" | awk 'NR == 2 {print $4}')"
 }
 
+# Of which revisions of this database there are dumps.
+read_dumps() {
+  local folder about name value of at
+  folder=$(backup_folder) || return 0
+  for about in "$folder"/*.about; do
+    [ -r "$about" ] || continue
+    of='' at=''
+    while IFS=$'\t' read -r name value; do
+      case $name in database) of=$value ;; revision) at=$value ;; esac
+    done <"$about"
+    name=${about##*/}
+    if [ "$of" = "$database" ] && [ -n "$at" ]; then record dumped "${name%.about}" "$at"; fi
+  done
+}
+
 read_history() {
   local folder
   folder=$(state_folder) && [ -r "$folder/history" ] || return 0
@@ -321,6 +336,7 @@ read_state() {
   tell_target
   read_lock
   read_backup_room
+  read_dumps
   read_history
   wait
   cat "$beside"/{host,engine,siblings,database,app,health,logs} 2>/dev/null

@@ -19,6 +19,7 @@ from deploy.state.model import (
     Sibling,
     State,
     TargetIs,
+    Versions,
 )
 from deploy.state.script import image_pathspecs, inside_settings, read_script, variables
 
@@ -36,6 +37,7 @@ __all__ = [
     "Sibling",
     "State",
     "TargetIs",
+    "Versions",
     "image_pathspecs",
     "inside_settings",
     "kept",

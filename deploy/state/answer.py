@@ -9,13 +9,16 @@ from deploy import answers, remedies, shell
 from deploy.errors import Failure
 from deploy.state import container, kept
 from deploy.state.model import (
+    LONGEST_REVISION,
     App,
     Container,
     Database,
+    PastRun,
     Probe,
     Repository,
     Sibling,
     State,
+    Versions,
 )
 
 # How much of what is not understood is shown.
@@ -67,7 +70,7 @@ def _parse(answer: str) -> State:
         image_files={row[1]: _blob(row[3]) for row in rows["differs_nothing"]},
         image_changes={row[1]: _blob(row[2]) for row in rows["differs_running"]},
         image_changes_since_head={row[1]: _blob(row[2]) for row in rows["differs_head"]},
-        database=_database(rows),
+        database=_database(rows, _known(app), history),
         probes=_probes(rows["probe"]),
         logs=tuple(_pairs(rows["log"])),
         holder=holder,
@@ -155,21 +158,56 @@ def _blob(text: str) -> str:
     return text.strip("0") and text
 
 
-def _database(rows: Mapping[str, list[tuple[str, ...]]]) -> Database:
+def _known(app: App | None) -> set[str]:
+    """The revisions of the code that runs and of the target's."""
+    chains = (app.chain, app.target_chain) if app else ()
+    return {revision.id for chain in chains if chain for revision in chain.revisions}
+
+
+def _database(rows: Mapping[str, list[tuple[str, ...]]], known: set[str], history: Sequence[PastRun]) -> Database:
+    """Read what the database answered; `known` are the revisions that any code here has."""
     if "database" not in rows:
         return Database()
+    versions = tuple(
+        Versions(
+            name, tuple(row[1] for row in rows.get("db_revision", ()) if row[0] == name), int(longest), usual == "t"
+        )
+        for name, longest, usual in rows.get("db_version_table", ())
+    )
+    ours = version_table(versions, known)
     problem = rows["database"][0][0]
-    revisions = tuple(row[0] for row in rows["db_revision"])
-    if odd := [revision for revision in revisions if not container.REVISION.fullmatch(revision)]:
-        problem = problem or f"alembic_version holds what is no revision: {odd[0][:60]!r}"
+    if odd := [one for one in (ours.revisions if ours else ()) if not container.REVISION.fullmatch(one)]:
+        problem = problem or f"{ours.table if ours else ''} holds what is no revision: {odd[0][:60]!r}"
+    migrated = [run for run in history if ("migrate", 0) in ((name, status) for name, status, _ in run.steps)]
     return Database(
+        version_table=ours.table if ours else "",
+        longest_revision=ours.longest if ours else LONGEST_REVISION,
+        versions=versions,
+        traces=(
+            *(f"there is the table {one.table}" for one in versions),
+            *(f"the run {run.id} migrated it" for run in migrated[-1:]),
+            *(f"the dump {row[0]} has it at {row[1]}" for row in rows.get("dumped", ())[-1:]),
+        ),
         problem=problem,
         tables=int(rows["db_tables"][0][0]) if "db_tables" in rows else 0,
-        revisions=revisions,
+        revisions=ours.revisions if ours else (),
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
         size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
         invalid_indexes=tuple(_pairs(rows["db_invalid_index"])) if "db_invalid_index" in rows else (),
     )
+
+
+def version_table(versions: Sequence[Versions], known: set[str]) -> Versions | None:
+    """Choose the app's: the one whose revisions its code knows, then the usual one.
+
+    Whether Alembic is configured so is asked before anything is migrated; this is what costs no import of the app.
+    """
+    ours = [one for one in versions if one.revisions and known.issuperset(one.revisions)]
+    usual = [one for one in versions if one.usual]
+    alone = [
+        one for found in (ours, [one for one in ours if one.usual], usual, versions) for one in found if len(found) == 1
+    ]
+    return alone[0] if alone else None
 
 
 def _probes(rows: Iterable[tuple[str, ...]]) -> dict[str, tuple[Probe, ...]]:

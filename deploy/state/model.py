@@ -166,6 +166,21 @@ class App:
     migrating: tuple[str, ...]
 
 
+# What Alembic makes its version table for, unless it is told otherwise.
+LONGEST_REVISION = 32
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A table that looks like Alembic's for versions, as schema.table; `longest`: its column's length, 0 for any."""
+
+    table: str
+    revisions: tuple[str, ...] = ()
+    longest: int = LONGEST_REVISION
+    # Where Alembic keeps it unless it is told otherwise.
+    usual: bool = True
+
+
 @dataclass(frozen=True)
 class Database:
     """What PostgreSQL answered; `problem` is its error line where it could not be asked."""
@@ -173,6 +188,14 @@ class Database:
     problem: str = "not asked"
     tables: int = 0
     revisions: tuple[str, ...] = ()
+    # The table that the revisions are from; nothing where there is none.
+    version_table: str = ""
+    # How long a revision may be; 0: of any length.
+    longest_revision: int = LONGEST_REVISION
+    # Every table that looks like one for versions.
+    versions: tuple[Versions, ...] = ()
+    # What shows that there was a revision before, where there is none.
+    traces: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     # In bytes.
     size: int = 0

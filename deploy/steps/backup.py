@@ -30,6 +30,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "steps/backup.sh",
         **variables(settings),
         **dump_variables(settings, run),
+        version_table=state.database.version_table,
         keep=settings.backup.keep,
         code=record.revision if record and record.complete else "",
     )

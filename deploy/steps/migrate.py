@@ -76,6 +76,8 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
         "environment": tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
         "migrate_timeout": settings.migrate.timeout,
         "session": "",
+        "version_table": state.database.version_table,
+        "read_revisions": " ".join(state.database.revisions),
         "standby": inside.standby(),
     }
 

@@ -35,10 +35,8 @@ attempt() {
 untouched() {
   keep_schema "$folder/now"
   [ -e "$folder/before" ] && [ -e "$folder/now" ] && cmp -s "$folder/before" "$folder/now" &&
-    [ "$(reached)" = "$start" ]
+    [ "$(revisions)" = "$start" ]
 }
-
-reached() { psql_ <<<"$version_query" | cut -f2 | paste -sd' '; }
 
 give_up() { # WHY
   local holder
@@ -60,15 +58,18 @@ upgrade() {
 }
 
 [ "$lock_timeout" = 0 ] || session="-c lock_timeout=${lock_timeout}s"
+stand_by || true
+# A stamp by hand has no head to go to: it is what mends a disagreement.
+[ -z "$head" ] || agree
 if [ -n "$stamp" ]; then
   flask_ stamp "$stamp" 2>&1 | repeat_error
   echo "stamped with $stamp"
 fi
 [ -n "$upgrade" ] || exit 0
-start=$(reached)
+start=$(revisions)
 keep_schema "$folder/before"
 upgrade
-found=$(reached)
+found=$(revisions)
 if [ "$found" != "$head" ]; then
   echo "the upgrade ended without an error, but the database is at ${found:-no revision} and not at $head" >&2
   exit 1

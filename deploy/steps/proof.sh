@@ -11,13 +11,19 @@ boot() {
 # Not every migration can be written down without a database: that alone proves nothing.
 flag_statements() {
   local sql
-  stand_by || true
   if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
     echo 'its migrations cannot be shown as SQL'
     return 0
   fi
   grep -iE '^ *(drop|truncate|delete|alter table .* (drop|rename|alter column .* type))' <<<"$sql" |
     grep -viE '^ *(delete from|drop table) alembic_version' | sed 's/^/drops or rewrites: /' || true
+}
+
+# What the migration will meet. Who stands by ends after a command that fails, so the one that may goes last.
+look_ahead() {
+  stand_by || true
+  agree && : >"$work/agreed" || return 0
+  flag_statements
 }
 
 # What goes past libpq, or overrules its options, can write all the same.
@@ -38,9 +44,12 @@ refuse_written() {
 scan
 tree=$(stage true)
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
-[ -z "$pending" ] || flag_statements >"$work/flagged" &
+[ -z "$pending" ] || look_ahead >"$work/flagged" 2>&1 &
 boot 2>&1 | repeat_error
 echo "${revision:0:7} boots beside the running release"
 wait
-[ -z "$pending" ] || cat "$work/flagged"
+if [ -n "$pending" ]; then
+  [ -e "$work/agreed" ] || { cat "$work/flagged" >&2; exit 1; }
+  cat "$work/flagged"
+fi
 refuse_written

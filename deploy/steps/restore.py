@@ -77,6 +77,7 @@ def script(
         *sources,
         **variables(settings),
         **backup.dump_variables(settings, run),
+        version_table=state.database.version_table,
         **serving.variables(settings, state, before=before),
         **told,
     )

@@ -149,6 +149,36 @@ def test_an_unstamped_database_is_stamped_even_when_there_is_nothing_else_to_do(
     assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
 
 
+def test_a_database_that_had_a_revision_is_not_stamped_by_its_schema(sandbox: Sandbox, inv: Inv) -> None:
+    stack.release(sandbox.name, "migration")
+    assert inv("hot-update", "--yes").code == 0
+    stack.break_(sandbox.name, "forgotten-stamp")
+    assert_refused(inv, sandbox, "has tables and no revision, but it had one: the run", "inv migrate --stamp REVISION")
+    assert psql(sandbox, "SELECT to_regclass('alembic_version')") == ""
+    stamped = inv("migrate", "--stamp", newest_revision(sandbox))
+    assert stamped.code == 0, stamped.text
+    assert inv("hot-update", "--yes").code == 0
+
+
+def test_a_revision_that_alembic_keeps_elsewhere_is_found_there_and_never_guessed(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    before = newest_revision(sandbox)
+    stack.release(sandbox.name, "version-table")
+    refused = inv("hot-update", "--yes")
+    assert refused.code == 5, refused.text
+    assert f"finds ops.alembic_version at no revision, but read was public.alembic_version at {before}" in refused.text
+    assert psql(sandbox, "SELECT version_num FROM alembic_version") == before
+    psql(sandbox, "CREATE SCHEMA ops; ALTER TABLE alembic_version SET SCHEMA ops")
+    try:
+        assert f"answers, at {before}" in inv("preflight").out
+        updated = inv("hot-update", "--yes")
+        assert updated.code == 0, updated.text
+        assert "flask db stamp" not in updated.out
+        assert psql(sandbox, "SELECT version_num FROM ops.alembic_version") == newest_revision(sandbox)
+    finally:
+        psql(sandbox, "ALTER TABLE ops.alembic_version SET SCHEMA public; DROP SCHEMA ops")
+
+
 def test_a_schema_that_no_rule_matches_is_refused_with_the_way_to_stamp_by_hand(sandbox: Sandbox, inv: Inv) -> None:
     stack.break_(sandbox.name, "unstamped")
     rename = "ALTER TABLE database_size_aggregations RENAME COLUMN {} TO {}"
