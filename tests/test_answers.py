@@ -1,11 +1,15 @@
 """An answer of a host that is not understood: one Failure, whatever the answer is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy import answers, backups, shell
+from deploy import answers, backups, runs, shell
 from deploy.errors import Exit, Failure
+from deploy.report import Report
 from deploy.state import kept, parse
 
 
@@ -49,3 +53,26 @@ def test_no_odd_answer_of_the_host_ends_a_reader_otherwise(answer: str) -> None:
 @pytest.mark.parametrize("field", ["\\q", "\\", "a\\x41", "\\\\n"])
 def test_a_record_with_an_escape_that_nobody_writes_is_read(field: str) -> None:
     assert list(shell.records(f"{field}\n")) == [(field.replace("\\\\", "\\"),)]
+
+
+class Odd:
+    """A host whose journal is whatever it is."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    @contextmanager
+    def stream(self, script: str, *, stdin: bytes) -> Iterator[Iterator[str]]:
+        yield iter(self._lines)
+
+
+WORDS = st.sampled_from([*runs.FIELDS, "1.5", "17", "0", "copy", "²", "1e9", "\\q", ""]) | st.text()
+LINES = st.lists(st.lists(WORDS).map("\t".join).map(lambda text: text.replace("\n", "")))
+
+
+@given(lines=LINES)
+def test_no_odd_journal_ends_its_reader_or_the_report(lines: list[str]) -> None:
+    with runs.follow(Odd(lines), {"path": "/", "env_file": "", "secret_words": (), "secret_min_length": 8}) as events:
+        for event in events:
+            assert len(event.fields) >= runs.FIELDS.get(event.kind, 0)
+            Report().event(event)

@@ -32,7 +32,8 @@ _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # names above alone.
 _CLEAN = (
     "cd /; umask 022; for limit in f t v d u; do ulimit -S -$limit hard; done 2>/dev/null; "
-    'reset=; [ -z "$(trap)" ] || reset=--default-signal; exec env $reset -i '
+    'reset=; if [ -n "$(trap)" ] && env --default-signal true 2>/dev/null; then reset=--default-signal; fi; '
+    "exec env $reset -i "
     + "".join(f'${{{name}:+{name}="${name}"}} ' for name in PASSED_ON)
     + f'PATH="$PATH:{_USUAL_PATH}" LC_ALL=C bash --norc -c "$1"'
 )
@@ -54,7 +55,7 @@ _READER = (
 _BASH = ("bash", "--norc", "-p", "-c", _CLEAN, "hot-update", _READER)
 
 # Seconds until a host is asked by _KNOCK whether a shell of its login files reads our stdin, and until it is given up.
-_PATIENCE, _READY_SECONDS = 4.0, 30.0
+_PATIENCE, _READY_SECONDS = 4.0, 60.0
 _KNOCK = b"exit 97\n"
 
 # -k: what counts is what sudo allows without a password, not what its cache allows until it runs out.
