@@ -1,6 +1,6 @@
 # The dumps of the database on the host, and how one becomes the database: it is restored beside the one in use, then the
 # two change their names. Expects containers.sh and what that expects, run, backup_dir, pg_timeout (seconds),
-# min_free_mib.
+# min_free_mib, list_dumps (the remedy that names them).
 umask 077
 # PostgreSQL cuts names after 63 bytes.
 beside=${database:0:34}_restore_$run
@@ -70,7 +70,7 @@ refuse_damaged() {
   sum=$(sha256sum "$folder/$backup.dump") || exit 1
   [ "${sum%% *}" = "$(fact "$backup" sha256)" ] ||
     stop "the dump $backup is damaged: its bytes are not those that were checked when it was made" \
-      'choose another one: inv backup --list'
+      "$list_dumps"
 }
 
 refuse_forbidden() {
@@ -132,10 +132,10 @@ load() {
   psql_ -d "$beside" <<<"set client_min_messages = error; analyze"
   found=$(revision_of "$beside")
   [ "$found" = "$(fact "$backup" revision)" ] ||
-    stop "restored, the dump $backup is at ${found:-no revision} and not at $(fact "$backup" revision)" 'choose another one'
+    stop "restored, the dump $backup is at ${found:-no revision} and not at $(fact "$backup" revision)" "$list_dumps"
   found=$(psql_ -d "$beside" <<<"$tables_query")
   [ "$found" = "$(fact "$backup" tables)" ] ||
-    stop "restored, the dump $backup has $found tables and not $(fact "$backup" tables)" 'choose another one'
+    stop "restored, the dump $backup has $found tables and not $(fact "$backup" tables)" "$list_dumps"
   echo "restored $backup as $beside: $found tables, at $(fact "$backup" revision)"
 }
 

@@ -1,6 +1,6 @@
 """Dump the database into the host's backup folder, before it is migrated or new code may write to it."""
 
-from deploy import backups, preflight, shell
+from deploy import backups, preflight, remedies, shell
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
@@ -49,4 +49,5 @@ def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
         "run": run,
         "pg_timeout": TIMEOUT,
         "min_free_mib": settings.preflight.min_free_mib,
+        "list_dumps": remedies.list_dumps(settings.target.name),
     }
