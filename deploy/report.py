@@ -58,6 +58,12 @@ def _print(console: "Console", told: "RenderableType", name: output.Name = "stdo
     output.write(_PADDING.sub(r"\1", laid_out.get()), name)
 
 
+def _reasoned(text: str) -> str:
+    """Say so where a program that failed gave no reason."""
+    fact = text.rstrip()
+    return f"{fact} it gave no reason" if fact.endswith(":") else text
+
+
 def _fitted(console: "Console", text: str, style: str = "") -> "Text":
     """Break a line that is too long for the terminal; what follows is indented, so that it is not taken for another."""
     from rich.text import Text
@@ -105,7 +111,7 @@ class Report:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            told = Text(output.shown(finding.evidence))
+            told = Text(output.shown(_reasoned(finding.evidence)))
             if finding.remedy and finding.level != "ok":
                 told.append(output.shown("→ ").join(("\n", output.shown(finding.remedy))), style="dim")
             style = _STYLE[finding.level]
@@ -237,7 +243,7 @@ class Report:
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
         console = _console("stderr")
-        told = [(f"✗ {failure.fact}", "bold red"), *((f"  {line}", "") for line in failure.evidence)]
+        told = [(f"✗ {_reasoned(failure.fact)}", "bold red"), *((f"  {line}", "") for line in failure.evidence)]
         if failure.remedy:
             told.append((f"→ {failure.remedy}", "bold"))
         for text, style in told:

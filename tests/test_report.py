@@ -47,3 +47,8 @@ def test_a_run_that_was_not_confirmed_says_so_when_it_is_undone(capsys: pytest.C
     for step in ("confirm", "copy"):
         Report().event(Event(0.0, "undo", (step, "143", "me@laptop")))
     assert "".join(capsys.readouterr().out.splitlines()).count("not confirmed") == 1
+
+
+def test_a_reason_that_was_not_given_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    Report().failure(Failure("it failed: "))
+    assert capsys.readouterr().err.splitlines() == ["✗ it failed: it", "  gave no reason"]
