@@ -4,7 +4,7 @@ Everything else is imported where it is used, so that listing and help are insta
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, wraps
 from pathlib import Path
@@ -71,20 +71,21 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 output.line("interrupted", "stderr")
                 raise InvokeExit(code=Exit.INTERRUPTED) from None
 
-        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts)
+        # A probe may be told what to ask.
+        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, optional=("probe",))
 
     return decorate
 
 
 @contextmanager
-def session(c: Context, target: str) -> "Iterator[Session]":
-    """Connect to the target with its settings."""
+def session(c: Context, target: str, given: "Mapping[str, object] | None" = None) -> "Iterator[Session]":
+    """Connect to the target with its settings, and those that are given on the command line."""
     import getpass
 
     from deploy import host, output, settings
     from deploy.verbs.session import Session
 
-    chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None)
+    chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None, overrides=given)
     # Asked once, also where a lost connection is opened again.
     ask = cache(getpass.getpass) if output.can_ask() else None
     made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask))
@@ -238,7 +239,8 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
     keep_schema="leave the database as it is",
     no_backup=NO_BACKUP,
     yes="do not ask before acting",
-    probe="ask the first health check, or probe.url, meanwhile, and tell what failed, gaps and the slowest request",
+    probe="ask the first health check, probe.url, or --probe='URL URL' meanwhile; tell what failed, gaps, the slowest "
+    "request and the longest wait for a lock",
 )
 def hot_update(
     c: Context,
@@ -249,15 +251,17 @@ def hot_update(
     no_backup: bool = False,
     dry_run: bool = False,
     yes: bool = False,
-    probe: bool = False,
+    probe: str = "",
 ) -> None:
     """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
     from deploy.plan import Options
     from deploy.verbs import update
 
-    with session(c, target) as s:
+    # Without a value it is True, by Invoke's own doing.
+    given = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
+    with session(c, target, given) as s:
         options = Options(discard, allow_unsuitable, keep_schema, no_backup)
-        update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=probe)
+        update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=bool(probe))
 
 
 @verb(

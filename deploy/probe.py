@@ -1,7 +1,7 @@
-"""Watch a URL of production while it is updated, and tell what its users met."""
+"""Watch production while it is updated, and tell what its users met."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Event, Thread
@@ -37,35 +37,64 @@ def summary(requests: Sequence[Request]) -> Probed:
     )
 
 
-def wanted(settings: Settings) -> Wanted:
+def total(parts: Sequence[Probed], waits: Sequence[float]) -> Probed:
+    """Tell what the requests to several URLs met, and the longest of the waits for a lock."""
+    return Probed(
+        requests=sum(part.requests for part in parts),
+        failed=sum(part.failed for part in parts),
+        longest_gap_s=max(part.longest_gap_s for part in parts),
+        slowest_request_s=max(part.slowest_request_s for part in parts),
+        longest_lock_wait_s=max(waits, default=None),
+    )
+
+
+def wanted(settings: Settings) -> tuple[Wanted, ...]:
     """What is asked: probe.url, by default the first health check."""
-    if not settings.probe.url:
-        return settings.health.checks[0]
-    url = urlsplit(settings.probe.url)
-    path = url._replace(scheme="", netloc="").geturl()
-    return Wanted(name="probe", url=f"{url.scheme}://{url.netloc}", paths=(path or "/",))
+    asked = tuple(_check(url) for url in settings.probe.url.split())
+    return asked or settings.health.checks[:1]
+
+
+def _check(url: str) -> Wanted:
+    parts = urlsplit(url)
+    path = parts._replace(scheme="", netloc="").geturl()
+    return Wanted(name="probe", url=f"{parts.scheme}://{parts.netloc}", paths=(path or "/",))
 
 
 class Probe:
-    """Asks again and again in a thread of its own, until it is ended. `ask` tells whether the answer is good."""
+    """Asks again and again, each URL in a thread of its own, until it is ended.
 
-    def __init__(self, ask: Callable[[], bool], per_second: int) -> None:
-        self._ask = ask
+    `asks` tell whether the answer is good, by URL; `waits` gives, while it is asked, for how many seconds somebody
+    waits for a lock in the database.
+    """
+
+    def __init__(
+        self,
+        asks: Mapping[str, Callable[[], bool]],
+        per_second: int,
+        waits: Callable[[], Iterable[float]] = tuple,
+    ) -> None:
         self._pause = 1 / per_second
-        self._requests: list[Request] = []
+        self._requests: dict[str, list[Request]] = {url: [] for url in asks}
+        self._waits: list[float] = []
         self._over = Event()
-        Thread(target=self._watch, daemon=True).start()
+        for url, ask in asks.items():
+            Thread(target=self._watch, args=(ask, self._requests[url]), daemon=True).start()
+        Thread(target=self._watch_locks, args=(waits,), daemon=True).start()
 
     def end(self) -> Probed:
         """Ask no more, and tell what was met. A request that has no answer yet is not waited for."""
         self._over.set()
-        return summary(tuple(self._requests))
+        return total(tuple(self.each().values()), tuple(self._waits))
 
-    def _watch(self) -> None:
+    def each(self) -> dict[str, Probed]:
+        """Tell what was met, by URL."""
+        return {url: summary(tuple(requests)) for url, requests in self._requests.items()}
+
+    def _watch(self, ask: Callable[[], bool], requests: list[Request]) -> None:
         while not self._over.is_set():
             began = time.monotonic()
             try:
-                good = self._ask()
+                good = ask()
             except Disconnected:
                 # The way to production is lost, which says nothing of production: the verb connects again.
                 self._over.wait(1)
@@ -74,5 +103,19 @@ class Probe:
                 # It cannot be asked at all, sshd forbids it: the health checks tell why.
                 return
             if not self._over.is_set():
-                self._requests.append(Request(began, time.monotonic(), good))
+                requests.append(Request(began, time.monotonic(), good))
             self._over.wait(max(0.0, began + self._pause - time.monotonic()))
+
+    def _watch_locks(self, waits: Callable[[], Iterable[float]]) -> None:
+        while not self._over.is_set():
+            try:
+                for wait in waits():
+                    if self._over.is_set():
+                        return
+                    # Only the longest is told.
+                    self._waits = [max([wait, *self._waits])]
+            except Disconnected:
+                """As above: it is asked again over the next connection."""
+            except Failure:
+                return
+            self._over.wait(1)

@@ -1,6 +1,6 @@
 """What is told of the requests that were sent during an update."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Event
 
@@ -69,7 +69,7 @@ def asking(*answers: bool | Exception) -> tuple[Callable[[], bool], Event]:
 
 def test_every_answer_is_counted_and_a_request_without_one_is_not_waited_for() -> None:
     ask, used = asking(True, False, True)
-    probe = Probe(ask, per_second=1000)
+    probe = Probe({"url": ask}, per_second=1000)
     used.wait()
     found = probe.end()
     assert (found.requests, found.failed) == (3, 1)
@@ -77,16 +77,46 @@ def test_every_answer_is_counted_and_a_request_without_one_is_not_waited_for() -
 
 def test_a_lost_connection_says_nothing_of_production() -> None:
     ask, used = asking(True, Disconnected("lost"), True)
-    probe = Probe(ask, per_second=1000)
+    probe = Probe({"url": ask}, per_second=1000)
     used.wait()
     found = probe.end()
     assert (found.requests, found.failed) == (2, 0)
 
 
 def test_the_first_health_check_is_asked_by_default() -> None:
-    assert wanted(SETTINGS) == SETTINGS.health.checks[0]
+    assert wanted(SETTINGS) == SETTINGS.health.checks[:1]
 
 
-def test_a_url_of_the_settings_is_asked_instead() -> None:
-    settings = replace(SETTINGS, probe=Setting(url="http://localhost:8080/shop/?page=1"))
-    assert wanted(settings) == Check(name="probe", url="http://localhost:8080", paths=("/shop/?page=1",))
+def test_the_urls_of_the_settings_are_asked_instead() -> None:
+    settings = replace(SETTINGS, probe=Setting(url="http://localhost:8080/shop/?page=1 http://localhost"))
+    assert wanted(settings) == (
+        Check(name="probe", url="http://localhost:8080", paths=("/shop/?page=1",)),
+        Check(name="probe", url="http://localhost", paths=("/",)),
+    )
+
+
+def test_several_urls_are_told_each_and_together() -> None:
+    (one, first), (other, second) = asking(True, True), asking(False)
+    probe = Probe({"a": one, "b": other}, per_second=1000)
+    first.wait()
+    second.wait()
+    found = probe.end()
+    assert (found.requests, found.failed) == (3, 1)
+    assert {url: met.failed for url, met in probe.each().items()} == {"a": 0, "b": 1}
+
+
+def test_the_longest_wait_for_a_lock_is_told() -> None:
+    ask, used = asking(True)
+    told = Event()
+
+    def waits() -> Iterator[float]:
+        yield from (0.0, 2.9, 0.1)
+        told.set()
+        Event().wait()
+
+    probe = Probe({"url": ask}, per_second=1000, waits=waits)
+    used.wait()
+    told.wait()
+    found = probe.end()
+    assert found.longest_lock_wait_s == 2.9
+    assert str(found).endswith(", longest wait for a lock 2.90 s")

@@ -94,6 +94,10 @@ PAST = ("20", "r1", "hot-update", "ada", "", "1" * 40, "10", "done", "", "copy 0
 
 
 def test_a_past_run_tells_what_its_probe_met() -> None:
+    assert kept.past_run((*PAST, "312 2 0.131 0.02 2.9")).probe == state.Probed(312, 2, 0.131, 0.02, 2.9)
+
+
+def test_what_a_probe_met_may_be_older_than_the_waits_for_locks() -> None:
     assert kept.past_run((*PAST, "312 2 0.131 0.02")).probe == state.Probed(312, 2, 0.131, 0.02)
 
 

@@ -1,8 +1,8 @@
 # Who waits for a lock in the database, and who holds it. Expects containers.sh and what that expects.
 
-# ask_again SECONDS: hand the query on stdin to a session of its own, again and again, until a line comes on descriptor
-# `stop`; nothing is asked where that comes before the first pause is over. A session, not a command each: it is cheap,
-# and between two questions it holds nothing.
+# ask_again SECONDS OPTION...: hand the query on stdin to a session of its own, again and again, until a line comes on
+# descriptor `stop`, or nobody reads the answers; nothing is asked where a line comes before the first pause is over.
+# A session, not a command each: it is cheap, and between two questions it holds nothing.
 ask_again() {
   local query
   query=$(cat)
@@ -21,3 +21,8 @@ holders_query="select distinct format('waits for %s: held by session %s (user %s
     or locktype in ('relation', 'virtualxid') and mode in ('ShareUpdateExclusiveLock', 'ShareLock',
       'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
   limit 3;"
+
+# For how long, in seconds, somebody waits for a lock now: the longest.
+longest_query="select round(coalesce(max(extract(epoch from clock_timestamp()
+    - coalesce((to_jsonb(l)->>'waitstart')::timestamptz, query_start))), 0)::numeric, 3)
+  from pg_locks l join pg_stat_activity a using (pid) where not granted and datname = current_database();"

@@ -98,12 +98,14 @@ def _url_path(value: str) -> str:
     return value
 
 
+def _probe_urls(value: str) -> str:
+    return " ".join(_probe_url(url) for url in value.split())
+
+
 def _probe_url(value: str) -> str:
-    if not value:
-        return value
     found = re.fullmatch(r"(http://[^/]+)(/[!-~]*)?", value)
     if not found:
-        raise ValueError("must be http://host:port/path, as the production host reaches it, without spaces")
+        raise ValueError("must be http://host:port/path, as the production host reaches it, or several between spaces")
     return _url(found[1]) + (found[2] or "")
 
 
@@ -137,7 +139,7 @@ Positive = Annotated[int, AfterValidator(_positive)]
 Natural = Annotated[int, AfterValidator(_natural)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
-ProbeUrl = Annotated[str, AfterValidator(_probe_url)]
+ProbeUrls = Annotated[str, AfterValidator(_probe_urls)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Column = Annotated[str, AfterValidator(_column)]
 
@@ -321,9 +323,9 @@ class Undo:
 
 @dataclass(frozen=True, config=_STRICT)
 class Probe:
-    """What --probe asks during an update, and how often; an empty URL stands for the first health check."""
+    """What --probe asks during an update, one URL or several, and how often each; none: the first health check."""
 
-    url: ProbeUrl = ""
+    url: ProbeUrls = ""
     per_second: Positive = 10
 
 

@@ -73,5 +73,6 @@ def _steps(told: str) -> tuple[tuple[str, int, float], ...]:
 def _probed(told: str) -> Probed | None:
     if not told:
         return None
-    requests, failed, gap, slowest = told.split(" ")
-    return Probed(int(number(requests)), int(number(failed)), number(gap), number(slowest))
+    requests, failed, gap, slowest, *waited = told.split(" ")
+    longest = number(waited[0]) if waited else None
+    return Probed(int(number(requests)), int(number(failed)), number(gap), number(slowest), longest)

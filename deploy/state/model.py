@@ -100,18 +100,23 @@ class Probed:
     failed: int
     longest_gap_s: float
     slowest_request_s: float
+    # For a lock in the database, whoever waited; unknown where the database could not be asked.
+    longest_lock_wait_s: float | None = None
 
     @property
     def fields(self) -> str:
         """Say it as the history does."""
-        return f"{self.requests} {self.failed} {self.longest_gap_s} {self.slowest_request_s}"
+        waited = "" if self.longest_lock_wait_s is None else f" {self.longest_lock_wait_s}"
+        return f"{self.requests} {self.failed} {self.longest_gap_s} {self.slowest_request_s}{waited}"
 
     def __str__(self) -> str:
         if not self.requests:
             return "nothing could be asked"
+        waited = self.longest_lock_wait_s
         return (
             f"{self.failed} of {self.requests} requests failed, longest gap {self.longest_gap_s:.2f} s, "
             f"slowest request {self.slowest_request_s:.2f} s"
+            + ("" if waited is None else f", longest wait for a lock {waited:.2f} s")
         )
 
 

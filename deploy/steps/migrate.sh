@@ -21,6 +21,7 @@ tell_holders() {
 attempt() {
   local watcher status=0
   : >"$folder/holders"
+  # A new one: a line that nobody has read is not for the next attempt.
   exec {stop}<> <(:)
   tell_holders &
   watcher=$!

@@ -16,6 +16,7 @@ from deploy.verbs.session import Session
 if TYPE_CHECKING:
     from deploy.health import Check
     from deploy.probe import Probe
+    from deploy.settings import Check as Wanted
 
 
 @dataclass(frozen=True)
@@ -110,24 +111,39 @@ def carry_out(
 
 @contextmanager
 def watched(session: Session) -> "Iterator[Probe]":
-    """Ask a URL of production again and again, and in the end tell what that met."""
-    from deploy import health
+    """Ask URLs of production again and again, and the database who waits; in the end tell what that met."""
     from deploy.probe import Probe, wanted
 
-    asked = wanted(session.settings)
-
-    def ask() -> bool:
-        # Over the connection that there is now: a lost one is opened again.
-        (answer,) = health.check(session.host.http(), (asked,), session.settings.health.request_timeout)
-        return answer.healthy
-
-    often = session.settings.probe.per_second
-    session.report.line(f"probe: asking {asked.url}{asked.paths[0]} {often} times a second", "dim")
-    probing = Probe(ask, often)
+    report, often = session.report, session.settings.probe.per_second
+    asks = {check.url + check.paths[0]: partial(_is_good, session, check) for check in wanted(session.settings)}
+    report.line(f"probe: asking {', '.join(asks)} {often} times a second", "dim")
+    probing = Probe(asks, often, partial(_lock_waits, session))
     try:
         yield probing
     finally:
-        session.report.line(f"probe: {probing.end()}")
+        met = probing.end()
+        for url, one in probing.each().items() if len(asks) > 1 else ():
+            report.line(f"probe of {url}: {one}", "dim")
+        report.line(f"probe: {met}")
+
+
+def _is_good(session: Session, check: "Wanted") -> bool:
+    from deploy import health
+
+    # Over the connection that there is now: a lost one is opened again.
+    (answer,) = health.check(session.host.http(), (check,), session.settings.health.request_timeout)
+    return answer.healthy
+
+
+def _lock_waits(session: Session) -> Iterator[float]:
+    """Have PostgreSQL say again and again for how long somebody waits for a lock, in seconds."""
+    sources = ("containers.sh", "waiting.sh")
+    begin = shell.script(*sources, **variables(session.settings))
+    asking = begin + 'exec {stop}<> <(:)\nask_again 0.2 <<<"$longest_query"\n'
+    with session.host.stream(asking) as lines:
+        for line in lines:
+            if line.replace(".", "", 1).isdigit():
+                yield float(line)
 
 
 def attach(session: Session, *, confirm: bool, undo: bool) -> None:

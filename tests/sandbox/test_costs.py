@@ -29,7 +29,9 @@ def test_no_request_fails_and_what_the_probe_met_is_told_and_stands_in_the_histo
     ended = inv("hot-update", "--yes", "--probe")
     assert ended.code == 0, ended.text
     (told,) = re.findall(
-        r"^probe: (\d+) of (\d+) requests failed, longest gap .* s, slowest request .* s$", ended.out, re.M
+        r"^probe: (\d+) of (\d+) requests failed, longest gap .* s, slowest request .* s, longest wait for a lock .*$",
+        ended.out,
+        re.M,
     )
     assert f"probe: asking http://127.0.0.1:{sandbox.http_port}/api/v1/health/basic 10 times a second" in ended.out
     past = json.loads(inv("history", "--json").out)[-1]["probe"]

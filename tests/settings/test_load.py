@@ -306,14 +306,16 @@ def test_a_wrong_check_is_named(check: str, problem: str, project: Write) -> Non
     assert problems(project(line)) == [f"invoke.yaml:2: health.checks.0.{problem}"]
 
 
-@pytest.mark.parametrize("url", ["", "http://localhost", "http://localhost:8080/", "http://localhost/shop?page=1"])
-def test_a_url_to_probe_may_have_a_path(url: str, project: Write) -> None:
+@pytest.mark.parametrize(
+    "url", ["", "http://localhost", "http://localhost:8080/", "http://localhost/shop?page=1", "http://a http://b/c"]
+)
+def test_urls_to_probe_may_have_a_path(url: str, project: Write) -> None:
     assert load(project=project(f"probe: {{url: '{url}'}}")).probe.url == url
 
 
 @pytest.mark.parametrize("url", ["https://localhost/", "localhost/", "http://localhost/a b", "http:///path"])
 def test_a_wrong_url_to_probe_is_named(url: str, project: Write) -> None:
-    problem = "must be http://host:port/path, as the production host reaches it, without spaces"
+    problem = "must be http://host:port/path, as the production host reaches it, or several between spaces"
 
     assert problems(project(f"probe: {{url: '{url}'}}")) == [f"invoke.yaml:2: probe.url: {problem}"]
 
