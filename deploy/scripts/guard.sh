@@ -1,16 +1,18 @@
 # What a plan is made from: read when it is made, again under the lock before anything is done, and once more, with the
 # schema, when a run ends by saying that it left things as they were.
 guard() {
-  local release database
+  # Not named as what psql_ expects: its questions would go to a database of that name.
+  local running revision_there
   # The slow answers are on their way while git gives its own.
-  exec {release}< <(record_sum) {database}< <(psql_ <<<"$version_query" 2>/dev/null | sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' ')
+  exec {running}< <(record_sum) {revision_there}< <(psql_ <<<"$version_query" 2>/dev/null | sed -n 's/^db_revision\t//p' |
+    tr '\t' ' ' | paste -sd' ')
   record container "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
   record branch "$(git_ symbolic-ref -q --short HEAD 2>/dev/null)"
   record 'work tree' "$(git_ status --porcelain=v2 -z 2>/dev/null | cksum)"
-  record 'running release' "$(cat <&"$release")"
-  record 'database revision' "$(cat <&"$database")"
-  exec {release}<&- {database}<&-
+  record 'running release' "$(cat <&"$running")"
+  record 'database revision' "$(cat <&"$revision_there")"
+  exec {running}<&- {revision_there}<&-
 }
 
 # evidence WHEN: what a run compares `before` and `after` it; the schema is left in a file of the run's folder.
