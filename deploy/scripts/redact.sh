@@ -17,6 +17,12 @@ redact_records() {
   REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact_
 }
 
+# redacted COMMAND...: run it with both of its streams cleaned; its own status is kept.
+redacted() (
+  set -o pipefail
+  { { "$@" 2>&1 >&3 | redact >&2; } 3>&1 | redact; }
+)
+
 # bounded: a line of megabytes must not reach awk, which keeps it in memory, and mawk reads it again and again.
 bounded() {
   if command -v stdbuf >/dev/null && command -v cut >/dev/null; then stdbuf -oL cut -b "-$longest_text"; else cat; fi

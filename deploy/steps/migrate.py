@@ -65,7 +65,7 @@ def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Ste
 def sql_script(settings: Settings, state: State, start: str) -> str:
     """Build the script that prints the SQL of an upgrade from `start`, running nothing."""
     asked = {"sql": f"{start}:head" if start else "head", "run": "", "tree": settings.app.path}
-    return _script(settings, state, asked) + 'session=$read_only\nflask_ upgrade --sql "$sql" | redact\n'
+    return _script(settings, state, asked) + 'session=$read_only\nredacted flask_ upgrade --sql "$sql"\n'
 
 
 def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:

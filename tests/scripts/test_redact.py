@@ -215,6 +215,14 @@ def test_facts_of_records_pass_where_the_env_file_cannot_be_read(tmp_path: Path,
     assert told == [f"log\ta\t{notice}", "log\ta\t", "container\ta\tb"]
 
 
+def test_both_streams_of_a_command_are_cleaned_and_its_status_is_kept(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").write_text("A_KEY=made-up-0123\n")
+    command = "echo out made-up-0123; echo err made-up-0123 >&2; exit 3"
+    given = script(tmp_path / ".env").removesuffix("redact\n") + shell.sh("redacted", "sh", "-c", command)
+    ran = subprocess.run(["bash", "-c", given], capture_output=True, check=False, env=environment(tmp_path, awk))
+    assert (ran.stdout, ran.stderr, ran.returncode) == (b"out [A_KEY]\n", b"err [A_KEY]\n", 3)
+
+
 def test_lines_come_out_as_they_come_in(tmp_path: Path, awk: str) -> None:
     (tmp_path / ".env").write_text("A_KEY=abcdefgh\n")
     with subprocess.Popen(
