@@ -161,6 +161,10 @@ def set_service(role: str) -> str:
     return f"set {role}.container and {role}.service"
 
 
+def leave_to_mount(path: str) -> str:
+    return f"add {path} to copy.exclude to leave it to the mount, or take the mount away (standard deployment)"
+
+
 def set_paths(check: str) -> str:
     return f"set the paths of the check {check} under health.checks"
 

@@ -49,6 +49,7 @@ APP = App(
     fresh=True,
     chain=CHAIN,
     target_chain=CHAIN,
+    mounted={},
     problems=(),
     migrating=(),
 )
@@ -78,6 +79,7 @@ STATE = State(
             folder="/opt/whalefall",
             environment="",
             files=("/opt/whalefall/docker-compose.prod.yml",),
+            mounts={"/app/.env": "/opt/whalefall/.env"},
         )
         for role, service in (("app", "whalefall"), ("postgres", "postgres"), ("redis", "redis"))
     },

@@ -313,3 +313,12 @@ def test_who_is_root_already_is_not_told_to_join_a_group() -> None:
     state = replace(STATE, engine="")
     assert "group docker" in finding("engine", replace(state, user="deploy")).remedy
     assert finding("engine", replace(state, user="root")).remedy == "sudo systemctl start docker on the host"
+
+
+def test_a_mounted_file_that_the_release_changes_is_refused_with_its_source() -> None:
+    found = finding("mounts", app(mounted={".env": ("x",), "docs": ("docs/a.md", "docs/b.md")}))
+    assert (found.level, found.evidence) == (
+        "refusal",
+        "/app/.env is mounted from /opt/whalefall/.env, and the release changes x",
+    )
+    assert found.remedy.startswith("add .env to copy.exclude")

@@ -28,6 +28,7 @@ INSIDE = {
     "fresh": False,
     "chain": {"error": "SyntaxError in x.py"},
     "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "depends": [], "doc": ""}]},
+    "mounted": {},
     "problems": [],
     "migrating": [],
 }

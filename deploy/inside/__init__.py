@@ -14,8 +14,8 @@ from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
 MODULES = (
-    "wire", "tree", "record", "chain", "processes", "look", "listing", "whole", "staging", "before", "proving",
-    "copying", "cleaning", "workers", "rolling", "main",
+    "wire", "mounts", "tree", "record", "chain", "processes", "look", "listing", "whole", "staging", "before",
+    "proving", "copying", "cleaning", "workers", "rolling", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says

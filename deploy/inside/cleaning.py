@@ -23,13 +23,19 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
             raise ExpectedError(f"{cache} is not emptied as a cache: it holds the app, or protected files")
     folders = files = 0
     for folder, paths in tree.walk():
+        if tree.mounted(folder):
+            continue
         if os.path.basename(folder) == b"__pycache__":
             swept = tree.sweep(tree.at(folder), tracked)
             folders, files = folders + swept[0], files + swept[1]
         else:
-            files += sum(remove(tree.at(path)) for path in paths if path.endswith(b".pyc") and path not in tracked)
+            files += sum(remove(tree.at(path)) for path in paths if ours(tree, path) and path not in tracked)
     say(f"{counted(folders, '__pycache__ folder')} and {counted(files, '.pyc file')} removed")
     for cache, place in caches.items():
         if os.path.isdir(place):
             found = [os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names]
             say(f"{cache}: {counted(sum(map(remove, found)), 'file')} removed")
+
+
+def ours(tree: Tree, path: bytes) -> bool:
+    return path.endswith(b".pyc") and not tree.mounted(path)

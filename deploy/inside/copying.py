@@ -31,7 +31,20 @@ from deploy.inside.record import (
 )
 from deploy.inside.staging import claim, discard
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
-from deploy.inside.wire import FILE, MIB, ExpectedError, ask_no_more, counted, digits_of, fields, raw, say, shown, text
+from deploy.inside.wire import (
+    FILE,
+    MIB,
+    Entry,
+    ExpectedError,
+    ask_no_more,
+    counted,
+    digits_of,
+    fields,
+    raw,
+    say,
+    shown,
+    text,
+)
 
 
 def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -53,12 +66,13 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     trust(tree, record)
     tree.look([*entries, *(record.paths if record else ())])
     owner = tree.owner()
-    write = [path for path, entry in entries.items() if not complete or not tree.equals(path, entry, owner)]
+    write = [path for path in entries if wanting(tree, path, entries[path], owner, complete)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
     former = (record.paths if record else set()) | (set() if complete else history)
     gone = former - set(entries) - set(clear) - set(tree.derived)
     found = {path: tree.entry(path) for path in [*write, *clear, *gone] if not tree.spares(path)}
     had = {path: entry for path, entry in found.items() if entry and entry.mode}
+    refuse_mounted(tree, [*write, *clear, *(gone & set(had))])
     work = {
         "revision": settings["revision"],
         "entries": {text(path): entry for path, entry in entries.items()},
@@ -75,6 +89,18 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
         say(f"had {blob}")
     for blob in filter(None, (followed_id(tree.at(path), tree.digits) for path in tree.derived)):
         say(f"made {blob}")
+
+
+def wanting(tree: Tree, path: bytes, entry: Entry, owner: tuple[int, int], complete: bool) -> bool:
+    """Tell whether a file has to be written; all of them, where it is unknown what a copy left, but for mounts."""
+    return not (complete or tree.mounted(path)) or not tree.equals(path, entry, owner)
+
+
+def refuse_mounted(tree: Tree, paths: list[bytes]) -> None:
+    """Refuse before anything is changed: a mount cannot be replaced, and what lies in one is not the container's."""
+    taken = sorted(filter(tree.mounted, paths))
+    if taken:
+        raise ExpectedError(f"mounted into the container, and so not to be changed: {', '.join(map(shown, taken[:5]))}")
 
 
 def save(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -157,6 +183,9 @@ def derive(
         made[text(path)] = want
         have = followed_id(tree.at(path), tree.digits)
         if have == want:
+            continue
+        if tree.mounted(path):
+            lines.append(f"kept: {shown(path)} is mounted into the container")
             continue
         before = tree.entry(path)
         ours = before and before.mode in PERMISSIONS and have in {*known, record.derived.get(path) if record else None}

@@ -11,7 +11,7 @@ from typing import Any
 from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.processes import commands, processes
 from deploy.inside.record import Record, ask_entries, boot_id, damaged, read_json, read_record, trust
-from deploy.inside.tree import Tree, free_bytes
+from deploy.inside.tree import Tree, free_bytes, within
 from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
 
 # What stands under these names the host decides on: ids, numbers, paths. Every other string is text.
@@ -30,6 +30,7 @@ FACTS = frozenset(
         "differs",
         "installed",
         "damaged",
+        "mounted",
     )
 )
 
@@ -69,6 +70,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
         {
             "target_chain": lambda: target_chain(settings, tree, entries, stream) if entries else None,
             "differs": lambda: differs(tree, entries),
+            "mounted": lambda: mounted(tree, entries, record),
             "installed": lambda: installed(tree, entries, settings["installed"]),
         }
     )
@@ -125,6 +127,16 @@ def differs(tree: Tree, entries: dict[bytes, Entry]) -> dict[str, str | None]:
     here = {path: tree.entry(path) for path in entries}
     blobs = {path: (found and found.blob) or None for path, found in here.items()}
     return {text(path): blob for path, blob in blobs.items() if blob != entries[path].blob}
+
+
+def mounted(tree: Tree, entries: dict[bytes, Entry], record: Record | None) -> dict[str, list[str]]:
+    """Name, by what is mounted into the app's folder, the files in it that a copy of the commit would have to touch."""
+    former = record.paths - entries.keys() if record and entries else frozenset()
+    gone = [path for path in former if not tree.spares(path) and tree.entry(path)]
+    here = [path for path in entries if tree.mounted(path) and tree.entry(path) != entries[path]]
+    touched = sorted(here + [path for path in gone if tree.mounted(path)])
+    found = {mount: [text(path) for path in touched if within(path, [mount])] for mount in tree.mounts}
+    return {text(mount): paths for mount, paths in found.items() if paths}
 
 
 def installed(tree: Tree, entries: dict[bytes, Entry], copies: dict[str, str]) -> dict[str, bool]:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
+from deploy.inside.mounts import mounts
 from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, ExpectedError, blob_id, file_id, raw, shown
 
 TEMPORARY = b".hot-update-"
@@ -69,6 +70,8 @@ class Tree:
         self.root = os.path.realpath(raw(settings["app"]))
         self.protected = [raw(path).strip(b"/") for path in settings["protected"]]
         self.excluded = [glob(pattern) for pattern in settings.get("exclude", [])]
+        # What is mounted into it; what is spared anyway is left out.
+        self.mounts = [path for path in mounts(self.root) if not self.spares(path)]
         self.derived = {raw(path): raw(source) for path, source in settings.get("derived", {}).items()}
         self.digits = digits
         self.user = settings.get("user", "")
@@ -82,6 +85,10 @@ class Tree:
     def spares(self, path: bytes) -> bool:
         """Tell whether a path is never written, changed or deleted."""
         return within(path, self.protected) or any(pattern.match(path) for pattern in self.excluded)
+
+    def mounted(self, path: bytes) -> bool:
+        """Tell whether a path is, or lies in, what somebody mounted there: it is not ours to write."""
+        return within(path, self.mounts)
 
     def owner(self) -> tuple[int, int]:
         """Say who should own the code."""
@@ -156,7 +163,9 @@ class Tree:
         return Entry("", "")
 
     def equals(self, path: bytes, entry: Entry, owner: tuple[int, int]) -> bool:
-        """Tell whether a file is as an update would write it: bytes, type, mode and owner."""
+        """Tell whether a file is as an update would write it: bytes, type, mode and owner; of a mount, bytes."""
+        if self.mounted(path):
+            return self.entry(path) == entry
         status = self.status(path)
         if status is None or (status.st_uid, status.st_gid) != owner or self.entry(path) != entry:
             return False

@@ -29,6 +29,7 @@ CHECKS = (
     services.containers,
     services.replicas,
     services.app_container,
+    services.mounts,
     database.connection,
     database.schema,
     database.indexes,

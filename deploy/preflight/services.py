@@ -64,6 +64,17 @@ def app_container(settings: Settings, state: State, _: Options) -> Iterator[Find
         yield Finding("warning", "app container", problem)
 
 
+def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """What is mounted cannot be replaced, and what lies in a mounted folder is not the container's own."""
+    if state.app is None or "app" not in state.containers:
+        return
+    for mount, touched in state.app.mounted.items():
+        place = f"{settings.app.path}/{mount}"
+        source = state.containers["app"].mounts.get(place, "elsewhere")
+        evidence = f"{place} is mounted from {source}, and the release changes {names(touched)}"
+        yield Finding("refusal", "mounts", evidence, remedies.leave_to_mount(mount))
+
+
 def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     app = state.containers.get("app")
     if app is None or not app.running:

@@ -134,21 +134,23 @@ read_losses() {
 }
 
 # What the engine says of the three containers, in one question: a name that is none is left out. Fields are parted by a
-# unit separator, since Bash takes several tabs for one.
+# unit separator, since Bash takes several tabs for one. With .Id for .ID the engine's own JSON would be asked, where what
+# is left out is an error.
 read_containers() {
-  local field format= unit='{{"\x1f"}}' role name id image status restarts started service project folder environment files
-  for field in .Name .Id .Image .State.Status .RestartCount .State.StartedAt; do format+="{{$field}}$unit"; done
+  local field format= unit='{{"\x1f"}}' role name id image status restarts started service project folder environment files mounts
+  for field in .Name .ID .Image .State.Status .RestartCount .State.StartedAt; do format+="{{$field}}$unit"; done
   for field in service project project.working_dir project.environment_file project.config_files; do
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
+  format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
   docker inspect --type container --format "$format" "$container" "$postgres_container" "$redis_container" \
     2>/dev/null >"$beside/containers"
   for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
-    while IFS=$'\x1f' read -r name id image status restarts started service project folder environment files _; do
+    while IFS=$'\x1f' read -r name id image status restarts started service project folder environment files mounts; do
       [ "$name" = "/${role#*:}" ] || continue
       files=$(present "$folder" "$files")
       record container "${role%%:*}" "$id" "$image" "$status" "$restarts" "$started" \
-        "$service" "$project" "$(as_set "$folder")" "$environment" "$files"
+        "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}"
     done <"$beside/containers"
   done
 }

@@ -126,9 +126,21 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, identity, image, status, restarts, started, service, project, folder, environment, files = row
-    made_from = tuple(files.splitlines())
-    return Container(identity, image, status, int(restarts), started, service, project, folder, environment, made_from)
+    _, identity, image, status, restarts, started, service, project, folder, environment, files, mounts = row
+    made_from, places = tuple(files.splitlines()), iter(mounts.splitlines())
+    return Container(
+        id=identity,
+        image=image,
+        status=status,
+        restarts=int(restarts),
+        started=started,
+        service=service,
+        project=project,
+        folder=folder,
+        environment=environment,
+        files=made_from,
+        mounts=dict(zip(places, places, strict=False)),
+    )
 
 
 def with_texts(facts: Any, texts: Sequence[str]) -> Any:

@@ -35,6 +35,7 @@ def app(told: Any) -> App:
         fresh=facts.get("fresh") is True,
         chain=get("chain", _chain, None),
         target_chain=get("target_chain", _chain, None),
+        mounted=get("mounted", _lists, {}),
         problems=get("problems", _texts, ()),
         migrating=get("migrating", _texts, ()),
     )
@@ -97,6 +98,10 @@ def _list(told: Any, what: str) -> Sequence[Any]:
 
 def _flags(told: Any, what: str) -> Mapping[str, bool]:
     return {name: value is True for name, value in _mapping(told, what).items()}
+
+
+def _lists(told: Any, what: str) -> Mapping[str, tuple[str, ...]]:
+    return {name: _texts(value, what) for name, value in _mapping(told, what).items()}
 
 
 def _numbers(told: Any, what: str) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ TargetIs = str
 class Container:
     """A service's container as the engine describes it, and its Compose project as its labels do.
 
-    `files` are none where the labels name none, or one that is gone.
+    `files` are none where the labels name none, or one that is gone. `mounts` are the sources on the host, or names of
+    volumes, by the places in the container.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Container:
     folder: str
     environment: str
     files: tuple[str, ...]
+    mounts: Mapping[str, str]
 
     @property
     def running(self) -> bool:
@@ -166,6 +168,8 @@ class App:
     fresh: bool
     chain: Chain | None
     target_chain: Chain | None
+    # What is mounted into its folder, with the files there that a copy would have to touch; others are left out.
+    mounted: Mapping[str, tuple[str, ...]]
     problems: tuple[str, ...]
     # Commands of Flask-Migrate that run in there, whoever started them.
     migrating: tuple[str, ...]

@@ -27,7 +27,7 @@ RECORDS = (
     "endangered name",
     "tracks_protected name",
     "filters name",
-    "container role id image status restarts started service project folder environment files",
+    "container role id image status restarts started service project folder environment files mounts",
     "sibling name status project folder",
     "image revision created",
     "matching commit",

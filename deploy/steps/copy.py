@@ -14,6 +14,7 @@ NEEDS: tuple[str, ...] = (
     "filters",
     "disk",
     "app container",
+    "mounts",
     "env",
     "suitable",
 )

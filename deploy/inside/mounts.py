@@ -1,0 +1,20 @@
+"""What is mounted into a folder from outside of the container's own files: it belongs to whoever mounted it."""
+
+from __future__ import annotations
+
+import re
+
+TABLE = "/proc/self/mountinfo"
+
+
+def mounts(root: bytes) -> list[bytes]:
+    """Name what is mounted below a folder, files too, relative to it."""
+    with open(TABLE, "rb") as stream:
+        points = {unescaped(line.split(b" ")[4]) for line in stream}
+    above = root.rstrip(b"/") + b"/"
+    return sorted(point[len(above) :] for point in points if point.startswith(above) and point != above)
+
+
+def unescaped(word: bytes) -> bytes:
+    """Read a path as the kernel writes it: blanks and backslashes in octal."""
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), word)
