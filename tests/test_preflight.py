@@ -85,6 +85,13 @@ def test_it_refuses_with_evidence(check: str, state: State, evidence: str) -> No
     assert found.remedy
 
 
+def test_an_env_file_that_cannot_be_read_is_refused_and_hides_no_other_finding() -> None:
+    state = replace(STATE, env="unreadable")
+    told = {found.check for found in judge(SETTINGS, state, Options())}
+    assert told == {found.check for found in judge(SETTINGS, STATE, Options())}
+    assert finding("env", state).level == "refusal"
+
+
 def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     containers = dict(STATE.containers) | {"redis": replace(STATE.containers["redis"], status="exited")}
     found = finding("redis", replace(STATE, containers=containers))
