@@ -281,11 +281,18 @@ def attach(c: Context, target: str = "", confirm: bool = False, undo: bool = Fal
     target=TARGET,
     to="the commit to go back to (default: the last confirmed release before the one that runs)",
     list="list the confirmed releases; changes nothing",
+    discard=DISCARD,
     dry_run="print the findings and the exact plan, change nothing",
     yes="do not ask before acting",
 )
 def rollback(
-    c: Context, target: str = "", to: str = "", list: bool = False, dry_run: bool = False, yes: bool = False
+    c: Context,
+    target: str = "",
+    to: str = "",
+    list: bool = False,
+    discard: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
 ) -> None:
     """Bring production back to an earlier release; the database stays as it is."""
     from deploy.verbs import status as looks
@@ -295,7 +302,7 @@ def rollback(
         if list:
             looks.list_releases(s)
         else:
-            update.rollback(s, to, dry_run=dry_run, yes=yes)
+            update.rollback(s, to, discard=discard, dry_run=dry_run, yes=yes)
 
 
 @verb(target=TARGET, json="print one JSON object", drift="list only the files that were changed by hand")

@@ -21,6 +21,8 @@ class Options:
     proven: bool = False
     # How to restart, where the settings are overruled: rolling or container.
     strategy: str = ""
+    # To a release of before: the remote is not asked, and need not have it any more.
+    back: bool = False
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,8 @@ SET_BRANCH = "set git.branch in invoke.yaml"
 SAVED_FIRST = "--discard: saved under a ref first"
 UNTRACK = "take it out of the repository (git rm --cached), commit and push, or change copy.protected"
 STANDARD_DEPLOYMENT = "use the standard deployment"
+PUBLISH_SUBMODULE = "publish it where the release was made"
+MEND_READING = "mend that on the host, then try again"
 
 
 def remove_index_lock(file: str, sudo: bool) -> str:
@@ -126,6 +128,10 @@ def remove_index_lock(file: str, sudo: bool) -> str:
 
 def see_fetch(path: str, remote: str) -> str:
     return f"see {sh('git', '-C', path, 'fetch', remote)} on the host"
+
+
+def get_submodule(command: str) -> str:
+    return f"{command} on the host; if it is not there, {PUBLISH_SUBMODULE}" if command else PUBLISH_SUBMODULE
 
 
 def keep_or_discard(keep: str) -> str:
@@ -229,6 +235,11 @@ def restore_dump(dump: str, target: str) -> str:
 COPIES_ALL = "the update copies every file"
 PUTS_RIGHT = "the update puts them right; what git does not know is saved"
 RESTARTS = "the update restarts it"
+GIVE_ID = "give the commit's id"
+
+
+def go_back(revision: str, target: str) -> str:
+    return f"{_inv(target, 'rollback', '--to', revision)} goes back to it at any time"
 
 
 def list_releases(target: str) -> str:

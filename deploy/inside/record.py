@@ -53,7 +53,7 @@ def trust(tree: Tree, record: Record | None) -> None:
 
 def rules(settings: dict[str, Any]) -> list[list[str]]:
     """Say what decides which of a commit's files are copied."""
-    return [settings["protected"], settings.get("exclude", [])]
+    return [settings["protected"], settings.get("exclude", []), ["submodules"]]
 
 
 def ask_entries(

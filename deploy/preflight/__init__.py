@@ -4,6 +4,9 @@ A check is a function that yields its findings, in the module of its subject: th
 `services` of Compose, the `database`, what is `running` in the app container, the `suitability` of the target.
 """
 
+from collections.abc import Iterator
+
+from deploy import remedies
 from deploy.plan import Finding, Options
 from deploy.preflight import database, host, repository, running, services, suitability
 from deploy.preflight.database import dumped
@@ -23,6 +26,7 @@ CHECKS = (
     repository.remote,
     repository.work_tree,
     repository.commits,
+    repository.rewritten,
     repository.target_tree,
     host.env,
     host.disk,
@@ -44,4 +48,11 @@ CHECKS = (
 
 def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, ...]:
     """Look at everything and report every finding, good ones too."""
-    return tuple(finding for check in CHECKS for finding in check(settings, state, options))
+    found = (finding for check in CHECKS for finding in check(settings, state, options))
+    return (*(finding for finding in found if finding.check not in state.unread), *_unread(state))
+
+
+def _unread(state: State) -> Iterator[Finding]:
+    """What could not be read is never a good sign."""
+    for check, why in state.unread.items():
+        yield Finding("refusal", check, f"this could not be read: {why}", remedies.MEND_READING)

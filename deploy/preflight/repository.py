@@ -85,6 +85,18 @@ def commits(settings: Settings, state: State, options: Options) -> Iterator[Find
         yield Finding("ok", "commits", f"{settings.git.remote} has them all")
 
 
+def rewritten(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    repository, branch = state.repository, f"{settings.git.remote}/{settings.git.branch}"
+    runs = f"production runs {state.running[:7]}, which {branch} does not have"
+    if repository.rewritten:
+        was, now, count = repository.rewritten
+        evidence = f"{branch} was rewritten from {was[:7]} to {now[:7]}: {plural(count, 'commit')} gone from it"
+        told = f"{evidence}; {runs}" if state.running_gone else evidence
+        yield Finding("warning", "branch", told, remedies.go_back(was[:7], settings.target.name))
+    elif state.running_gone:
+        yield Finding("warning", "branch", runs, remedies.go_back(state.running[:7], settings.target.name))
+
+
 def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     repository = state.repository
     if repository.tracks_protected:
@@ -95,6 +107,9 @@ def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if repository.filters:
         evidence = f"{names(repository.filters)} names git filters (Git LFS?): their files are not what git stores"
         yield Finding("refusal", "filters", evidence, remedies.STANDARD_DEPLOYMENT)
+    for name, commit, getting in repository.submodules:
+        evidence = f"the clone does not have {commit[:7]} of the submodule {name}"
+        yield Finding("refusal", "submodules", evidence, remedies.get_submodule(getting))
 
 
 def _discardable(check: str, evidence: str, keep: str, options: Options) -> Finding:

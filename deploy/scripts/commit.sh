@@ -1,8 +1,10 @@
 # Brings a commit's files into the container, beside the app's folder. Names never pass through the host's shell: only
-# blob ids do. Expects containers.sh and what that expects, revision, run, recorded (the container has a complete record).
+# blob ids do. Expects containers.sh, trees.sh and what these expect, revision, run, recorded (the container has a complete record).
 umask 077
-work=$(mktemp -d)
+work=$(owned_folder)
 trap 'rm -rf "$work"' EXIT
+scratch=$work
+know_submodules
 
 # Every path that a branch, a remote branch or a tag of the repository ever had.
 history() {

@@ -5,6 +5,8 @@
 shopt -u patsub_replacement 2>/dev/null || true
 # Fixed messages, but the bytes of file names as they are.
 export LC_ALL=C
+# Not where the user's own files go: the clone's owner may be unable to enter that.
+export TMPDIR=/tmp
 
 # record FIELD...: one line for the other side; shell.py says how it is escaped.
 record() {
@@ -20,18 +22,48 @@ record() {
 }
 
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
-# It never asks for anything, and reading takes no lock. With git_timeout set it may talk to the remote, and is ended
-# after that many seconds.
+# It never asks for anything, minds no submodule, and reading takes no lock. Only with git_timeout set it talks to the
+# remote, and is ended after that many seconds. What lies in the objects of scratch it takes for the clone's.
 git_() {
-  local ssh=ssh
+  local ssh=ssh surroundings=(GIT_NO_LAZY_FETCH=1)
   if [ -n "${git_timeout-}" ]; then
     ssh=${GIT_SSH_COMMAND:-$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
+    surroundings=()
+  fi
+  if [ -d "${scratch-}/objects" ] && [ -z "${GIT_OBJECT_DIRECTORY-}" ]; then
+    surroundings+=("GIT_ALTERNATE_OBJECT_DIRECTORIES=$scratch/objects")
   fi
   by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
-    ${git_timeout:+timeout -k 5 "$git_timeout"} git -C "$path" "$@"
+    ${surroundings[@]+"${surroundings[@]}"} ${git_timeout:+timeout -k 5 "$git_timeout"} \
+    git -C "$path" -c submodule.recurse=false -c fetch.recurseSubmodules=false "$@"
 }
 
-clone_owner=$(stat -c %U "${path-}" 2>/dev/null || echo root)
+clone_owner=$(stat -L -c %U "${path-}" 2>/dev/null || echo root)
+
+# owned_folder: a new temporary folder of ours, which the clone's owner can use too.
+owned_folder() {
+  local folder
+  folder=$(mktemp -d) || return
+  [ "$EUID" != 0 ] || chown "$clone_owner" "$folder" || return
+  printf '%s' "$folder"
+}
+
+# without_credentials: stdin without those that stand in a URL; a password may hold any character, @ too.
+without_credentials() {
+  sed -E "s#://[^/[:space:]'\"]*:[^[:space:]'\"]*@#://***@#g; s#://[^/[:space:]'\"]*@#://***@#g"
+}
+
+# git_words: of what git complained on stdin, what tells the cause: the last line that names an error, and what led to it.
+git_words() {
+  awk '
+    /^$|make sure you have the correct access rights$|^and the repository exists/ {next}
+    {line[++lines] = $0}
+    /^(fatal|error):/ {last = lines}
+    END {
+      if (!last) last = lines
+      for (i = last > 3 ? last - 2 : 1; i <= last; i++) { printf "%s%s", sep, line[i]; sep = " " }
+    }' | without_credentials
+}
 
 by_owner() {
   if [ "$EUID" = 0 ] && [ "$clone_owner" != root ]; then

@@ -1,5 +1,5 @@
 # How scripts on the host reach into the containers.
-# Expects: container, python, record_folder, postgres_container, database, database_user, copied; for what runs inside,
+# Expects: container, python, record_folder, postgres_container, database, database_user; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
 # inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
@@ -95,15 +95,6 @@ select format('select ''db_revision'', %L, version_num from %I.%I order by versi
 revisions() {
   psql_ "$@" <<<"$version_query" |
     awk -F '\t' -v table="${version_table-}" '$1 == "db_revision" && (table == "" || $2 == table) {print $3}' | paste -sd' '
-}
-
-# entries BASE COMMIT: what differs between them in the files that are copied, as deploy/inside reads it; without a base,
-# all of the commit's. A list that git could not finish has no end, and so is not taken for the whole.
-entries() {
-  printf '%s\0' "$1"
-  [ -z "$2" ] || git_ diff-tree -r -z --raw --no-renames --no-abbrev \
-    "${1:-$(git_ hash-object -t tree --stdin </dev/null)}" "$2" -- "${copied[@]}" || return
-  printf '\0'
 }
 
 # record_sum: a fingerprint of the record of what runs; nothing where there is none.

@@ -8,8 +8,8 @@ guard() {
     tr '\t' ' ' | paste -sd' ')
   record container "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
-  record branch "$(git_ symbolic-ref -q --short HEAD 2>/dev/null)"
-  record 'work tree' "$(git_ status --porcelain=v2 -z 2>/dev/null | cksum)"
+  record branch "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
+  guard_work_tree
   record 'running release' "$(cat <&"$running")"
   record 'database revision' "$(cat <&"$revision_there")"
   exec {running}<&- {revision_there}<&-
@@ -20,4 +20,13 @@ evidence() {
   keep_schema "schema.$1" &
   guard
   wait
+}
+
+# Each file that git knows and that was changed, by its name. What it does not know is not for the plan: the sync looks
+# by itself whether such a file is in its way.
+guard_work_tree() {
+  local entry
+  {
+    git_ status --porcelain -z -uno --no-renames --ignore-submodules=all 2>/dev/null || printf '%s\0' '!! unreadable'
+  } | while IFS= read -r -d '' entry; do record "work tree: ${entry:3}" "${entry:0:2}"; done
 }

@@ -1,28 +1,27 @@
 # Which commit the app's folder has the files of, where nothing there says so. Changes nothing.
-# Expects containers.sh, worktree.sh and what these expect.
+# Expects containers.sh, trees.sh and what these expect, remote and branch.
 
-# aside ARGUMENT...: git with an index of our own, whose objects stay out of the clone.
-aside() {
-  local objects
-  objects=$(git_ rev-parse --git-path objects) || return
-  GIT_INDEX_FILE=$work/index GIT_OBJECT_DIRECTORY=$work/objects GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects git_ "$@"
-}
-
-# matching: the commit, of the newest 200, none of whose files has other bytes in the app's folder; nothing: there is none.
+# matching CREATED: the commit, of the newest 200 of the branch when the image was created, none of whose files has other
+# bytes in the app's folder; where there is none, of the newest 200 of all; nothing: there is none of these either.
 # An image leaves files out (.dockerignore) and makes others, so those that only one side has decide between commits:
 # the fewest win, then the newest commit.
 matching() {
-  local tree
-  make_work_folder
-  by_owner mkdir "$work/objects"
-  if git_ rev-parse HEAD | awk '{print length}' | inside_timeout=60 inside list "$inside_settings" >"$work/listed" &&
-    aside update-index -z --index-info <"$work/listed" && tree=$(aside write-tree --missing-ok); then
-    git_ log --no-show-signature -n 200 --format='%T %H' HEAD --branches --remotes --tags -- >"$work/commits"
-    awk -v tree="$tree" '!seen[$1]++ {print $1, tree}' "$work/commits" |
-      aside diff-tree --stdin -r --raw --no-renames --no-abbrev -- "${copied[@]}" |
-      awk -v listed="$(tr -dc '\0' <"$work/listed" | wc -c)" "$matching_program" "$work/commits" -
-  fi
-  rm -rf "$work"
+  local tree found until index=$scratch/index-matching tip=refs/remotes/$remote/$branch
+  by_owner mkdir -p "$scratch/objects"
+  git_ rev-parse HEAD | awk '{print length}' | inside_timeout=60 inside list "$inside_settings" >"$scratch/listed" &&
+    aside update-index -z --index-info <"$scratch/listed" && tree=$(aside write-tree --missing-ok) || return 0
+  # Clocks differ, by a time zone at the most.
+  until=$(date -d "$1 + 1 day" +%s 2>/dev/null) || until=
+  found=$(matching_of "$tree" ${until:+"--until=$until"} "$(git_ rev-parse -q --verify "$tip" || echo HEAD)")
+  [ -n "$found" ] || found=$(matching_of "$tree" HEAD --branches --remotes --tags)
+  printf '%s' "$found"
+}
+
+matching_of() { # TREE COMMITS
+  git_ log --no-show-signature --no-color -n 200 --format='%T %H' "${@:2}" -- >"$scratch/commits"
+  awk -v tree="$1" '!seen[$1]++ {print $1, tree}' "$scratch/commits" |
+    aside diff-tree --stdin -r --raw --no-renames --no-abbrev -- "${copied[@]}" |
+    awk -v listed="$(tr -dc '\0' <"$scratch/listed" | wc -c)" "$matching_program" "$scratch/commits" -
 }
 
 matching_program='

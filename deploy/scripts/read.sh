@@ -1,14 +1,24 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at; else a commit's name), want_logs, and record_fields: of each kind of
+# running: nothing, only what runs is looked at; commit:NAME), want_logs, and record_fields: of each kind of
 # record what its fields are called; those with a * are text, which only passes without secrets.
 
-# problem COMMAND...: run it quietly; its last error line is the answer, nothing when it succeeded.
+# problem COMMAND...: run it quietly; what it complained of is the answer, nothing when it succeeded.
 problem() {
   local output
   output=$("$@" 2>&1 >/dev/null) && return
-  output=$(printf '%s' "$output" | grep -v '^$' | tail -n 1)
+  output=$(git_words <<<"$output")
   printf '%s' "${output:-failed}"
+}
+
+# attempt FUNCTION CHECK...: what the function cannot read to its end is no good sign for these checks: they are told why.
+attempt() {
+  local status check why=$beside/why-$BASHPID
+  (set -eo pipefail; "$1") 2>"$why"
+  status=$?
+  [ "$status" != 0 ] || return 0
+  why=$(git_words <"$why")
+  for check in "${@:2}"; do record unread "$check" "${why:-status $status}"; done
 }
 
 read_host() {
@@ -56,7 +66,7 @@ read_repository() {
     return
   fi
   [ "$answer" -ef "$path" ] || { record repository "$fault" "it lies inside the repository $answer"; return; }
-  record repository '' '' "$(git_ rev-parse --absolute-git-dir)" "$(stat -c %U "$path")"
+  record repository '' '' "$git_folder" "$clone_owner"
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
     remote)
@@ -68,19 +78,102 @@ read_repository() {
       ;;
     head) target=$head ;;
     running) ;;
-    *) target=$(git_ rev-parse -q --verify "$target_is^{commit}") ;;
+    *) find_named "${target_is#commit:}" ;;
   esac
   tell_target
-  git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | sed -E 's#://[^/@]*@#://***@#' | sort -u |
+  git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | without_credentials | sort -u |
     while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
   read_branches
-  record head "$head" "$(git_ symbolic-ref -q --short HEAD)" "$target"
-  [ ! -e "$(git_ rev-parse --absolute-git-dir)/index.lock" ] || record index_lock "$(git_ rev-parse --absolute-git-dir)/index.lock"
+  answer=$(git_ symbolic-ref -q HEAD)
+  record head "$head" "${answer#refs/heads/}" "$target"
+  [ ! -e "$git_folder/index.lock" ] || record index_lock "$git_folder/index.lock"
   [ -n "$target" ] || return 0
-  git_ log --format='%h %s' -n 1000 "HEAD..$target" 2>/dev/null | while read -r line; do record incoming "${line%% *}" "${line#* }"; done
-  read_losses
-  git_ grep -lE '(^|[[:space:]])filter=' "$target" -- .gitattributes '**/.gitattributes' |
-    while read -r line; do record filters "${line#*:}"; done
+  attempt read_incoming remote
+  attempt read_losses 'work tree' commits 'protected paths'
+  attempt read_filters filters
+  attempt read_submodules submodules
+}
+
+# find_named NAME: the commit that somebody means, by its id or by the name of a tag or a branch, as target. Where several
+# bear the name, none of them is meant.
+find_named() {
+  local name=${1%%[~^@:]*} ref commit known=() commits=()
+  for ref in "refs/tags/$name" "refs/heads/$name" "refs/remotes/$remote/$name" "$name"; do
+    # Beside a name only an id counts.
+    [ "$ref" != "$name" ] || [ ${#known[@]} = 0 ] || [[ $name =~ ^[0-9a-f]{4,64}$ ]] || continue
+    commit=$(git_ rev-parse -q --verify "$ref${1#"$name"}^{commit}" 2>/dev/null) || continue
+    known+=("$ref is ${commit:0:7}")
+    [[ " ${commits[*]} " == *" $commit "* ]] || commits+=("$commit")
+  done
+  case ${#commits[@]} in
+    0) ;;
+    1) target=${commits[0]} ;;
+    *) for name in "${known[@]}"; do record ambiguous "$name"; done ;;
+  esac
+}
+
+read_incoming() {
+  local line
+  git_ log --no-show-signature --no-color --format='%h %s' -n 1000 ${head:+"^$head"} "$target" -- |
+    while read -r line; do record incoming "${line%% *}" "${line#* }"; done
+}
+
+# Files whose bytes on disk are not those that git stores.
+read_filters() {
+  local name
+  attributes "$target" '(^|[[:space:]])filter=' >"$beside/filters"
+  while IFS= read -r -d '' name; do record filters "${name#*:}"; done <"$beside/filters"
+}
+
+# attributes COMMIT PATTERN: the .gitattributes in it with such a line, as COMMIT:NAME with a NUL after each.
+attributes() { git_ grep -lzE "$2" "$1" -- .gitattributes '**/.gitattributes' || [ $? = 1 ]; }
+
+# Submodules whose files the clone cannot give, each with the commit, and the command that gets it.
+read_submodules() {
+  local tree entry name commit
+  git_ ls-tree -r -z --full-tree "$target" | links >"$beside/links"
+  [ -s "$beside/links" ] || return 0
+  tree=$(flatten "$target")
+  raw_difference "$(git_ hash-object -t tree --stdin </dev/null)" "$tree" -- "${copied[@]}" >"$beside/flat"
+  while IFS= read -r -d '' entry && IFS= read -r -d '' name; do
+    [[ $entry == ':000000 160000 '* ]] || continue
+    commit=${entry#:* * * } commit=${commit%% *}
+    record submodule "$name" "$commit" "$(getting "$name")"
+  done <"$beside/flat"
+}
+
+# getting PATH: the command that brings the commits of a submodule into the clone, whether it is checked out or not.
+getting() {
+  local entry name= url= place
+  while IFS= read -r -d '' entry; do
+    [ "${entry#*$'\n'}" != "$1" ] || { name=${entry%%.path$'\n'*} name=${name#submodule.}; }
+  done < <(git_ config -z --blob "$target:.gitmodules" --get-regexp '^submodule\..*\.path$' 2>/dev/null)
+  place=$git_folder/modules/$name
+  [ ! -e "$path/$1/.git" ] || place=$path/$1
+  if [ -n "$name" ] && [ -e "$place" ]; then
+    printf '%s' "$(as_owner)git -C $(quoted "$place") fetch origin '+refs/heads/*:refs/remotes/origin/*'"
+    return
+  fi
+  url=$(git_ config --blob "$target:.gitmodules" "submodule.$name.url" 2>/dev/null) || return 0
+  [[ -z $name || /$name/ == */../* ]] ||
+    printf '%s' "$(as_owner)git clone --bare $(quoted "$(resolved "$url" | without_credentials)") $(quoted "$place")"
+}
+
+# resolved URL: one that is relative, as git takes it: from the URL of the remote on.
+resolved() {
+  local url=$1 base
+  case $url in ./* | ../*) ;; *) printf '%s' "$url"; return ;; esac
+  base=$(git_ config "remote.$remote.url")
+  [[ $base == /* || $base == *:* ]] || base=$path/$base
+  base=${base%/}
+  while :; do
+    case $url in
+      ./*) url=${url#./} ;;
+      ../*) url=${url#../} base=${base%/*} ;;
+      *) break ;;
+    esac
+  done
+  printf '%s/%s' "$base" "$url"
 }
 
 # tell_target: to those who read beside this and wait for it.
@@ -118,19 +211,21 @@ read_branches() {
   local line
   case $(fetch_fault) in
     branch) git_timeout=$fetch_timeout git_ ls-remote --heads "$remote" | sed 's#^.*\trefs/heads/##' ;;
-    *) git_ for-each-ref --format='%(refname:short)' refs/heads "refs/remotes/$remote" ;;
+    *) git_ for-each-ref --format='%(refname:lstrip=2)' refs/heads "refs/remotes/$remote" ;;
   esac | head -n 20 | while read -r line; do record known_branch "$line"; done
 }
 
 read_losses() {
-  local name
-  make_work_folder
+  local name work
+  work=$(owned_folder)
+  trap 'rm -rf "$work"' EXIT
   find_losses "$target"
   for name in "${unpushed[@]}"; do record unpushed "${name%% *}" "${name#* }"; done
   for name in "${changes[@]}"; do record uncommitted "$name"; done
   for name in "${endangered[@]}"; do record endangered "$name"; done
   for name in "${tracks_protected[@]}"; do record tracks_protected "$name"; done
-  rm -rf "$work"
+  find_gone
+  [ "$gone" = 0 ] || record rewritten "$gone_from" "$(plain rev-parse "refs/remotes/$remote/$branch^{commit}")" "$gone"
 }
 
 # What the engine says of the three containers, in one question: a name that is none is left out. Fields are parted by a
@@ -191,7 +286,8 @@ tell_target_entries() {
   await_target
   hear_base
   [ -n "$target" ] || base=
-  entries "$base" "$target" || return
+  # What keeps them from being known is a finding of its own.
+  entries "$base" "$target" || printf '\0\0'
   # It asks more than once. All of one question first: while it still asks it reads no answer.
   while true; do
     while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted"
@@ -213,20 +309,28 @@ read_app() {
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
   [ -n "$running" ] || read_matching
   [ -n "$target" ] || return 0
-  differing nothing "$(git_ hash-object -t tree --stdin </dev/null)" "${unsuitable[@]}"
-  differing head "$head" "${unsuitable[@]}"
+  attempt read_differing suitable
+}
+
+read_differing() {
+  differing nothing '' "${unsuitable[@]}"
+  [ -z "$head" ] || differing head "$head" "${unsuitable[@]}"
   if [ -n "$running" ] && git_ cat-file -e "$running^{commit}" 2>/dev/null; then
     record running_known "$running"
+    git_ merge-base --is-ancestor "$running" "refs/remotes/$remote/$branch" || record running_gone "$running"
     differing running "$running" "${unsuitable[@]}"
     differing change "$running" "${copied[@]}"
   fi
 }
 
-# differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision, with the blobs of both.
+# differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision, with the blobs of both. A
+# submodule of which the clone lacks what ran is told as one.
 differing() {
-  local kind=$1 was now status name
-  git_ diff --raw --no-abbrev --no-renames "$2" "$target" -- "${@:3}" 2>/dev/null |
-    while IFS=$' \t' read -r _ _ was now status name; do record "differs_$kind" "$status" "$name" "$was" "$now"; done
+  local kind=$1 list=$beside/differing-$BASHPID was now status name
+  difference "$2" "$target" "${@:3}" >"$list" || raw_difference "$2" "$target" -- "${@:3}" >"$list"
+  while IFS=' ' read -r -d '' _ _ was now status && IFS= read -r -d '' name; do
+    record "differs_$kind" "$status" "$name" "$was" "$now"
+  done <"$list"
 }
 
 read_database() {
@@ -292,7 +396,9 @@ read_image() {
 
 # The commit that a container without a record has the files of, where its image does not name it.
 read_matching() {
-  [[ $(image "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)") == [!$'\t']* ]] || record matching "$(matching)"
+  local told
+  told=$(image "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)")
+  [[ $told == [!$'\t']* ]] || record matching "$(matching "${told#*$'\t'}")"
 }
 
 # The KiB that are free where dumps go; that folder may be still to be made.
@@ -344,9 +450,11 @@ read_state() {
   cat "$beside"/{host,engine,siblings,database,app,health,logs} 2>/dev/null
 }
 
-beside=$(mktemp -d)
+beside=$(owned_folder)
 trap 'rm -rf "$beside"' EXIT
+scratch=$beside
 {
+  know_submodules
   # First of all: what changes while the rest is read then differs from it under the lock.
   guard >"$beside/guard" &
   read_env

@@ -1,14 +1,14 @@
 # What a move of the clone to another commit would lose; changes nothing.
 # Expects besides the shared variables: remote, branch, protected (array). The functions leave what they find in
-# arrays, and in files in $work, which make_work_folder makes and the script removes.
+# arrays, and in files in the folder work, which the script makes (owned_folder) and removes.
 path=${path%/}
-git_folder=$(git_ rev-parse --absolute-git-dir)
+git_folder=${git_folder-$(git_ rev-parse --absolute-git-dir || true)}
 
 # plain ARGUMENT...: git without the hooks, watchers and upkeep that the clone may have set up. What it writes is
 # on the disk before it ends, so that a power cut can't take what was just saved.
 plain() {
   git_ -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.safecrlf=false -c core.fsync=all \
-    -c gc.auto=0 -c maintenance.auto=false -c submodule.recurse=false "$@"
+    -c gc.auto=0 -c maintenance.auto=false "$@"
 }
 
 # copied ARGUMENT...: git on the copy of the index, so that the user's own stays as it is.
@@ -22,13 +22,26 @@ read_names() {
   while IFS= read -r -d '' name; do into+=("$name"); done <"$1"
 }
 
-is_link_or_exists() { [ -L "$1" ] || [ -e "$1" ]; }
-
-# A folder of our own, which the clone's owner can use too.
-make_work_folder() {
-  work=$(mktemp -d)
-  [ "$(id -u)" != 0 ] || chown --reference="$path" "$work"
+quoted() { # WORD: as a shell reads it back
+  case $1 in
+    '' | *[!A-Za-z0-9_./:@%+=,-]*) printf "'%s'" "${1//\'/\'\\\'\'}" ;;
+    *) printf '%s' "$1" ;;
+  esac
 }
+
+# as_owner: what has to stand before a git command that somebody types in, since git refuses all but the clone's owner.
+as_owner() {
+  local owner
+  owner=$clone_owner
+  case $(id -u)/$owner/${SUDO_USER:-root} in
+    0/root/root) ;;
+    0/root/*) printf 'sudo ' ;;
+    0/*/root) printf 'runuser -u %s -- ' "$owner" ;;
+    0/*) printf 'sudo -u %s ' "$owner" ;;
+  esac
+}
+
+is_link_or_exists() { [ -L "$1" ] || [ -e "$1" ]; }
 
 # find_protected COMMIT: its files that must never be overwritten: what is protected, lies in what is, or stands where a
 # folder with something protected is.
@@ -91,11 +104,11 @@ copy_index() { # COMMIT
   copied update-index --no-skip-worktree -z --stdin <"$work/hidden"
 }
 
-# Tracked files that differ from HEAD, in the index or on disk.
+# Tracked files that differ from HEAD, in the index or on disk. What is checked out of a submodule lies in that.
 find_changes() {
   local entry pathspec=(.)
   for entry in ${protected[@]+"${protected[@]}"}; do pathspec+=(":(exclude,top,literal)${entry%/}"); done
-  copied status --porcelain -z -uno --no-renames --ignore-submodules=dirty -- "${pathspec[@]}" >"$work/status"
+  copied status --porcelain -z -uno --no-renames --ignore-submodules=all -- "${pathspec[@]}" >"$work/status"
   changes=()
   while IFS= read -r -d '' entry; do changes+=("${entry:3}"); done <"$work/status"
   protected_pathspec=()
@@ -149,19 +162,43 @@ find_endangered() { # COMMIT
   read_names "$work/endangered" endangered
 }
 
+# What the remote's branch had once is no loss, though somebody may have rewritten it since: it had what was fetched, and
+# what runs brought from it.
+find_once_there() {
+  {
+    plain log -g --no-show-signature --no-color --format=%H "refs/remotes/$remote/$branch" -- 2>/dev/null || true
+    awk -F '\t' '$3 == "hot-update" || $3 == "sync" {print $6}' "$git_folder/hot-update/history" 2>/dev/null || true
+  } | sort -u | plain cat-file --batch-check='%(objecttype) %(objectname)' | sed -n 's/^commit /^/p' >"$work/once-there"
+}
+
+# Of where the clone is, what the remote's branch had once and has no more: the newest such commit, and how many.
+find_gone() {
+  gone=0 gone_from=
+  local tip
+  tip=$(plain rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}") || return 0
+  [ -n "$old" ] && ! plain merge-base --is-ancestor "$old" "$tip" || return 0
+  plain rev-list "$old" "^$tip" >"$work/not-there"
+  plain rev-list --stdin "$old" "^$tip" <"$work/once-there" >"$work/never-there"
+  gone_from=$(grep -vxFf "$work/never-there" "$work/not-there" | head -n 1) || true
+  [ -z "$gone_from" ] || gone=$(($(wc -l <"$work/not-there") - $(wc -l <"$work/never-there")))
+}
+
 # Commits that only HEAD, an unfinished merge or the local branch holds. Another local branch keeps its own.
 find_unpushed() {
   local elsewhere=(--not --remotes "--exclude=$branch" --branches) own=()
+  find_once_there
   heads=(${old:+"$old"} ${merging[@]+"${merging[@]}"})
   local_branch=$(plain rev-parse -q --verify "refs/heads/$branch^{commit}" || true)
   own=(${heads[@]+"${heads[@]}"} ${local_branch:+"$local_branch"})
   unpushed=() unpushed_here=0 unpushed_on_branch=0
   [ ${#own[@]} != 0 ] || return 0
-  plain log -z --no-show-signature --no-color --abbrev=7 --format='%h %s' "${own[@]}" "${elsewhere[@]}" -- >"$work/unpushed"
+  plain log -z --no-show-signature --no-color --abbrev=7 --format='%h %s' --stdin "${own[@]}" "${elsewhere[@]}" \
+    <"$work/once-there" >"$work/unpushed"
   read_names "$work/unpushed" unpushed
-  [ ${#heads[@]} = 0 ] || unpushed_here=$(plain rev-list --count "${heads[@]}" "${elsewhere[@]}")
+  [ ${#heads[@]} = 0 ] || unpushed_here=$(plain rev-list --count --stdin "${heads[@]}" "${elsewhere[@]}" <"$work/once-there")
   [ -z "$local_branch" ] ||
-    unpushed_on_branch=$(plain rev-list --count "$local_branch" "${elsewhere[@]}" ${heads[@]+"${heads[@]}"})
+    unpushed_on_branch=$(plain rev-list --count --stdin "$local_branch" "${elsewhere[@]}" ${heads[@]+"${heads[@]}"} \
+      <"$work/once-there")
 }
 
 # find_losses COMMIT: everything that being at this commit, on the branch, would lose.

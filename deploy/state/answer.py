@@ -79,6 +79,8 @@ def _parse(answer: str) -> State:
         image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
+        running_gone=bool(rows["running_gone"]),
+        unread=dict(_pairs(rows["unread"])),
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
@@ -122,6 +124,9 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         endangered=names("endangered"),
         tracks_protected=names("tracks_protected"),
         filters=names("filters"),
+        ambiguous=names("ambiguous"),
+        submodules=tuple((path, commit, getting) for path, commit, getting in rows["submodule"]),
+        rewritten=next(((was, now, int(count)) for was, now, count in rows["rewritten"]), None),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else a commit's name.
+# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else commit:NAME.
 TargetIs = str
 
 
@@ -236,6 +236,12 @@ class Repository:
     endangered: tuple[str, ...] = ()
     tracks_protected: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
+    # Of the target: the path, the commit that the clone lacks, and the command that gets it, if one is known.
+    submodules: tuple[tuple[str, str, str], ...] = ()
+    # The commit that the remote's branch was at, what it is at since it was rewritten, and how many are gone from it.
+    rewritten: tuple[str, str, int] | None = None
+    # What the target's name may mean, where that is more than one commit.
+    ambiguous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -292,6 +298,10 @@ class State:
     guard: str
     # What is ours, on the host or in the container, and could not be understood: passed over.
     damaged: tuple[str, ...]
+    # The remote's branch does not have the running revision.
+    running_gone: bool = False
+    # What could not be read: the checks that cannot be made, each with the reason.
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def replicas(self) -> tuple[Sibling, ...]:

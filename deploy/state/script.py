@@ -10,7 +10,7 @@ from deploy.state.model import TargetIs
 from deploy.state.records import RECORDS
 
 # What the reading script is made of.
-SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "matching.sh", "guard.sh", "read.sh")
+SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "matching.sh", "guard.sh", "read.sh")
 
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:

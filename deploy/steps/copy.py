@@ -12,6 +12,7 @@ NEEDS: tuple[str, ...] = (
     "repository",
     "protected paths",
     "filters",
+    "submodules",
     "disk",
     "app container",
     "mounts",
@@ -38,6 +39,7 @@ def reason(settings: Settings, state: State, options: Options) -> str:
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     script = shell.script(
         "containers.sh",
+        "trees.sh",
         "commit.sh",
         "steps/copy.sh",
         **commit.variables(settings, state, run, state.repository.target),

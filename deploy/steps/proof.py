@@ -26,6 +26,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "containers.sh",
         "schema.sh",
         "flask.sh",
+        "trees.sh",
         "commit.sh",
         "steps/proof.sh",
         **commit.variables(settings, state, run, state.repository.target),

@@ -10,6 +10,7 @@ def script(settings: Settings, state: State, run: str) -> str:
     container = state.containers["app"]
     return shell.script(
         "containers.sh",
+        "trees.sh",
         "commit.sh",
         "steps/revive.sh",
         "steps/restart.sh",

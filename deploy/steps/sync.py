@@ -13,6 +13,7 @@ NEEDS: tuple[str, ...] = (
     "commits",
     "protected paths",
     "filters",
+    "submodules",
     "disk",
 )
 TARGET: TargetIs = "remote"
@@ -36,6 +37,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         revision=repository.target,
         run=run,
         discard=options.discard,
+        back=options.back,
     )
     saved = repository.uncommitted or repository.endangered or repository.unpushed
     return Step(
@@ -44,7 +46,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         script=script,
         timeout=settings.git.fetch_timeout + 120,
         summary=(
-            f"git fetch {settings.git.remote} {settings.git.branch}",
+            *(() if options.back else (f"git fetch {settings.git.remote} {settings.git.branch}",)),
             *((f"save what would be lost under refs/hot-update/saved/{run}",) if saved else ()),
             f"git reset --hard {repository.target[:7]} on {settings.git.branch}",
             *repository.incoming[:5],

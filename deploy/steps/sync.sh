@@ -1,5 +1,6 @@
 # Bring the clone to the planned commit, on the branch. What would be lost stops it, or is saved first.
-# Expects besides the shared variables: remote, branch, revision, run, discard, protected (array), fetch_timeout.
+# Expects besides the shared variables: remote, branch, revision, run, discard, back (it goes back: the remote is not asked,
+# and need not have the commit any more), protected (array), fetch_timeout.
 # Exit status 3: nothing was changed.
 tracking=refs/remotes/$remote/$branch
 saved_refs=refs/hot-update/saved/$run
@@ -60,15 +61,8 @@ changing() {
   return "$status"
 }
 
-quoted() { # WORD: as a shell reads it back
-  case $1 in
-    '' | *[!A-Za-z0-9_./:@%+=,-]*) printf "'%s'" "${1//\'/\'\\\'\'}" ;;
-    *) printf '%s' "$1" ;;
-  esac
-}
-
 ask_remote() {
-  git_timeout=$fetch_timeout plain fetch -q --no-recurse-submodules -- \
+  git_timeout=$fetch_timeout plain fetch -q -- \
     "$remote" "+refs/heads/$branch:$tracking" >"$work/fetch" 2>&1
 }
 
@@ -81,7 +75,7 @@ fetch() {
     ask_remote || status=$?
   fi
   [ "$status" != 0 ] || return 0
-  words=$(grep -v '^$' "$work/fetch" | tail -n 5 | sed -E 's#://[^/@[:space:]]*@#://***@#g' | printable | paste -sd ' ' || true)
+  words=$(git_words <"$work/fetch" | printable)
   case $status in 124 | 137) words="no answer within $fetch_timeout s. $words" ;; esac
   stop "git fetch $remote $branch failed: ${words:-exit status $status}" \
     'nothing was changed; see that the host reaches the remote, then try again'
@@ -180,18 +174,6 @@ add_saved() {
   parents=("$saved")
 }
 
-# as_owner: what has to stand before a git command that somebody types in, since git refuses all but the clone's owner.
-as_owner() {
-  local owner
-  owner=$(stat -c %U "$path")
-  case $(id -u)/$owner/${SUDO_USER:-root} in
-    0/root/root) ;;
-    0/root/*) printf 'sudo ' ;;
-    0/*/root) printf 'runuser -u %s -- ' "$owner" ;;
-    0/*) printf 'sudo -u %s ' "$owner" ;;
-  esac
-}
-
 keep() { # NAME COMMIT NEW_BRANCH
   plain update-ref "$saved_refs/$1" "$2" ''
   [ "$(plain rev-parse -q --verify "$saved_refs/$1^{commit}")" = "$2" ]
@@ -254,6 +236,10 @@ move() {
   # For sync.undo.sh, with clone.after.
   printf '%s\n' "$old" "$position" "$local_branch" >clone.before
   moving=1
+  # Of what the remote has no more, nothing would keep the release to go back to; another branch keeps its own.
+  if [ -n "$old" ] && [[ $position == "refs/heads/$branch" || -z $position ]] && ! plain merge-base --is-ancestor "$old" "$tracking" 2>/dev/null; then
+    plain update-ref "refs/hot-update/left/$old" "$old"
+  fi
   prepare_index
   drop_unfinished
   if [ "$position" = "refs/heads/$branch" ]; then
@@ -288,9 +274,11 @@ report() {
 
 lock=$git_folder/index.lock
 refuse_locked
-make_work_folder
-fetch
-refuse_unreachable
+work=$(owned_folder)
+if [ -z "$back" ]; then
+  fetch
+  refuse_unreachable
+fi
 find_losses "$revision"
 refuse_protected
 describe_losses

@@ -9,7 +9,7 @@ leave_alone() {
 }
 
 refuse_later_work() {
-  make_work_folder
+  work=$(owned_folder)
   find_losses "$now"
   [ ${#changes[@]} = 0 ] || leave_alone "${changes[0]} was changed in the clone meanwhile"
 }

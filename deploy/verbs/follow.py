@@ -252,7 +252,9 @@ class Follower:
                     return Failure(fact, evidence=self._session.now(), remedy=remedies.RUN_AGAIN, code=Exit.REFUSED)
                 return Failure(
                     "the host changed since its state was read, nothing was done",
-                    evidence=tuple(f"{name}: {was} -> {now}" for name, was, now, *_ in changed),
+                    evidence=tuple(
+                        f"{name}: {was or 'nothing'} -> {now or 'nothing'}" for name, was, now, *_ in changed
+                    ),
                     remedy=remedies.RUN_AGAIN,
                     code=Exit.REFUSED,
                 )

@@ -227,7 +227,7 @@ def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool, 
     bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, dry_run=dry_run, yes=yes, probe=probe)
 
 
-def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> None:
+def rollback(session: Session, revision: str, *, discard: bool, dry_run: bool, yes: bool) -> None:
     """Bring production back to a release, by default the last confirmed one before the one that runs."""
     state = session.read("running")
     target = revision or releases.before(state)
@@ -237,8 +237,8 @@ def rollback(session: Session, revision: str, *, dry_run: bool, yes: bool) -> No
             remedy=remedies.list_releases(session.settings.target.name),
             code=Exit.REFUSED,
         )
-    options = Options(keep_schema=True)
-    bring(session, "rollback", steps.ROLLBACK, target, options, dry_run=dry_run, yes=yes)
+    options = Options(keep_schema=True, back=True, discard=discard)
+    bring(session, "rollback", steps.ROLLBACK, f"commit:{target}", options, dry_run=dry_run, yes=yes)
 
 
 def bring(
@@ -257,8 +257,12 @@ def bring(
     decision = decide(session, verb, names, target, options, ask=not dry_run)
     report = session.report
     if verb == "rollback" and not decision.state.repository.target:
+        name, meanings = target.removeprefix("commit:"), decision.state.repository.ambiguous
+        if meanings:
+            fact = f"{name} may be several commits"
+            raise Failure(fact, evidence=meanings, remedy=remedies.GIVE_ID, code=Exit.REFUSED)
         remedy = remedies.list_releases(settings.target.name)
-        raise Failure(f"the clone has no commit {target}", remedy=remedy, code=Exit.REFUSED)
+        raise Failure(f"the clone has no commit {name}", remedy=remedy, code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
     if not dry_run:

@@ -24,6 +24,7 @@ class Host(World):
         told = self.settings | {"revision": variables.get("revision", "")}
         script = shell.script(
             "containers.sh",
+            "trees.sh",
             "commit.sh",
             path=str(self.repo),
             container="app",

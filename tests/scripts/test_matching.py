@@ -28,17 +28,25 @@ class Made(World):
         for name in left_out:
             (self.app / name).unlink()
 
-    def matching(self, awk: str, *copied: str) -> str:
-        """What the script says; it leaves the clone's objects and index alone."""
+    @property
+    def scratch(self) -> Path:
+        return self.place / "scratch"
+
+    def matching(self, awk: str, *copied: str, created: str = "2030-01-01T00:00:00Z") -> str:
+        """What the script says of an image of that date; it leaves the clone's objects and index alone."""
+        self.scratch.mkdir(exist_ok=True)
         names = docker_here(self.place / "bin")
         (names / "awk").unlink(missing_ok=True)
         (names / "awk").symlink_to(str(shutil.which(awk)))
         objects = self.git("count-objects", "-v")
         script = shell.script(
             "containers.sh",
-            "worktree.sh",
+            "trees.sh",
             "matching.sh",
             path=str(self.repo),
+            remote="origin",
+            branch="main",
+            scratch=str(self.scratch),
             copied=(".", *copied),
             container="app",
             python=sys.executable,
@@ -46,7 +54,9 @@ class Made(World):
             **inside.variables(),
         )
         path = f"PATH={shlex.quote(str(names))}:$PATH\n"
-        ended = subprocess.run(["bash", "-c", f"{path}{script}matching"], capture_output=True, text=True, check=True)
+        ended = subprocess.run(
+            ["bash", "-c", f"{path}{script}matching {shlex.quote(created)}"], capture_output=True, text=True, check=True
+        )
         assert (ended.stderr, self.git("count-objects", "-v")) == ("", objects)
         return ended.stdout.strip()
 
@@ -120,6 +130,25 @@ def test_a_commit_of_another_branch_is_found(made: Made, awk: str, releases: lis
     made.git("reset", "-q", "--hard", releases[0])
     made.make(releases[-1])
     assert made.matching(awk) == releases[-1]
+
+
+def test_a_commit_of_long_ago_is_found_by_the_date_of_its_image(made: Made, awk: str, releases: list[str]) -> None:
+    made.make(releases[-1])
+    later = 1893456000
+    history = "".join(
+        f"commit refs/heads/later\ncommitter x <x@y> {later + number} +0000\ndata 1\nx\n"
+        + (f"from {releases[-1]}\n" if number == 0 else "")
+        + f"M 100644 inline a.py\ndata 4\n{number:04}\n"
+        for number in range(201)
+    )
+    made.git("fast-import", "--quiet", sent=history.encode())
+    made.git("checkout", "-q", "later")
+    assert made.matching(awk, created="2029-12-01T00:00:00.123456789Z") == releases[-1]
+
+
+def test_an_image_without_a_date_is_matched_all_the_same(made: Made, awk: str, releases: list[str]) -> None:
+    made.make(releases[1])
+    assert (made.matching(awk, created=""), made.matching(awk, created="0001-01-01T00:00:00Z")) == (releases[1],) * 2
 
 
 def test_a_commit_that_has_next_to_none_of_the_files_is_no_match(made: Made, awk: str) -> None:

@@ -5,19 +5,14 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy import shell
+from tests.steps.site import HEAD_REF, PROTECTED, RUN, Site, make, write
 
-RUN = "20260101T000000-abcd"
-HEAD_REF = f"refs/hot-update/saved/{RUN}/head"
-PROTECTED = [".env", ".venv", "userdata", "data/keep", ":secret"]
 ODD_NAMES = (
     "中文 文件.txt",
     "a'b\"c.txt",
@@ -29,156 +24,6 @@ ODD_NAMES = (
     ":(top)x",
     "@",
 )
-
-
-@dataclass(frozen=True)
-class Site:
-    """A folder with origin, author, clone and an empty home."""
-
-    root: Path
-
-    @property
-    def origin(self) -> Path:
-        return self.root / "origin.git"
-
-    @property
-    def author(self) -> Path:
-        return self.root / "author"
-
-    @property
-    def clone(self) -> Path:
-        return self.root / "the clone"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        home = self.root / "home"
-        return {
-            "HOME": str(home),
-            "PATH": os.environ["PATH"],
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "TMPDIR": str(self.root / "tmp"),
-        }
-
-    def git(self, *words: str, folder: Path | None = None) -> str:
-        identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "safe.directory=*")
-        command = ("git", "-C", str(folder or self.clone), *identity, *words)
-        return subprocess.run(
-            command, env=self.environment, check=True, capture_output=True, encoding="utf-8"
-        ).stdout.strip()
-
-    def release(self, files: dict[str, str | None], subject: str = "release") -> str:
-        """Publish a commit with these files (None: deleted)."""
-        for name, text in files.items():
-            if text is None:
-                self.git("rm", "-q", "--", name, folder=self.author)
-            else:
-                write(self.author / name, text)
-                self.git("add", "-f", "--", f":(literal){name}", folder=self.author)
-        self.git("commit", "-q", "-m", subject, folder=self.author)
-        self.git("push", "-q", "origin", "HEAD:main", folder=self.author)
-        return self.git("rev-parse", "HEAD", folder=self.author)
-
-    def script(self, revision: str, *, discard: bool = False, remote: str = "origin") -> str:
-        return shell.script(
-            "worktree.sh",
-            "steps/sync.sh",
-            path=str(self.clone),
-            remote=remote,
-            branch="main",
-            revision=revision,
-            run=RUN,
-            discard=discard,
-            protected=PROTECTED,
-            fetch_timeout=20,
-            container="",
-            env_file="",
-            secret_words=(),
-            secret_min_length=8,
-        )
-
-    def sync(
-        self, revision: str, *, discard: bool = False, remote: str = "origin", path: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        environment = self.environment | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
-        return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.script(revision, discard=discard, remote=remote)],
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-        )
-
-    def undo(self, revision: str) -> subprocess.CompletedProcess[str]:
-        """Undo what the sync to this revision did."""
-        script = self.script(revision).replace(shell.source("steps/sync.sh"), shell.source("steps/sync.undo.sh"))
-        return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-        )
-
-    def bring_back(self, said: str) -> None:
-        """Run exactly the printed commands."""
-        for line in said.splitlines():
-            if line.startswith("bring it back: "):
-                command = line.removeprefix("bring it back: ")
-                subprocess.run(["bash", "-c", command], env=self.environment, check=True, capture_output=True)
-
-    def ref(self, name: str) -> str:
-        return self.git("rev-parse", "-q", "--verify", name)
-
-    def saved(self) -> list[str]:
-        return self.git("for-each-ref", "--format=%(refname)", "refs/hot-update").splitlines()
-
-    def snapshot(self) -> tuple[str, ...]:
-        """All that a refusal must leave as it is."""
-        return (
-            self.ref("HEAD"),
-            self.git("status", "--porcelain", "-z", "-uall", "--ignored"),
-            self.git("for-each-ref", "refs/heads", "refs/hot-update", "refs/stash"),
-            *(
-                f"{p}:{p.read_bytes()!r}"
-                for p in sorted(self.clone.rglob("*"))
-                if p.is_file() and ".git" not in p.parts
-            ),
-        )
-
-
-def write(file: Path, text: str) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(text.encode())
-    return file
-
-
-def make(root: Path) -> Site:
-    site = Site(root)
-    for name in ("home", "tmp", "author"):
-        (root / name).mkdir()
-    (root / "tmp").chmod(0o1777)
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(site.origin)], env=site.environment, check=True)
-    site.git("init", "-q", "-b", "main", folder=site.author)
-    site.git("remote", "add", "origin", "../origin.git", folder=site.author)
-    site.release({"app.py": "one\n", "lib/tool.py": "one\n", ".gitignore": ".env\n*.log\nuserdata\n"}, "first")
-    site.git("clone", "-q", str(site.origin), str(site.clone), folder=root)
-    site.git("remote", "set-url", "origin", "../origin.git")
-    write(site.clone / ".env", "SECRET_KEY=abcdefgh\n")
-    write(site.clone / "userdata/upload.bin", "customer\n")
-    return site
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("template")).root
-
-
-@pytest.fixture
-def site(template: Path, tmp_path: Path) -> Site:
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    return Site(tmp_path)
 
 
 def assert_at(site: Site, revision: str) -> None:
@@ -695,17 +540,6 @@ def test_a_staged_protected_file_stays_on_disk_and_is_not_saved(site: Site) -> N
 
 
 # As root in somebody else's clone
-
-
-@pytest.fixture
-def foreign() -> Iterator[Site]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can work as the clone's owner")
-    root = Path(tempfile.mkdtemp())
-    root.chmod(0o755)
-    site = make(root)
-    yield site
-    shutil.rmtree(root)
 
 
 def give_away(site: Site) -> None:
