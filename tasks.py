@@ -376,7 +376,8 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="code, migration, deleted-file, renamed-file, static, escape-sequences, broken-import, failing-migration, "
-    "half-migration, self-migrating, two-heads, unhealthy, slow-boot, dependency, compose, supervisor or gunicorn",
+    "half-migration, self-migrating, two-heads, unhealthy, slow-boot, dependency, compose, supervisor, "
+    "gunicorn or submodule",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""
@@ -389,7 +390,8 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="service-stopped, crash-loop, env-missing, secret-words, unstamped, forgotten-stamp, database-down, "
-    "disk-full, recreated, replica, dirty, unpushed, detached, noisy-login or idle-transaction",
+    "disk-full, recreated, replica, dirty, unpushed, detached, noisy-login, idle-transaction or "
+    "rewritten-branch",
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     """Make a sandbox's host ill."""

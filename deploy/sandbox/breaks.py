@@ -195,6 +195,18 @@ def _leave_transaction_open(sandbox: Sandbox) -> str:
     return "a forgotten console is idle in a transaction that has read the table instances"
 
 
+def _rewrite_branch(sandbox: Sandbox) -> str:
+    tree = sandbox.developer
+    git(tree, "fetch", "--quiet", "origin")
+    git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
+    gone = git(tree, "rev-parse", "HEAD")
+    (tree / "docs/second thoughts.md").write_text(f"in place of {gone}\n", encoding="utf-8")
+    git(tree, "reset", "--quiet", "--soft", "HEAD~1")
+    made = commit(tree, "Release it once more, amended")
+    git(tree, "push", "--quiet", "--force", "origin", "main")
+    return f"origin's main was rewritten from {gone[:7]} to {made[:7]}: its last commit is gone from it"
+
+
 _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "service-stopped": _stop_service,
     "crash-loop": _crash_loop,
@@ -211,6 +223,7 @@ _CAUSES: dict[str, Callable[[Sandbox], str]] = {
     "detached": _detach,
     "noisy-login": _make_login_noisy,
     "idle-transaction": _leave_transaction_open,
+    "rewritten-branch": _rewrite_branch,
 }
 KINDS = tuple(_CAUSES)
 

@@ -22,6 +22,9 @@ FAULTS = (
 BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD, SELF_MIGRATING, HALF_MIGRATION = FAULTS
 # Where a release may tell Alembic to keep the revision elsewhere.
 ENV = "migrations/env.py"
+# Another repository in it.
+SUBMODULE = "app/vendor"
+FILES_ALLOWED = ("-c", "protocol.file.allow=always")
 # Far above the dates that the first revisions are numbered with.
 FIRST_REVISION = 20260200000000
 # Clears the screen, sets its title, goes back to the line's begin, and turns the direction of what follows.
@@ -41,6 +44,8 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
     _substitute(tree, ENV, 'version_table_schema="ops", ', "", count=0)
+    if kind != "submodule":
+        _drop_submodule(tree)
     if kind != "static":
         origin.stamp(tree, number)
     change(tree, number)
@@ -173,6 +178,23 @@ def _version_table(tree: Path, number: int) -> None:
         _substitute(tree, ENV, re.escape(f"configure({call}"), f'configure({call}version_table_schema="ops", ')
 
 
+def _submodule(tree: Path, number: int) -> None:
+    """Take in another repository, or what is new in it."""
+    library = tree.with_name("library")
+    if not library.exists():
+        git(tree.parent, "init", "--quiet", "--initial-branch=main", library)
+    _write(library, "words.py", f"WORDS = 'of release {number}'\n")
+    commit(library, f"Words of release {number}")
+    if not (tree / SUBMODULE / ".git").exists():
+        git(tree, *FILES_ALLOWED, "submodule", "--quiet", "add", "--force", library, SUBMODULE)
+    git(tree, *FILES_ALLOWED, "submodule", "--quiet", "update", "--init", "--remote", SUBMODULE)
+
+
+def _drop_submodule(tree: Path) -> None:
+    if (tree / ".gitmodules").exists():
+        git(tree, "rm", "--quiet", "--force", SUBMODULE, ".gitmodules")
+
+
 _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "code": _code,
     "migration": _migration,
@@ -192,6 +214,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "compose": _compose,
     "supervisor": _supervisor,
     "gunicorn": _gunicorn,
+    "submodule": _submodule,
 }
 KINDS = tuple(_CHANGES)
 
