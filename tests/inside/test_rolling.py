@@ -21,6 +21,8 @@ from tests.inside.world import PROGRAM, Answer, inside, words_of
 
 # A name of its own, so that nothing else on this machine is taken for the server.
 SERVER = f"gunicorn-rolled-{os.getpid()}"
+# The other end of the range that pyproject.toml has.
+OLDEST = "22.0.0"
 APP = """
 import fcntl, os, sys, time
 time.sleep(float(open("import_seconds").read()))
@@ -48,12 +50,15 @@ class Gunicorn:
     port: int
     process: "subprocess.Popen[bytes] | None" = None
     settings: dict[str, Any] = field(default_factory=dict)
+    # Where its package lies; empty: the one that is installed here.
+    library: str = ""
 
     def start(self, *options: str, workers: int = 1) -> None:
         words = [sys.executable, str(self.place / SERVER), "-c", "gunicorn.conf.py", "-b", f"127.0.0.1:{self.port}"]
         words += ["-w", str(workers), *options, "wsgi:application"]
         with (self.place / "log").open("ab") as log:
-            self.process = subprocess.Popen(words, cwd=self.place, stdout=log, stderr=log)
+            environment = os.environ | ({"PYTHONPATH": self.library} if self.library else {})
+            self.process = subprocess.Popen(words, cwd=self.place, env=environment, stdout=log, stderr=log)
         wait_until(lambda: self.get() is not None)
         wait_until(lambda: len(self.workers) == workers)
 
@@ -135,6 +140,17 @@ def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
         made.process.wait()
 
 
+@pytest.fixture
+def oldest(gunicorn: Gunicorn, pytestconfig: pytest.Config) -> Gunicorn:
+    """The oldest Gunicorn of the range, fetched once."""
+    folder = pytestconfig.cache.mkdir(f"gunicorn-{OLDEST}") if pytestconfig.cache else gunicorn.place / "library"
+    if not (folder / f"gunicorn-{OLDEST}.dist-info").exists():
+        words = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), f"gunicorn=={OLDEST}"]
+        subprocess.run([sys.executable, *words], check=True)
+    gunicorn.library = str(folder)
+    return gunicorn
+
+
 def state_of(pid: int) -> str:
     """Tell, as the kernel does, whether it sleeps, runs or is stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -154,6 +170,22 @@ def test_every_worker_is_replaced_and_runs_the_new_code(gunicorn: Gunicorn, kind
     assert gunicorn.master == master
     assert (len(gunicorn.workers), gunicorn.workers & old) == (workers, set())
     assert {gunicorn.get() for _ in range(20)} <= {(pid, "new") for pid in gunicorn.workers}
+
+
+@pytest.mark.parametrize("kind", ["sync", "gevent"])
+def test_the_oldest_gunicorn_of_the_range_is_rolled_too(oldest: Gunicorn, kind: str) -> None:
+    oldest.start("-k", kind)
+    old = oldest.workers
+    oldest.release("new")
+    assert f"Starting gunicorn {OLDEST}" in (oldest.place / "log").read_text()
+    assert said(oldest.roll()) == (0, "")
+    assert (len(oldest.workers), oldest.workers & old) == (1, set())
+    assert oldest.get() == (next(iter(oldest.workers)), "new")
+
+
+def test_the_settings_of_the_oldest_gunicorn_are_read_too(oldest: Gunicorn) -> None:
+    oldest.start("--preload")
+    assert said(oldest.roll()) == (1, "roll: the app is preloaded, so new workers would run the old code\n")
 
 
 def test_no_request_fails_meanwhile(gunicorn: Gunicorn) -> None:
