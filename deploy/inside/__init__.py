@@ -55,6 +55,19 @@ def variables() -> dict[str, str]:
     return {"inside_program": packed, "inside_digest": digest, "inside_loader": LOADER}
 
 
+def as_worker_program() -> str:
+    """Give what runs a command as the app server's workers run: a program of its own, run as root."""
+    names = (f"{__name__}.{name}" for name in ("processes", "as_worker"))
+    sources = {name: files(__name__).joinpath(f"{name.rpartition('.')[2]}.py").read_text("utf-8") for name in names}
+    return f"""
+import sys, types
+for name, source in {sources!r}.items():
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, name, "exec"), sys.modules[name].__dict__)
+sys.modules[name].main(*sys.argv[1:])
+"""
+
+
 def standby() -> str:
-    """Give what keeps the app imported between the commands of a run: a program of its own, run as the code's owner."""
+    """Give what keeps the app imported between the commands of a run: a program, run as the workers' user."""
     return files(__name__).joinpath("standby.py").read_text("utf-8")

@@ -35,7 +35,7 @@ def stage(settings: dict[str, Any], stream: BufferedReader) -> None:
     write_blobs(place, entries, writing, stream, owner)
     if settings["whole"]:
         copies.update(lay(tree, place, missing))
-        surround(tree, place, [raw(path) for path in settings["scratch"]], owner)
+        surround(tree, place, [raw(path) for path in settings["scratch"]])
     remember(settings, sources, copies)
     write_json(raw(settings["record"]), b"tree.json", {"revision": work["revision"], "whole": settings["whole"]})
     if settings["whole"]:

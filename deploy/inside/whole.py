@@ -97,23 +97,25 @@ def there(place: Tree, path: bytes) -> bool:
     return place.blocker(path) is not None or os.path.lexists(place.at(path))
 
 
-def surround(tree: Tree, place: Tree, scratch: list[bytes], owner: tuple[int, int]) -> None:
+def surround(tree: Tree, place: Tree, scratch: list[bytes]) -> None:
     """Link the protected paths in. Of scratch ones only the folders are made: what is written there is thrown away."""
     for path in tree.protected:
         if not os.path.lexists(tree.at(path)) or there(place, path):
             continue
         if within(path, scratch):
-            hollow(tree.at(path), place.at(path), owner, SCRATCH_DEPTH)
+            hollow(tree.at(path), place.at(path), SCRATCH_DEPTH)
         else:
             os.symlink(tree.at(path), place.at(path))
 
 
-def hollow(folder: bytes, copy: bytes, owner: tuple[int, int], depth: int) -> None:
+def hollow(folder: bytes, copy: bytes, depth: int) -> None:
     """Make a folder's folders again, empty."""
-    os.mkdir(copy, stat.S_IMODE(os.stat(folder).st_mode))
-    os.chown(copy, *owner)
+    status = os.stat(folder)
+    os.mkdir(copy, stat.S_IMODE(status.st_mode))
+    # Who writes there is the app's user, not the code's owner.
+    os.chown(copy, status.st_uid, status.st_gid)
     if depth == 0:
         return
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
-            hollow(entry.path, os.path.join(copy, entry.name), owner, depth - 1)
+            hollow(entry.path, os.path.join(copy, entry.name), depth - 1)

@@ -1,14 +1,19 @@
-# Flask-Migrate in the app container, as the code's owner.
-# Expects besides the shared variables: owner, environment (array), migrate_timeout, tree (the folder to run it in), run,
+# Flask-Migrate in the app container, as the app server's workers run: with its master's environment, as their user.
+# Expects besides the shared variables: app_server, as_worker (the program that does so), owner (who it is where no server
+# runs, or the setting says), environment (array; it goes over the master's), migrate_timeout, tree (the folder to run it in), run,
 # standby (the program that keeps the app imported between two commands), session (the options that libpq opens its
 # sessions with, besides the app's own; empty: none).
 
 # in_app OPTION COMMAND...: run it there, with an option of docker exec. What is started is marked with the run, its database sessions
 # too, so that an undo can first end what is left of it.
 in_app() {
-  local options=("$1") entry
-  for entry in "${environment[@]}" "HOT_UPDATE_RUN=$run" "PGAPPNAME=hot-update $run"; do options+=(-e "$entry"); done
-  docker exec "${options[@]}" -u "$owner" -w "$tree" "$container" sh -c "$with_session" sh "$session" "${@:2}" </dev/null
+  local options=("$1") entry names=
+  for entry in "${environment[@]}" "HOT_UPDATE_RUN=$run" "PGAPPNAME=hot-update $run"; do
+    options+=(-e "$entry")
+    names+=${entry%%=*},
+  done
+  docker exec "${options[@]}" -u 0 -w "$tree" "$container" \
+    "$python" -I -c "$as_worker" "$app_server" "$app_user" "$owner" "$names" sh -c "$with_session" sh "$session" "${@:2}" </dev/null
 }
 with_session='[ -z "$1" ] || export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }$1"; shift; exec "$@"'
 # Nothing that only looks may write.

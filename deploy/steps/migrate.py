@@ -73,6 +73,8 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
     assert state.app is not None, "the preflight demands the app container"
     return {
         "owner": state.app.owner,
+        "app_server": settings.app.server,
+        "as_worker": inside.as_worker_program(),
         "environment": tuple(f"{name}={value}" for name, value in settings.migrate.environment.items()),
         "migrate_timeout": settings.migrate.timeout,
         "session": "",
