@@ -49,6 +49,7 @@ APP = App(
     fresh=True,
     chain=CHAIN,
     target_chain=CHAIN,
+    readonly=(),
     mounted={},
     problems=(),
     migrating=(),

@@ -68,6 +68,7 @@ def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
         ("env", replace(STATE, env="missing"), "/opt/whalefall/.env is missing"),
         ("env", replace(STATE, env_empty=("SECRET_KEY",)), "/opt/whalefall/.env has no value for SECRET_KEY"),
         ("disk", replace(STATE, free_mib=3), "3 MiB free for /opt/whalefall on the host, 256 needed"),
+        ("disk", app(readonly=("/app",)), "/app in the container is read-only"),
         ("disk", app(free_mib=3), "3 MiB free for /app in the container, 256 needed"),
         ("redis", replace(STATE, containers={}), "no container whalefall_redis_prod"),
         (

@@ -31,6 +31,7 @@ FACTS = frozenset(
         "installed",
         "damaged",
         "mounted",
+        "readonly",
     )
 )
 
@@ -54,6 +55,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "record_problem": lambda: record_problem,
             "damaged": lambda: damaged(settings),
             "owner": lambda: "{}:{}".format(*tree.owner()),
+            "readonly": lambda: readonly(settings),
             "free_mib": lambda: free_bytes(tree) // MIB,
             "drift": lambda: drift(tree, record),
             "processes": lambda: [process["pid"] for process in server],
@@ -127,6 +129,18 @@ def differs(tree: Tree, entries: dict[bytes, Entry]) -> dict[str, str | None]:
     here = {path: tree.entry(path) for path in entries}
     blobs = {path: (found and found.blob) or None for path, found in here.items()}
     return {text(path): blob for path, blob in blobs.items() if blob != entries[path].blob}
+
+
+def readonly(settings: dict[str, Any]) -> list[str]:
+    """Name the folders that an update writes into and that lie on a filesystem where nobody can."""
+    found = []
+    for folder in (settings["app"], settings["record"]):
+        there = folder
+        while not os.path.isdir(there):
+            there = os.path.dirname(there)
+        if os.statvfs(there).f_flag & os.ST_RDONLY:
+            found.append(folder)
+    return found
 
 
 def mounted(tree: Tree, entries: dict[bytes, Entry], record: Record | None) -> dict[str, list[str]]:

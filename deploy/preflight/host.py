@@ -74,6 +74,8 @@ def disk(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             )
         else:
             yield Finding("ok", "disk", f"{free} MiB free for {place}")
+    for folder in state.app.readonly if state.app else ():
+        yield Finding("refusal", "disk", f"{folder} in the container is read-only", remedies.WRITABLE)
 
 
 def lock(settings: Settings, state: State, __: Options) -> Iterator[Finding]:

@@ -94,5 +94,12 @@ def test_bytecode_in_a_mounted_folder_is_not_ours_to_clean(world: World, bind: B
     assert (outside / "__pycache__/a.pyc").exists()
 
 
+def test_a_folder_where_nobody_can_write_is_told(world: World, bind: Bind) -> None:
+    assert world.inspect()["readonly"] == []
+    bind(world.app, world.app)
+    subprocess.run(["mount", "-o", "remount,ro,bind", world.app], check=True)
+    assert world.inspect()["readonly"] == [str(world.app)]
+
+
 def test_a_name_with_blanks_is_read_as_the_kernel_writes_it() -> None:
     assert unescaped(rb"/app/a\040b\134c") == rb"/app/a b\c"
