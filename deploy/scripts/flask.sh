@@ -49,11 +49,12 @@ agree() {
   return 1
 }
 
-# repeat_error: pass a program's words on, and the error of a traceback once more as the last line, since what follows
-# it there says less.
+# repeat_error: pass a program's words on, without flask's advice to developers, and the error of a traceback once more as
+# the last line, since what follows it there says less.
 repeat_error() {
   local line inside= why=
   while IFS= read -r line || [ -n "$line" ]; do
+    case $line in ' * Tip: '*) continue ;; esac
     printf '%s\n' "$line"
     case $line in
       'Traceback '*) inside=1 ;;
