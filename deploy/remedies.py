@@ -120,6 +120,7 @@ SAVED_FIRST = "--discard: saved under a ref first"
 UNTRACK = "take it out of the repository (git rm --cached), commit and push, or change copy.protected"
 STANDARD_DEPLOYMENT = "use the standard deployment"
 PUBLISH_SUBMODULE = "publish it where the release was made"
+RENORMALIZE = "git add --renormalize . where the release was made, commit and push"
 MEND_READING = "mend that on the host, then try again"
 
 

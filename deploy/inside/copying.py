@@ -81,6 +81,8 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
         "remove": sorted(text(path) for path in gone & set(had)),
         "had": {text(path): entry.blob for path, entry in had.items()},
         "unknown": [],
+        # Derived files with the bytes of the source beside them: whatever history knows, nobody changed these.
+        "alike": [have for path, source in tree.derived.items() if (have := alike(tree, path, source))],
     }
     write_json(raw(settings["record"]), b"work.json", work)
     for blob in sorted({entries[path].blob for path in write}):
@@ -141,7 +143,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     removed = [path for path in map(raw, work["remove"]) if tree.status(path) and remove(tree.at(path))]
     for path in removed:
         tree.prune(path, entries)
-    derived, lines = derive(tree, settings["known"], record, entries, owner)
+    derived, lines = derive(tree, settings, [*settings["known"], *work["alike"]], record, entries, owner)
     # Before the files are read: one that is changed meanwhile has another signature then.
     tree.look(entries)
     signatures = {text(path): signature(status) for path in entries if (status := tree.status(path))}
@@ -171,8 +173,19 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         say(line)
 
 
+def alike(tree: Tree, path: bytes, source: bytes) -> str | None:
+    """Name the bytes that a derived file and its source have in common."""
+    have = followed_id(tree.at(path), tree.digits)
+    return have if have == followed_id(tree.at(source), tree.digits) else None
+
+
 def derive(
-    tree: Tree, known: list[str], record: Record | None, tracked: Container[bytes], owner: tuple[int, int]
+    tree: Tree,
+    settings: dict[str, Any],
+    known: list[str],
+    record: Record | None,
+    tracked: Container[bytes],
+    owner: tuple[int, int],
 ) -> tuple[dict[str, str], list[str]]:
     """Make or refresh the files made from a tracked one, unless changed by hand: their blobs, and what was done."""
     made, lines = {}, []
@@ -190,7 +203,9 @@ def derive(
         before = tree.entry(path)
         ours = before and before.mode in PERMISSIONS and have in {*known, record.derived.get(path) if record else None}
         if tree.blocker(path) or (before and not ours):
-            lines.append(f"kept: {shown(path)} was changed by hand")
+            cut = settings.get("shallow")
+            why = "may have been changed by hand: the clone's history is cut off" if cut else "was changed by hand"
+            lines.append(f"kept: {shown(path)} {why}")
             continue
         with open(tree.at(source), "rb") as stream:
             tree.write(path, FILE, stream.read(), owner)

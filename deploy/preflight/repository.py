@@ -107,6 +107,9 @@ def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if repository.filters:
         evidence = f"{names(repository.filters)} names git filters (Git LFS?): their files are not what git stores"
         yield Finding("refusal", "filters", evidence, remedies.STANDARD_DEPLOYMENT)
+    if repository.line_endings:
+        evidence = f"{names(repository.line_endings)} has CRLF in git, and .gitattributes calls it text"
+        yield Finding("refusal", "line endings", evidence, remedies.RENORMALIZE)
     for name, commit, getting in repository.submodules:
         evidence = f"the clone does not have {commit[:7]} of the submodule {name}"
         yield Finding("refusal", "submodules", evidence, remedies.get_submodule(getting))

@@ -31,7 +31,7 @@ apply() {
   local known
   known=$(sed -n 's/^made //p' "$work/scan" | git_ cat-file --batch-check |
     awk '$2 == "blob" {printf "%s\"%s\"", sep, $1; sep = ", "}')
-  inside apply "${inside_settings%\}}, \"known\": [$known]}" </dev/null
+  inside apply "${inside_settings%\}}, \"known\": [$known], \"shallow\": $(git_ rev-parse --is-shallow-repository)}" </dev/null
 }
 
 # stage WHOLE: build the files beside the app's folder; `true`: all of them, to run the app from. Prints where then.

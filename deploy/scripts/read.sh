@@ -80,6 +80,7 @@ read_repository() {
     running) ;;
     *) find_named "${target_is#commit:}" ;;
   esac
+  [ -z "$target" ] || attempt read_missing repository
   tell_target
   git_ remote -v | awk '$3 == "(fetch)" {print $1 "\t" $2}' | without_credentials | sort -u |
     while IFS=$'\t' read -r name url; do record remote "$name" "$url"; done
@@ -91,6 +92,7 @@ read_repository() {
   attempt read_incoming remote
   attempt read_losses 'work tree' commits 'protected paths'
   attempt read_filters filters
+  attempt read_line_endings 'line endings'
   attempt read_submodules submodules
 }
 
@@ -124,6 +126,37 @@ read_filters() {
   attributes "$target" '(^|[[:space:]])filter=' >"$beside/filters"
   while IFS= read -r -d '' name; do record filters "${name#*:}"; done <"$beside/filters"
 }
+
+# Files that git would take for changed as soon as it has written them: called text, and stored with CRLF all the same.
+read_line_endings() {
+  local entry attribute index=$scratch/index-endings
+  [ "$head" != "$target" ] || return 0
+  attributes "$target" '(^|[[:space:]])(text|eol=[a-z]+)([[:space:]]|$)' >"$beside/texts"
+  [ -s "$beside/texts" ] || [ -s "$git_folder/info/attributes" ] || return 0
+  by_owner mkdir -p "$scratch/objects" "$scratch/no-files"
+  aside read-tree "$target"
+  GIT_WORK_TREE=$scratch/no-files aside ls-files --eol -z >"$beside/endings"
+  while IFS= read -r -d '' entry; do
+    attribute=${entry#*attr/}
+    [[ $entry != i/crlf* && $entry != i/mixed* ]] || [[ $attribute != text[[:space:]]* ]] ||
+      record line_endings "${entry#*$'\t'}"
+  done <"$beside/endings"
+}
+
+# What a partial clone has not got yet is fetched now, since nothing later asks the remote.
+read_missing() {
+  git_ config --get-regexp '^remote\..*\.promisor$' >"$beside/promisor" || return 0
+  missing >"$beside/missing"
+  [ -s "$beside/missing" ] || return 0
+  git_timeout=$fetch_timeout git_ -c fetch.negotiationAlgorithm=noop fetch -q --no-tags --no-write-fetch-head \
+    --filter=blob:none --stdin "$remote" <"$beside/missing" || true
+  missing >"$beside/missing"
+  [ -s "$beside/missing" ] || return 0
+  echo "fatal: the clone is partial and lacks $(wc -l <"$beside/missing") files of ${target:0:7}" >&2
+  return 1
+}
+
+missing() { git_ rev-list --objects --no-object-names --no-walk --missing=print "$target" -- | sed -n 's/^?//p'; }
 
 # attributes COMMIT PATTERN: the .gitattributes in it with such a line, as COMMIT:NAME with a NUL after each.
 attributes() { git_ grep -lzE "$2" "$1" -- .gitattributes '**/.gitattributes' || [ $? = 1 ]; }

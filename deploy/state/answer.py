@@ -124,6 +124,7 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         endangered=names("endangered"),
         tracks_protected=names("tracks_protected"),
         filters=names("filters"),
+        line_endings=names("line_endings"),
         ambiguous=names("ambiguous"),
         submodules=tuple((path, commit, getting) for path, commit, getting in rows["submodule"]),
         rewritten=next(((was, now, int(count)) for was, now, count in rows["rewritten"]), None),

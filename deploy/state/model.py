@@ -238,6 +238,8 @@ class Repository:
     endangered: tuple[str, ...] = ()
     tracks_protected: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
+    # Called text, and stored with CRLF all the same.
+    line_endings: tuple[str, ...] = ()
     # Of the target: the path, the commit that the clone lacks, and the command that gets it, if one is known.
     submodules: tuple[tuple[str, str, str], ...] = ()
     # The commit that the remote's branch was at, what it is at since it was rewritten, and how many are gone from it.

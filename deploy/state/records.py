@@ -27,6 +27,7 @@ RECORDS = (
     "endangered name",
     "tracks_protected name",
     "filters name",
+    "line_endings name",
     "submodule path commit getting",
     "rewritten was now count",
     "ambiguous meaning",

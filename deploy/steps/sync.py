@@ -13,6 +13,7 @@ NEEDS: tuple[str, ...] = (
     "commits",
     "protected paths",
     "filters",
+    "line endings",
     "submodules",
     "disk",
 )

@@ -205,6 +205,20 @@ def test_without_a_record_a_derived_file_that_git_knows_is_refreshed(world: Worl
     assert (world.app / MADE).read_bytes() == b"workers = 2"
 
 
+def test_a_derived_file_that_equals_the_source_beside_it_is_refreshed_though_history_was_cut_off(world: World) -> None:
+    lay(world.app, MADE, b"workers = 0")
+    lay(world.app, SOURCE, b"workers = 0")
+    said = world.update(world.commit({SOURCE: b"workers = 2"}), derived=DERIVED, shallow=True)
+    assert f"refreshed: {MADE} from {SOURCE}\n" in said
+
+
+def test_where_history_was_cut_off_a_derived_file_is_not_said_to_be_changed_by_hand(world: World) -> None:
+    lay(world.app, MADE, b"workers = 9")
+    lay(world.app, SOURCE, b"workers = 0")
+    said = world.update(world.commit({SOURCE: b"workers = 2"}), derived=DERIVED, shallow=True)
+    assert f"kept: {MADE} may have been changed by hand: the clone's history is cut off\n" in said
+
+
 def test_a_derived_file_that_equals_its_source_is_left_alone(world: World) -> None:
     revision = world.commit({SOURCE: b"workers = 1"})
     world.update(revision, derived=DERIVED)

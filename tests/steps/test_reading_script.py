@@ -102,6 +102,37 @@ def test_a_tree_that_is_damaged_is_not_taken_for_one_without_changes(site: Site)
     assert {"work tree", "filters"} <= state.unread.keys()
 
 
+def test_a_partial_clone_fetches_what_it_lacks_of_the_release_and_says_what_it_cannot_get(site: Site) -> None:
+    site.git("config", "uploadpack.allowFilter", "true", folder=site.origin)
+    site.git("config", "uploadpack.allowAnySHA1InWant", "true", folder=site.origin)
+    site.git("config", "remote.origin.promisor", "true")
+    site.git("config", "remote.origin.partialclonefilter", "blob:none")
+    site.git("config", "extensions.partialClone", "origin")
+    site.git("config", "core.repositoryFormatVersion", "1")
+    new = site.release({"app.py": "two\n", "lib/new.py": "new\n"})
+    assert site.read().unread == {}
+    assert site.git("cat-file", "-t", f"{new}:lib/new.py") == "blob"
+    last = site.release({"lib/new.py": "newer\n"})
+    site.git("fetch", "-q")
+    site.origin.rename(site.root / "gone.git")
+    told = evidence(site, "repository", f"commit:{last}")
+    assert told.startswith("refusal: this could not be read: fatal: ")
+    assert f"the clone is partial and lacks 1 files of {last[:7]}" in told
+
+
+def test_a_file_that_would_differ_as_soon_as_it_is_written_is_found_beforehand(site: Site) -> None:
+    made = site.release({"win.txt": "one\r\n", "auto.txt": "one\r\n"})
+    assert site.sync(made).returncode == 0
+    site.release({".gitattributes": "win.txt text eol=lf\nauto.txt text=auto\n"})
+    assert evidence(site, "line endings").startswith(
+        "refusal: win.txt has CRLF in git, and .gitattributes calls it text"
+    )
+    site.git("add", "--renormalize", ".", folder=site.author)
+    last = site.release({"app.py": "two\n"})
+    assert site.findings("line endings") == []
+    assert site.sync(last).returncode == 0
+
+
 # Submodules
 
 
