@@ -300,6 +300,14 @@ def test_production_can_have_a_commit_that_the_remote_does_not_have(mended: Sand
     assert git(mended.path, "rev-parse", "HEAD") == before
 
 
+def test_a_forgotten_console_is_idle_in_a_transaction_until_restored(mended: Sandbox) -> None:
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    stack.break_(NAME, "idle-transaction")
+    assert psql(mended, idle) == "1"
+    stack.restore(NAME)
+    assert psql(mended, idle) == "0"
+
+
 def test_the_tests_above_make_it_ill_in_every_way() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
     assert [kind for kind in stack.BREAK_KINDS if f'"{kind}"' not in source] == []
