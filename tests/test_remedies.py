@@ -1,8 +1,12 @@
 """All remedies stand in one place, and none of them for nothing."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
+
+from deploy import remedies
+from tests import commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "deploy" / "remedies.py"
@@ -66,3 +70,12 @@ def test_no_remedy_is_left_that_nobody_tells() -> None:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
     assert names - used - within == set()
+
+
+def test_every_command_that_a_remedy_gives_exists_and_names_its_target() -> None:
+    told = [remedy for name, remedy in vars(remedies).items() if not name.startswith("_") and name != "sh"]
+    texts = [text for text in told if isinstance(text, str)]
+    for made in filter(inspect.isfunction, told):
+        kinds = [parameter.annotation for parameter in inspect.signature(made).parameters.values()]
+        texts.append(made(*(kind is bool or "x" for kind in kinds)))
+    assert [wrong for text in texts for wrong in commands.wrong(text)] == []
