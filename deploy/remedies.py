@@ -88,6 +88,7 @@ INSTALL_COMPOSE = "install the Compose v2 plugin"
 SET_COMPOSE_FILE = "set compose.file in invoke.yaml"
 BRING_SECRETS = "put the file with the production's secrets back there, or set env.file"
 FILL_SECRETS = "set it there (or change env.required)"
+ADD_CAPABILITIES = "an update is likely to fail: name them under cap_add of the service (standard deployment)"
 WRITABLE = "leave read_only out of the compose file, or give it a writable folder there (standard deployment)"
 FREE_SPACE = "free some space (or change preflight.min_free_mib)"
 

@@ -49,6 +49,7 @@ APP = App(
     fresh=True,
     chain=CHAIN,
     target_chain=CHAIN,
+    lacks=(),
     readonly=(),
     mounted={},
     problems=(),

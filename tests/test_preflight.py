@@ -330,3 +330,9 @@ def test_a_mounted_file_that_the_release_changes_is_refused_with_its_source() ->
         "/app/.env is mounted from /opt/whalefall/.env, and the release changes x",
     )
     assert found.remedy.startswith("add .env to copy.exclude")
+
+
+def test_missing_capabilities_are_a_warning_where_the_code_is_not_roots() -> None:
+    found = finding("app container", app(lacks=("CHOWN", "KILL")))
+    assert (found.level, "without the capabilities CHOWN, KILL" in found.evidence) == ("warning", True)
+    assert finding("app container", app(lacks=("CHOWN",), owner="0:0")).level == "ok"

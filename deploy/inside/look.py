@@ -32,8 +32,11 @@ FACTS = frozenset(
         "damaged",
         "mounted",
         "readonly",
+        "lacks",
     )
 )
+# As the kernel numbers them: to own and change others' files, to signal their processes, to act as they do.
+CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
 
 def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -55,6 +58,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "record_problem": lambda: record_problem,
             "damaged": lambda: damaged(settings),
             "owner": lambda: "{}:{}".format(*tree.owner()),
+            "lacks": lacking,
             "readonly": lambda: readonly(settings),
             "free_mib": lambda: free_bytes(tree) // MIB,
             "drift": lambda: drift(tree, record),
@@ -129,6 +133,13 @@ def differs(tree: Tree, entries: dict[bytes, Entry]) -> dict[str, str | None]:
     here = {path: tree.entry(path) for path in entries}
     blobs = {path: (found and found.blob) or None for path, found in here.items()}
     return {text(path): blob for path, blob in blobs.items() if blob != entries[path].blob}
+
+
+def lacking() -> list[str]:
+    """Name the capabilities that root has not got here, of those that it needs where the code is not its own."""
+    with open("/proc/self/status", encoding="ascii") as stream:
+        effective = next(int(line.split()[1], 16) for line in stream if line.startswith("CapEff:"))
+    return [name for name, number in CAPABILITIES.items() if not effective >> number & 1]
 
 
 def readonly(settings: dict[str, Any]) -> list[str]:

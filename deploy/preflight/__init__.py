@@ -33,6 +33,7 @@ CHECKS = (
     services.containers,
     services.replicas,
     services.app_container,
+    services.capabilities,
     services.mounts,
     database.connection,
     database.schema,

@@ -64,6 +64,14 @@ def app_container(settings: Settings, state: State, _: Options) -> Iterator[Find
         yield Finding("warning", "app container", problem)
 
 
+def capabilities(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """Root without them can neither give files to the code's owner nor signal the workers."""
+    app = state.app
+    if app and app.lacks and not app.owner.startswith("0:"):
+        evidence = f"{settings.app.container} is without the capabilities {names(app.lacks)}"
+        yield Finding("warning", "app container", evidence, remedies.ADD_CAPABILITIES)
+
+
 def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     """What is mounted cannot be replaced, and what lies in a mounted folder is not the container's own."""
     if state.app is None or "app" not in state.containers:

@@ -35,6 +35,7 @@ def app(told: Any) -> App:
         fresh=facts.get("fresh") is True,
         chain=get("chain", _chain, None),
         target_chain=get("target_chain", _chain, None),
+        lacks=get("lacks", _texts, ()),
         readonly=get("readonly", _texts, ()),
         mounted=get("mounted", _lists, {}),
         problems=get("problems", _texts, ()),

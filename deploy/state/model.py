@@ -168,6 +168,8 @@ class App:
     fresh: bool
     chain: Chain | None
     target_chain: Chain | None
+    # Capabilities that root has not got there.
+    lacks: tuple[str, ...]
     # Folders that an update writes into and cannot.
     readonly: tuple[str, ...]
     # What is mounted into its folder, with the files there that a copy would have to touch; others are left out.

@@ -1,12 +1,24 @@
 """Inspect: what the container holds, and how that differs from the record and from a commit."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.inside.world import World, lay, tree
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: it has capabilities to lose")
+def test_the_capabilities_that_root_has_not_got_are_named() -> None:
+    words = [sys.executable, "-c", "from deploy.inside.look import lacking; print(*lacking())"]
+    whole = subprocess.run(words, capture_output=True, text=True, check=True)
+    without = ["setpriv", "--bounding-set", "-kill,-chown", *words]
+    told = subprocess.run(without, capture_output=True, text=True, check=True)
+    assert (whole.stdout, told.stdout) == ("\n", "CHOWN KILL\n")
 
 
 def test_inspect_changes_nothing(world: World) -> None:
