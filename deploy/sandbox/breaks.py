@@ -21,9 +21,8 @@ CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
 # Ends the names of what a break takes out of the way.
 ASIDE = ".taken-away"
 MESSAGE = "production fell ill here"
-# Where the process id of the forgotten console stands in the database's container, and which session is its.
+# As long as this is there, in the database's container, somebody has forgotten a console.
 FORGOTTEN = "/tmp/forgotten-console"
-CONSOLE = "application_name = 'forgotten console'"
 
 
 def break_(sandbox: Sandbox, kind: str) -> str:
@@ -183,15 +182,13 @@ def _leave_transaction_open(sandbox: Sandbox) -> str:
     """Leave what a console does that somebody forgot: psql waits for a command of the shell, in a transaction."""
     _close_transaction(sandbox)
     forgotten = (
-        f'echo $$ >{FORGOTTEN}; export PGAPPNAME="forgotten console"; '
+        f'touch {FORGOTTEN}; export PGAPPNAME="forgotten console"; '
         "exec psql --username=whalefall_user --dbname=whalefall_prod "
-        '--command="BEGIN" --command="SELECT count(*) FROM instances" --command="\\! sleep 86400"'
+        '--command="BEGIN" --command="SELECT count(*) FROM instances" '
+        f'--command="\\\\! while test -e {FORGOTTEN}; do sleep 0.2; done"'
     )
-    run("docker", "exec", "--detach", sandbox.postgres, "setsid", "sh", "-c", forgotten)
-    open_ = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND {CONSOLE}"
-    deadline = time.monotonic() + CRASH_SECONDS
-    while psql(sandbox, open_) == "0" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    run("docker", "exec", "--detach", sandbox.postgres, "sh", "-c", forgotten)
+    _await_consoles(sandbox, "1")
     return "a forgotten console is idle in a transaction that has read the table instances"
 
 
@@ -229,9 +226,17 @@ KINDS = tuple(_CAUSES)
 
 
 def _close_transaction(sandbox: Sandbox) -> None:
-    """End the forgotten console, if there is one: its session, and what it waits for."""
-    psql(sandbox, f"SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE {CONSOLE}")
-    execute(sandbox.postgres, "sh", "-c", f"test ! -e {FORGOTTEN} || kill -KILL -$(cat {FORGOTTEN}); rm -f {FORGOTTEN}")
+    """Have the forgotten console end by itself: PostgreSQL takes one that is killed for a crash of its own."""
+    execute(sandbox.postgres, "rm", "-f", FORGOTTEN)
+    _await_consoles(sandbox, "0")
+
+
+def _await_consoles(sandbox: Sandbox, number: str) -> None:
+    mine = "state = 'idle in transaction' AND application_name = 'forgotten console'"
+    idle = f"SELECT count(*) FROM pg_stat_activity WHERE {mine}"
+    deadline = time.monotonic() + CRASH_SECONDS
+    while psql(sandbox, idle) != number and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _restore_clone(sandbox: Sandbox) -> None:

@@ -4,8 +4,10 @@ guard() {
   # Not named as what psql_ expects: its questions would go to a database of that name.
   local running revision_there
   # The slow answers are on their way while git gives its own.
-  exec {running}< <(record_sum) {revision_there}< <(psql_ <<<"$version_query" 2>/dev/null | sed -n 's/^db_revision\t//p' |
-    tr '\t' ' ' | paste -sd' ')
+  exec {running}< <(record_sum) {revision_there}< <(
+    { psql_ <<<"$version_query" 2>/dev/null || printf 'db_revision\tcannot be asked\n'; } |
+      sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' '
+  )
   record container "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
   record branch "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
