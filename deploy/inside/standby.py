@@ -2,7 +2,8 @@
 
 Given to the container's Python with -c, as the workers' user; standard library and Flask only, Python 3.8 or newer.
 `serve RUN` stands by. `ask RUN SECONDS FLASK WORD...` has a command carried out there, `db` of flask or our `where`,
-and waits so long for it to stand by; where nobody does, it is carried out by the asker itself.
+and waits so long for it to stand by; where nobody does, it is carried out by the asker itself. Any process of the app
+can take the name that they meet under, so each looks at who is at the other end before it says a word.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ import stat
 import struct
 import time
 import traceback
-from typing import Any
+from typing import Any, NamedTuple
 
 # Seconds without a command after which the run is taken for lost.
 IDLE = 3600.0
 # Seconds between two attempts to reach who will stand by soon.
 PAUSE = 0.05
+# Seconds that the other end has for the next word, until the command has begun.
+WORD = 30.0
 LONGEST = 65536
 # What libpq sets in a session of PostgreSQL when it is opened: each command comes with its own.
 OPTIONS = "PGOPTIONS"
@@ -49,39 +52,124 @@ def peer(connection: socket.socket) -> tuple[int, int]:
     return pid, user
 
 
+def of_run(connection: socket.socket, run: str) -> bool:
+    """Tell whether the run started who is at the other end: its mark can be copied, a parent outside cannot."""
+    pid, user = peer(connection)
+    try:
+        return user == os.getuid() and marked(pid, run) and from_outside(pid)
+    except (OSError, ValueError):
+        # It has gone, or is a process that this container does not see.
+        return False
+
+
+def marked(pid: int, run: str) -> bool:
+    with open(f"/proc/{pid}/environ", "rb") as stream:
+        return b"HOT_UPDATE_RUN=" + os.fsencode(run) in stream.read().split(b"\0")
+
+
+def from_outside(pid: int) -> bool:
+    """Tell who came in by docker exec: the line of parents leaves the container, where the app's ends at process 1."""
+    while pid > 1:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            pid = int(stream.read().rpartition(b")")[2].split()[1])
+    return pid == 0
+
+
+class Asked(NamedTuple):
+    """A command, what libpq is to open its sessions with, and the descriptors that its output goes to."""
+
+    words: list[str]
+    options: str
+    output: list[int]
+
+
 def serve(run: str) -> None:
     """Carry out commands until one fails or may have changed something: one that shows SQL leaves all as it was."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address(run))
+        try:
+            listener.bind(address(run))
+        except OSError as taken:
+            # Who asks sees that it is none of the run that listens there.
+            sys.exit(f"nobody stands by for {run}: {taken}")
         listener.listen()
-        listener.settimeout(IDLE)
         flask = importlib.import_module("flask.cli")
         # Remembers the app from one command to the next.
         info = flask.ScriptInfo()
         again = True
         while again:
-            connection, _ = listener.accept()
-            with connection:
-                if peer(connection)[1] == os.getuid():
-                    again = answer(connection, flask.cli, info)
+            with accept(listener, run) as connection:
+                asked = receive(connection)
+                again = asked is None or answer(connection, asked, flask.cli, info)
 
 
-def answer(connection: socket.socket, group: Any, info: Any) -> bool:
+def accept(listener: socket.socket, run: str) -> socket.socket:
+    """Wait for somebody of the run; who else connects is told nothing, and does not prolong the wait."""
+    deadline = time.monotonic() + IDLE
+    while True:
+        listener.settimeout(max(deadline - time.monotonic(), PAUSE))
+        connection, _ = listener.accept()
+        if of_run(connection, run):
+            return connection
+        connection.close()
+        if time.monotonic() > deadline:
+            sys.exit("nobody of the run came")
+
+
+def receive(connection: socket.socket) -> Asked | None:
+    """Read what is asked; None where it is nothing that we could do, or nobody waits for it any more."""
+    output = array.array("i")
+    try:
+        connection.settimeout(WORD)
+        told, handed, flags, _ = connection.recvmsg(LONGEST, socket.CMSG_SPACE(2 * output.itemsize))
+        for level, kind, data in handed:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                output.frombytes(data[: len(data) - len(data) % output.itemsize])
+        asked = understood(told, list(output))
+        if asked and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            return asked
+    except OSError:
+        pass
+    for descriptor in output:
+        os.close(descriptor)
+    return None
+
+
+def understood(told: bytes, output: list[int]) -> Asked | None:
+    try:
+        words, options = json.loads(told)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = [*words, options] if isinstance(words, list) and words else [None]
+    if len(output) != 2 or not all(isinstance(text, str) and "\0" not in text for text in texts):
+        return None
+    return Asked(words, options, output)
+
+
+def answer(connection: socket.socket, asked: Asked, group: Any, info: Any) -> bool:
     """Carry out what is asked, with the asker's output as ours; tell whether another command may follow."""
-    told, handed, _, _ = connection.recvmsg(LONGEST, socket.CMSG_SPACE(2 * array.array("i").itemsize))
-    words, options = json.loads(told)
+    words, options, output = asked
     if options != os.environ.get(OPTIONS, "") and connected(connection):
         # A session that is open keeps the options that it was opened with: read-only ones would fail the migration.
         return False
     os.environ[OPTIONS] = options
-    redirect(*array.array("i", handed[0][2]))
-    connection.send(b"begun")
+    redirect(*output)
+    try:
+        connection.send(b"begun")
+    except OSError:
+        # Who asked waits no longer, and carries it out by itself.
+        silence()
+        return True
     sys.argv = ["flask", *words]
     status = status_of(group, info, words)
-    # Nobody sees the end of what is written there as long as we might write more.
-    redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
-    connection.send(bytes([status]))
+    silence()
+    with contextlib.suppress(OSError):
+        connection.send(bytes([status]))
     return status == 0 and ("--sql" in words or words == PLACE)
+
+
+def silence() -> None:
+    """Let go of the asker's output: nobody sees its end as long as we might write more."""
+    redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
 
 
 def connected(asker: socket.socket) -> bool:
@@ -163,20 +251,31 @@ def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
 
 def begun(connection: socket.socket, run: str, patience: float, words: list[str]) -> bool:
     with contextlib.suppress(OSError):
+        connection.settimeout(WORD)
         connect(connection, run, patience)
-        pid, user = peer(connection)
-        if user == os.getuid():
+        if of_run(connection, run):
+            pid, _ = peer(connection)
             signal.signal(signal.SIGTERM, lambda number, _: end(pid, number))
             output = array.array("i", [1, 2])
             told = json.dumps([words, os.environ.get(OPTIONS, "")])
             connection.sendmsg([told.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
-            return connection.recv(LONGEST) == b"begun"
+            return first_word(connection) == b"begun"
     return False
+
+
+def first_word(connection: socket.socket) -> bytes:
+    """Wait for the other end to begin; what did not begin in time cannot any more."""
+    with contextlib.suppress(socket.timeout):
+        return connection.recv(LONGEST)
+    # From here on nothing can be sent to us: the word is there already, or never comes.
+    connection.shutdown(socket.SHUT_RD)
+    return connection.recv(LONGEST)
 
 
 def ended(connection: socket.socket) -> int:
     """Wait for the exit status; a process that was ended before it could tell has failed."""
     told = b""
+    connection.settimeout(None)
     with contextlib.suppress(OSError):
         told = connection.recv(LONGEST)
     return told[0] if told else 1

@@ -1,7 +1,12 @@
 """A process that keeps the app imported: what it carries out, for whom, and what happens without it."""
 
 import ast
+import contextlib
+import ctypes
+import json
 import os
+import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -55,27 +60,112 @@ def create_app():
 """
 
 
+# Takes the name that the run's processes meet under, as often as it is told to accepts, and notes what it hears.
+LISTENER = """
+import socket, sys, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    listener.bind("\\0hot-update " + sys.argv[1])
+    listener.listen(0)
+    print("listening", flush=True)
+    for _ in range(int(sys.argv[2])):
+        connection, _ = listener.accept()
+        print("heard", connection.recv(65536), flush=True)
+    time.sleep(600)
+"""
+# Says something to who stands by, with so many descriptors, and notes what it hears.
+ASKER = """
+import array, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+    connection.connect("\\0hot-update " + sys.argv[1])
+    output = array.array("i", [1, 2, 1][:int(sys.argv[3])])
+    try:
+        connection.sendmsg([sys.argv[2].encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
+        print("heard", connection.recv(65536), flush=True)
+    except OSError:
+        print("heard nothing", flush=True)
+"""
+NEW_PIDS = 0x20000000
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes in another process tree")
+
+
+class Container:
+    """A process tree of its own, in which the app's processes come from the first one and all others from outside."""
+
+    def __init__(self) -> None:
+        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]
+        self.first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert self.first.stdin is not None
+        assert self.first.stdout is not None
+        self.commands = self.first.stdin
+        self.commands.write("echo started\n")
+        assert self.first.stdout.readline() == "started\n"
+
+    def has_started(self, *command: str, output: Path) -> None:
+        """Have the first process start one of the app's."""
+        self.commands.write(f"{shlex.join(command)} </dev/null >{shlex.quote(str(output))} 2>&1 &\n")
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Start processes as docker exec does: in there, by a parent outside."""
+        enter(Path(f"/proc/{self.first.pid}/ns/pid_for_children"))
+        try:
+            yield
+        finally:
+            enter(Path("/proc/self/ns/pid"))
+
+
+def enter(tree: Path) -> None:
+    descriptor = os.open(tree, os.O_RDONLY)
+    try:
+        assert ctypes.CDLL(None).setns(descriptor, NEW_PIDS) == 0
+    finally:
+        os.close(descriptor)
+
+
 class Run:
     """A folder with an app, and what is asked of it."""
 
-    def __init__(self, place: Path) -> None:
-        self.place, self.run = place, place.name
+    def __init__(self, place: Path, container: Container) -> None:
+        self.place, self.run, self.container = place, place.name, container
         self.standing = list[subprocess.Popen[bytes]]()
+        # The number that a process has in the container, and the one that it has here.
+        self.numbers = dict[int, int]()
         # What libpq would open a session with.
         self.session = dict[str, str]()
         (place / "app.py").write_text(APP)
 
-    def start(self, *words: str, **options: object) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "FLASK_APP": "app:create_app", "PYTHONDONTWRITEBYTECODE": "1", **self.session}
-        command = [sys.executable, "-c", inside.standby(), *words]
-        return subprocess.Popen(command, cwd=self.place, env=environment, **options)  # type: ignore[call-overload,no-any-return]
+    def start(self, *words: str, mark: str = "", **options: object) -> "subprocess.Popen[bytes]":
+        """Start one of the run's processes: a program for Python, and its words."""
+        given = {"FLASK_APP": "app:create_app", "PYTHONDONTWRITEBYTECODE": "1", "HOT_UPDATE_RUN": mark or self.run}
+        command = ["unshare", "--mount-proc", sys.executable, "-c", *words]
+        with self.container.entered():
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
+                command, cwd=self.place, env={**os.environ, **given, **self.session}, **options
+            )
+        numbers = Path(f"/proc/{process.pid}/status").read_text().partition("NSpid:")[2].splitlines()[0].split()
+        self.numbers[int(numbers[-1])] = process.pid
+        return process
+
+    def app_starts(self, program: str, *words: str) -> Path:
+        """Have the app start a process that takes itself for one of the run; what it prints is in the file."""
+        output = self.place / "printed"
+        output.touch()
+        mark = ("env", f"HOT_UPDATE_RUN={self.run}")
+        self.container.has_started(*mark, sys.executable, "-c", program, self.run, *words, output=output)
+        return output
+
+    def says(self, told: object, descriptors: int = 2, mark: str = "") -> str:
+        """Say something to who stands by, and return what that was answered."""
+        asking = self.start(ASKER, self.run, json.dumps(told), str(descriptors), mark=mark, stdout=subprocess.PIPE)
+        return asking.communicate(timeout=60)[0].decode().strip()
 
     def serve(self) -> "subprocess.Popen[bytes]":
-        self.standing.append(self.start("serve", self.run))
+        self.standing.append(self.start(inside.standby(), "serve", self.run))
         return self.standing[-1]
 
     def asking(self, *words: str, patience: float = 0) -> "subprocess.Popen[bytes]":
-        told = ("ask", self.run, str(patience), FLASK, "db", "upgrade", *words)
+        told = (inside.standby(), "ask", self.run, str(patience), FLASK, "db", "upgrade", *words)
         return self.start(*told, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def ask(self, *words: str, patience: float = 0) -> tuple[int, str, str]:
@@ -93,12 +183,20 @@ class Run:
 
     def noted(self) -> list[tuple[str, int]]:
         lines = (self.place / "noted").read_text().splitlines() if (self.place / "noted").exists() else []
-        return [(word, int(pid)) for word, pid in map(str.split, lines)]
+        return [(word, self.numbers[int(pid)]) for word, pid in map(str.split, lines)]
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[Container]:
+    found = Container()
+    yield found
+    found.first.kill()
+    found.first.communicate()
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    found = Run(tmp_path)
+def run(tmp_path: Path, container: Container) -> Iterator[Run]:
+    found = Run(tmp_path, container)
     yield found
     for process in found.standing:
         process.kill()
@@ -182,15 +280,89 @@ def test_a_command_that_is_killed_has_failed_and_does_not_begin_again(run: Run) 
     assert len(run.noted()) == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 def test_nothing_is_carried_out_for_another_user(run: Run) -> None:
     standing = run.serve()
     assert run.ask("--sql", patience=30)[0] == 0
     words = ["/usr/bin/python3", "-c", inside.standby(), "ask", run.run, "0", "/bin/echo", "by itself"]
-    theirs = subprocess.run(words, cwd="/", user=65534, capture_output=True, text=True, check=False, timeout=60)
-    assert (theirs.returncode, theirs.stdout) == (0, "by itself\n")
+    with run.container.entered():
+        theirs = subprocess.Popen(
+            ["unshare", "--mount-proc", "--setuid", "65534", *words],
+            cwd="/",
+            env={**os.environ, "HOT_UPDATE_RUN": run.run},
+            stdout=subprocess.PIPE,
+        )
+    assert theirs.communicate(timeout=60)[0] == b"by itself\n"
     assert run.ask("ours")[0] == 0
     assert run.noted()[1:] == [("upgraded", standing.pid)] * 2
+
+
+@pytest.mark.parametrize("accepts", ["1", "0"], ids=["hears", "never accepts"])
+def test_a_process_of_the_app_that_takes_the_name_first_is_told_nothing(run: Run, accepts: str) -> None:
+    printed = run.app_starts(LISTENER, accepts)
+    wait_for(printed, "listening")
+    standing = run.serve()
+    assert standing.wait(timeout=60) == 1
+    assert run.ask("ours", patience=30) == (0, "for good\n", "INFO ours\n")
+    if accepts == "1":
+        assert wait_for(printed, "heard").splitlines()[1] == "heard b''"
+
+
+def test_nothing_is_carried_out_for_a_process_of_the_app(run: Run) -> None:
+    standing = run.serve()
+    assert run.ask("--sql", patience=30)[0] == 0
+    printed = run.app_starts(ASKER, json.dumps([["db", "upgrade"], ""]), "2")
+    assert wait_for(printed, "heard").strip() in {"heard nothing", "heard b''"}
+    assert run.ask("ours")[0] == 0
+    assert run.noted()[1:] == [("upgraded", standing.pid)] * 2
+
+
+def test_nothing_is_carried_out_for_who_is_of_another_run(run: Run) -> None:
+    run.serve()
+    assert run.ask("--sql", patience=30)[0] == 0
+    assert run.says([["db", "upgrade"], ""], mark="another") in {"heard nothing", "heard b''"}
+    assert len(run.noted()) == 2
+
+
+def test_what_is_no_command_is_passed_over(run: Run) -> None:
+    standing = run.serve()
+    assert run.ask("--sql", patience=30)[0] == 0
+    command = ["db", "upgrade"]
+    for told, descriptors in (
+        (command, 2),
+        (7, 2),
+        ([["db", 7], ""], 2),
+        ([[], ""], 2),
+        ([{"db": 1}, ""], 2),
+        ([command, None], 2),
+        ([["db", "up\0grade"], ""], 2),
+        ([["db", "x" * 70000], ""], 2),
+        ([command, ""], 1),
+        ([command, ""], 3),
+    ):
+        assert run.says(told, descriptors) in {"heard nothing", "heard b''"}
+    assert run.ask("ours")[0] == 0
+    assert run.noted()[1:] == [("upgraded", standing.pid)] * 2
+
+
+def test_what_does_not_begin_in_time_is_carried_out_once_by_who_asked(run: Run) -> None:
+    standing = run.serve()
+    assert run.ask("--sql", patience=30)[0] == 0
+    standing.send_signal(signal.SIGSTOP)
+    hasty = inside.standby().replace("WORD = 30.0", "WORD = 0.2")
+    asking = run.start(hasty, "ask", run.run, "0", FLASK, "db", "upgrade")
+    assert asking.wait(timeout=60) == 0
+    standing.send_signal(signal.SIGCONT)
+    assert run.ask("--sql")[0] == 0
+    pids = (standing.pid, standing.pid, asking.pid, asking.pid, standing.pid)
+    assert run.noted() == list(zip(("imported", "upgraded", "imported", "upgraded", "upgraded"), pids, strict=True))
+
+
+def wait_for(printed: Path, word: str) -> str:
+    deadline = time.monotonic() + 60
+    while word not in printed.read_text():
+        assert time.monotonic() < deadline, printed.read_text()
+        time.sleep(0.01)
+    return printed.read_text()
 
 
 def test_modules_in_the_apps_folder_do_not_stand_in_for_those_of_the_language(run: Run) -> None:
