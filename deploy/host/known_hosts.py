@@ -4,7 +4,6 @@ Paramiko's own reader stops at a marked line, knows no patterns and compares one
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -83,7 +82,7 @@ def _entry(fields: list[str], place: str) -> Entry | None:
     names, kind, encoded = fields[:3]
     try:
         blob = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     return Entry(marker, tuple(names.split(",")), Key(kind, blob), place)
 
@@ -98,6 +97,6 @@ def _matches(pattern: str, name: str) -> bool:
 def _matches_hash(hashed: str, name: str) -> bool:
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in hashed.split("|")[2:])
-    except (ValueError, binascii.Error):
+    except ValueError:
         return False
     return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)

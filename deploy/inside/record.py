@@ -92,6 +92,8 @@ def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
         paths = frozenset(manifest).union(raw(inner(path)) for path in facts.get("paths", []))
         derived = {raw(path): str(blob) for path, blob in facts.get("derived", {}).items()}
         signatures = {raw(path): found for path, found in facts.get("signatures", {}).items()}
+        if not manifest.keys() >= signatures.keys():
+            raise ValueError("signatures of files that it does not name")
         if not is_record(facts):
             raise TypeError("not a record")
         return Record(facts, manifest, paths, derived, signatures), None

@@ -100,13 +100,17 @@ def read_blobs(stream: BufferedReader) -> Iterator[tuple[str, bytes]]:
     """Read blobs up to the end of the input, each one proven by its id."""
     for header in iter(stream.readline, b""):
         words = header.decode("ascii", "replace").split()
-        if len(words) != 3 or words[1] != "blob":
+        # No file has so many bytes that their number has 13 digits, and none fewer than none.
+        if len(words) != 3 or words[1] != "blob" or not words[2].isdigit() or len(words[2]) > 12:
             raise ExpectedError(f"git did not send a blob but said: {shown(header.strip())}")
-        content = stream.read(int(words[2]))
+        try:
+            content = stream.read(int(words[2]))
+        except MemoryError:
+            raise ExpectedError(f"a file of {words[2]} bytes does not fit into the container's memory") from None
         if len(content) != int(words[2]) or stream.read(1) != b"\n":
             raise ExpectedError("a file was cut off on its way into the container")
         if blob_id(content, len(words[0])) != words[0]:
-            raise ExpectedError(f"blob {words[0]} was damaged on its way into the container")
+            raise ExpectedError(f"blob {shown(words[0].encode())} was damaged on its way into the container")
         yield words[0], content
 
 

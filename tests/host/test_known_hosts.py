@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy.host.known_hosts import Key, Verdict, about, judge, parse
 
@@ -72,3 +74,18 @@ def test_a_key_is_named_as_ssh_keygen_names_it(tmp_path: Path) -> None:
 
 def test_an_entry_tells_its_place() -> None:
     assert [entry.place for entry in parse("# first\n" + line("prod"), "known_hosts")] == ["known_hosts:2"]
+
+
+ODD = st.sampled_from(
+    ["|1|", "|1|YQ==|YQ==", "@revoked", "ssh-rsa", "YQ==", "YQ=", "é", "²", "*", "!", ",", "[", "\udcff", "\x1b", "\0"]
+)
+
+
+@settings(max_examples=100)
+@given(lines=st.lists(st.lists(st.one_of(ODD, st.text(max_size=6)), max_size=5).map(" ".join), max_size=4))
+def test_any_text_is_lines_about_a_host_or_passed_over(lines: list[str]) -> None:
+    assert isinstance(verdict("\n".join(lines)), Verdict)
+
+
+def test_a_key_in_other_letters_than_base64s_is_no_entry() -> None:
+    assert verdict("prod.example.com ssh-ed25519 é\n" + line("prod.example.com")) is Verdict.KNOWN

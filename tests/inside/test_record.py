@@ -1,11 +1,17 @@
 """What the container remembers of the last copy, and which difference to it is asked for."""
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from deploy.inside.record import SHAPES, read_json, read_record, trust
+from deploy.inside.tree import Tree
+from tests.inside.damage import damaged
 from tests.inside.world import World, tree
 
 
@@ -155,3 +161,49 @@ def test_a_copy_whose_description_is_damaged_is_not_said_to_be_undone_and_is_kep
     assert answer.stderr.startswith(b"undo: before.json in ")
     world.update(world.commit({"a.py": b"c"}))
     assert tree(world.record / "before.damaged") == {"a.py": b"a"}
+
+
+def test_a_record_with_signatures_of_other_files_counts_as_none(world: World) -> None:
+    world.update(world.commit({"a.py": b"a"}))
+    record = world.recorded()
+    record["signatures"]["other.py"] = [1]
+    (world.record / "record.json").write_text(json.dumps(record))
+    found = world.inspect()
+    assert found["record"] is None
+    assert "signatures of files that it does not name" in found["record_problem"]
+
+
+FACTS = {
+    "revision": "1" * 40,
+    "run": "r1",
+    "boot_id": "b",
+    "complete": True,
+    "uptime": 1.5,
+    "manifest": {"a/b.py": ["100644", "1" * 40]},
+    "signatures": {"a/b.py": [1, 2]},
+    "paths": ["c"],
+    "derived": {"d": "1" * 40},
+}
+IN_ITS_STEAD = [None, True, -1, 1e999, "", "..", "\ud800", [], [1], {}, {"..": ["a", "b"]}, {"a": 1}, {"a": [1, 2, 3]}]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.one_of(
+        damaged(json.dumps(FACTS).encode()),
+        st.builds(
+            lambda name, value: json.dumps({**FACTS, name: value}).encode(),
+            st.sampled_from(sorted(FACTS)),
+            st.sampled_from(IN_ITS_STEAD),
+        ),
+    )
+)
+def test_any_damaged_record_is_read_or_named(tmp_path: Path, content: bytes) -> None:
+    for name in (b"record.json", *SHAPES):
+        (tmp_path / name.decode()).write_bytes(content)
+    told = {"record": str(tmp_path), "app": str(tmp_path), "protected": [], "exclude": [], "derived": {}}
+    record, problem = read_record(told)
+    assert (record is None) is (problem is not None)
+    trust(Tree(told), record)
+    for name in SHAPES:
+        read_json(told, name)

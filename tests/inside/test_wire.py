@@ -1,8 +1,21 @@
 """What comes in over stdin: a list or a blob that is damaged, cut off or leads elsewhere is not taken."""
 
-import pytest
+import io
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+
+from deploy.inside.wire import ExpectedError, blob_id, field, read_blobs, read_entries
+from tests.inside.damage import damaged
 from tests.inside.world import World, tree
+
+ID = b"1" * 40
+ENTRIES = b"\0:000000 100644 %b %b A\0a/b.py\0:100644 000000 %b %b D\0c\0\0" % (ID, ID, ID, ID)
+BLOBS = b"".join(
+    b"%b blob %d\n%b\n" % (blob_id(content, 40).encode(), len(content), content) for content in (b"", b"good", b"\0\n")
+)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 30])
@@ -42,3 +55,31 @@ def test_a_blob_that_is_cut_off_is_an_error(world: World) -> None:
     needed, _ = world.scan(revision)
     answer = world.run("stage", world.blobs(needed)[:-3], revision=revision)
     assert answer.stderr == b"stage: a file was cut off on its way into the container\n"
+
+
+@pytest.mark.parametrize("size", [b"x", b"-1", b"1.5", b"9" * 13, b"9" * 5000])
+def test_a_blob_of_no_possible_size_is_an_error(size: bytes) -> None:
+    with pytest.raises(ExpectedError, match="git did not send a blob but said: "):
+        list(read_blobs(io.BufferedReader(io.BytesIO(b"%b blob %b\ngood\n" % (ID, size)))))
+
+
+@settings(max_examples=60)
+@given(sent=damaged(ENTRIES))
+def test_any_damaged_list_is_read_or_an_expected_error(sent: bytes) -> None:
+    read_or_refused(lambda stream: read_entries(stream, {}), sent)
+    read_or_refused(field, sent)
+
+
+@settings(max_examples=60)
+@given(sent=damaged(BLOBS))
+def test_any_damaged_blobs_are_read_or_an_expected_error(sent: bytes) -> None:
+    read_or_refused(lambda stream: list(read_blobs(stream)), sent)
+
+
+def read_or_refused(read: Callable[[io.BufferedReader], Any], sent: bytes) -> None:
+    refusal = ""
+    try:
+        read(io.BufferedReader(io.BytesIO(sent)))
+    except ExpectedError as error:
+        refusal = str(error)
+    assert refusal.isprintable()
