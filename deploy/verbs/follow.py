@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy import causes, evidence, migrations, remedies, runs, words
+from deploy import causes, evidence, migrations, output, remedies, runs, words
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.runs import Event
@@ -29,6 +29,8 @@ PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 DECIDED = ("0", "143")
 # The host's clock in seconds since the epoch, as the lock's holder told it.
 _MOMENT = re.compile(r"[0-9]{1,11}")
+# Letters of a name, of a user or a laptop, that are passed on.
+LONGEST_NAME = 64
 # How long a step may outlive its harness.
 ORPHAN_SECONDS = 900
 
@@ -38,8 +40,18 @@ Prove = Callable[[str], object]
 
 
 def operator() -> str:
-    """Name who runs the verb, and where."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Name who runs the verb, and where, in one line that can be told beside others."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        # Neither the environment nor the system has a name for this user.
+        user = "somebody"
+    return f"{_name(user)}@{_name(socket.gethostname())}"
+
+
+def _name(text: str) -> str:
+    text = output.visible(text)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
 def new_run_id(state: State) -> str:

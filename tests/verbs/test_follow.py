@@ -11,7 +11,7 @@ import pytest
 from deploy.errors import Exit, Failure
 from deploy.runs import Event
 from deploy.state import State
-from deploy.verbs.follow import Follower
+from deploy.verbs.follow import Follower, operator
 from tests.build import BASE, CHAIN, SETTINGS, STATE
 
 RUN = "20260101T000000-abcd"
@@ -82,3 +82,29 @@ def test_where_the_code_knows_the_schema_nothing_is_said_of_it() -> None:
     found = failure("undone-ill", STATE, *DUMPED, *MIGRATED)
     assert found.evidence == ("undone, but prod is not as healthy as before", "now: told")
     assert found.remedy == "inv preflight --target prod"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ada", "ada"),
+        ("a\x1b[2J\tb\nc", r"a\x1b[2J\tb\nc"),
+        ("x" * 10_000, "x" * 63 + "…"),
+        ("\x1b" * 10_000, r"\x1b" * 15 + "\\x1…"),
+        ("\udcff", r"\udcff"),
+    ],
+    ids=["plain", "acts on a terminal", "long", "long and acts", "no text"],
+)
+def test_an_operators_name_is_one_line_that_acts_on_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, shown: str
+) -> None:
+    monkeypatch.setenv("LOGNAME", name)
+    assert operator().rpartition("@")[0] == shown
+
+
+def test_an_operator_without_a_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert operator().startswith("somebody@")
