@@ -24,11 +24,15 @@ backups() {
   done | sort -r
 }
 
-# unknown_backups: the ids of dumps whose description does not even name a database.
+# unknown_backups: the ids of dumps whose description does not tell, to its end, whose they are.
 unknown_backups() {
   local dump
   for dump in "$folder"/*.dump; do
-    [ -e "$dump" ] && ! grep -qa $'^database\t.' "${dump%.dump}.about" 2>/dev/null || continue
+    [ -e "$dump" ] || continue
+    # Its last line is there, or it is ours already.
+    ! grep -qaxF -- "$(record database "$database")" "${dump%.dump}.about" 2>/dev/null || continue
+    ! grep -qa $'^database\t.' "${dump%.dump}.about" 2>/dev/null ||
+      ! grep -qax $'time\t[0-9]*' "${dump%.dump}.about" || continue
     dump=${dump##*/}
     ! is_run "${dump%.dump}" || printf '%s\n' "${dump%.dump}"
   done
