@@ -78,6 +78,39 @@ def test_dumps_are_listed_the_newest_first_and_only_so_many_are_kept(
     assert facts(sandbox) == before
 
 
+SHIFTED = """
+import datetime, time
+YEAR = 365 * 86400
+now = time.time
+time.time = lambda: now() - YEAR
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+datetime.datetime = Shifted
+"""
+
+
+def test_a_laptop_whose_clock_is_off_by_a_year_names_orders_and_prunes_by_the_hosts(
+    sandbox: Sandbox, inv: Inv, given: SettingsFile, tmp_path: Path
+) -> None:
+    assert inv("backup").code == 0
+    old = dumps(sandbox)[-1]
+    for kind in ("about", "dump"):
+        shutil.copy(folder(sandbox) / f"{old}.{kind}", folder(sandbox) / f"20990101T000000-beef.{kind}")
+    (tmp_path / "sitecustomize.py").write_text(SHIFTED, encoding="ascii")
+    away = {"PYTHONPATH": str(tmp_path), "LOGNAME": "ada\x1b[2J\n" + "a" * 10_000}
+    ended = run_inv(sandbox.name, *given("backup: {keep: 1}\n"), "backup", environment=away)
+    assert ended.code == 0, ended.text
+    made = run_of(ended.out)
+    assert made > old
+    assert dumps(sandbox) == [made]
+    last = inv("history").out.splitlines()[0]
+    assert made in last
+    assert r"backup by ada\x1b[2J\naaaa" in last
+    assert len(last) < 300
+
+
 @pytest.mark.parametrize(
     ("settings", "phrase"),
     [
