@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Container, Iterable, Iterator
 from io import BufferedReader
 from typing import Any
 
 from deploy.inside.record import read_record
-from deploy.inside.tree import Tree, remove, within
-from deploy.inside.wire import ExpectedError, counted, raw, say
+from deploy.inside.tree import BYTECODE, Tree, remove, within
+from deploy.inside.wire import ExpectedError, counted, raw, say, shown
 
 
 def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Remove bytecode below the app's folder, and the files in the cache folders."""
+    """Remove bytecode below the app's folder, and the files in the cache folders; what is left of it is an error."""
     tree = Tree(settings)
     record, _ = read_record(settings)
     tracked = record.paths if record else frozenset()
@@ -21,6 +23,7 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
     for cache, place in caches.items():
         if within(tree.root, [place]) or within(place, kept) or any(within(path, [place]) for path in kept):
             raise ExpectedError(f"{cache} is not emptied as a cache: it holds the app, or protected files")
+    before = set(unwanted(tree, tracked, caches.values()))
     folders = files = 0
     for folder, paths in tree.walk():
         if tree.mounted(folder):
@@ -35,6 +38,35 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
         if os.path.isdir(place):
             found = [os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names]
             say(f"{cache}: {counted(sum(map(remove, found)), 'file')} removed")
+    if left := sorted(file for file, *_ in before.intersection(unwanted(tree, tracked, caches.values()))):
+        raise ExpectedError(f"{counted(len(left), 'file')} cannot be removed, first {shown(left[0])}")
+
+
+def unwanted(tree: Tree, tracked: Container[bytes], caches: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Find what is to go. A file is known by more than its name: the app may write the same one anew meanwhile."""
+    files = [
+        tree.at(path)
+        for folder, paths in tree.walk()
+        if not tree.mounted(folder)
+        for path in paths
+        if path not in tracked and (ours(tree, path) or in_cache(path))
+    ]
+    for cache in caches:
+        files += [os.path.join(folder, name) for folder, _, names in os.walk(cache, onerror=fail) for name in names]
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(file)
+            yield file, status.st_ino, status.st_ctime_ns
+
+
+def fail(error: OSError) -> None:
+    """What cannot be listed is not empty; what is not there is."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def in_cache(path: bytes) -> bool:
+    return os.path.basename(os.path.dirname(path)) == b"__pycache__" and BYTECODE.search(path) is not None
 
 
 def ours(tree: Tree, path: bytes) -> bool:

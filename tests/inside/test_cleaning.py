@@ -1,7 +1,13 @@
 """Clean: bytecode goes, and what lies in caches; nothing else does."""
 
+import io
+from pathlib import Path
+
 import pytest
 
+from deploy.inside import cleaning
+from deploy.inside import tree as trees
+from deploy.inside.wire import ExpectedError
 from tests.inside.world import World, lay, tree
 
 
@@ -53,3 +59,29 @@ def test_clean_refuses_a_cache_that_holds_the_app_or_protected_files(world: Worl
     assert answer.returncode == 1
     assert b"is not emptied as a cache" in answer.stderr
     assert set(tree(world.app)) == {"userdata/tmp/file", "a.pyc"}
+
+
+@pytest.mark.parametrize("name", ["app/a/__pycache__/a.cpython-311.pyc", "app/b.pyc", "cache/1"])
+def test_a_file_that_is_still_there_afterwards_is_an_error_that_names_it(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(world.place, name, b"")
+    settings = world.settings | {"caches": [str(world.place / "cache")]}
+    for module in (cleaning, trees):
+        monkeypatch.setattr(module, "remove", lambda _: True)
+    with pytest.raises(ExpectedError, match=f"1 file cannot be removed, first {world.place}/{name}"):
+        cleaning.clean(settings, io.BufferedReader(io.BytesIO()))
+
+
+def test_what_the_app_writes_anew_meanwhile_is_no_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(world.app, "b.pyc", b"old")
+
+    def replace(file: bytes) -> bool:
+        path = Path(file.decode())
+        path.with_suffix(".new").write_bytes(b"new")
+        path.with_suffix(".new").replace(path)
+        return True
+
+    monkeypatch.setattr(cleaning, "remove", replace)
+    cleaning.clean(world.settings, io.BufferedReader(io.BytesIO()))
+    assert tree(world.app) == {"b.pyc": b"new"}
