@@ -3,12 +3,14 @@
 import ast
 import base64
 import json
+import re
 import subprocess
 import sys
 import zlib
 
 import pytest
 
+from deploy.inside import as_worker_program, standby
 from tests.inside.world import PROGRAM, World, words_of
 
 SOURCES = json.loads(zlib.decompress(base64.b64decode(PROGRAM)))
@@ -25,6 +27,12 @@ def test_the_program_imports_nothing_but_the_standard_library() -> None:
     names |= {node.module or "" for node in parsed if isinstance(node, ast.ImportFrom)}
     others = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
     assert others <= set(SOURCES)
+
+
+def test_nothing_of_ours_needs_a_folder_for_temporary_files_in_the_container() -> None:
+    sources = {**SOURCES, "as_worker": as_worker_program(), "standby": standby()}
+    found = [name for name, source in sources.items() if re.search("tempfile|TMPDIR|/tmp|/dev/shm", source)]
+    assert found == []
 
 
 def test_the_program_is_kept_by_the_first_command_that_may_change_something(world: World) -> None:

@@ -65,13 +65,14 @@ def test_files_belong_to_the_user_of_the_settings(world: World) -> None:
     assert ((world.app / "a.py").stat().st_uid, (world.app / "a.py").stat().st_gid) == (1300, 1301)
 
 
-def test_folders_are_created_for_everyone_to_enter_whatever_the_umask(world: World) -> None:
+def test_folders_and_files_are_everyones_to_read_whatever_the_umask(world: World) -> None:
     before = os.umask(0o077)
     try:
-        world.update(world.commit({"a/b/c.py": b""}))
+        world.update(world.commit({"a/b/c.py": b"", "a/run*": b""}))
     finally:
         os.umask(before)
-    assert [stat.S_IMODE((world.app / name).stat().st_mode) for name in ("a", "a/b")] == [0o755, 0o755]
+    names = ("a", "a/b", "a/b/c.py", "a/run")
+    assert [stat.S_IMODE((world.app / name).stat().st_mode) for name in names] == [0o755, 0o755, 0o644, 0o755]
 
 
 def test_an_unknown_user_is_one_line_on_stderr(world: World) -> None:
