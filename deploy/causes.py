@@ -8,6 +8,7 @@ from deploy import remedies
 
 # Each with its remedy, which is given what the groups found.
 _CAUSES: tuple[tuple[str, Callable[..., str]], ...] = (
+    (r"killed .*for want of memory", lambda: remedies.GIVE_MEMORY),
     (r"ModuleNotFoundError: No module named '([\w.]+)'", remedies.install_module),
     (r"Can't locate revision identified by '(\w+)'", remedies.deploy_revision),
     (r"no lock within .*held by session (\d+)", remedies.end_session),

@@ -90,6 +90,10 @@ BRING_SECRETS = "put the file with the production's secrets back there, or set e
 FILL_SECRETS = "set it there (or change env.required)"
 ADD_CAPABILITIES = "an update is likely to fail: name them under cap_add of the service (standard deployment)"
 WRITABLE = "leave read_only out of the compose file, or give it a writable folder there (standard deployment)"
+RAISE_MEMORY = (
+    "the container is restarted where its workers would be replaced one by one, and the kernel may kill the proof: "
+    "raise mem_limit of the service (standard deployment)"
+)
 FREE_SPACE = "free some space (or change preflight.min_free_mib)"
 
 
@@ -306,6 +310,7 @@ ALLOW_OPTIONS = (
     "the app reaches PostgreSQL through something that refuses session options (PgBouncer: ignore_startup_parameters): "
     "allow options there, or set proof.database: writable and migrate.lock_timeout: 0"
 )
+GIVE_MEMORY = "raise the memory limit of the service (mem_limit), or free memory on the host where it has none"
 FREE_PORT = "another process holds the port: see ss -ltnp on the host and in the container"
 FREE_DISK = "the disk is full: see df -h on the host, then docker system df"
 MEND_FILE = "mend the file named above and publish it"

@@ -47,6 +47,7 @@ APP = App(
     installed={},
     processes=(10, 11),
     fresh=True,
+    worker_mib=50,
     chain=CHAIN,
     target_chain=CHAIN,
     lacks=(),

@@ -13,6 +13,7 @@ from deploy import causes
         ("OSError: [Errno 98] Address already in use", "holds the port"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("SyntaxError: invalid syntax", "mend the file"),
+        ("the kernel killed a process in app for want of memory", "raise the memory limit"),
     ],
 )
 def test_a_known_cause_has_its_own_remedy(line: str, told: str) -> None:

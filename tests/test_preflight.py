@@ -7,7 +7,7 @@ import pytest
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
-from deploy.state import Chain, Probe, Sibling, State
+from deploy.state import Chain, Memory, Probe, Sibling, State
 from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
 
 
@@ -336,3 +336,15 @@ def test_missing_capabilities_are_a_warning_where_the_code_is_not_roots() -> Non
     found = finding("app container", app(lacks=("CHOWN", "KILL")))
     assert (found.level, "without the capabilities CHOWN, KILL" in found.evidence) == ("warning", True)
     assert finding("app container", app(lacks=("CHOWN",), owner="0:0")).level == "ok"
+
+
+def test_too_little_memory_for_one_more_worker_is_a_warning_with_the_figures() -> None:
+    found = finding("memory", replace(app(worker_mib=60), memory=Memory(limit=256, used=200, kills=0)))
+    told = (found.level, found.evidence.split(" ", 1)[1])
+    assert told == ("warning", "has 56 of 256 MiB left, and a worker takes 60 MiB")
+    assert "raise mem_limit" in found.remedy
+
+
+def test_memory_is_well_where_a_worker_has_room() -> None:
+    found = finding("memory", replace(app(worker_mib=56), memory=Memory(limit=256, used=200, kills=9)))
+    assert (found.level, found.evidence) == ("ok", "56 of 256 MiB are left")

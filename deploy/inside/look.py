@@ -9,7 +9,7 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.chain import present_chain, target_chain
-from deploy.inside.processes import commands, processes
+from deploy.inside.processes import commands, own_bytes, processes
 from deploy.inside.record import Record, ask_entries, boot_id, damaged, read_json, read_record, trust
 from deploy.inside.tree import Tree, free_bytes, within
 from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
@@ -64,6 +64,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "drift": lambda: drift(tree, record),
             "processes": lambda: [process["pid"] for process in server],
             "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
+            "worker_mib": lambda: max((own_bytes(one["pid"]) for one in server), default=0) // MIB,
             "migrating": lambda: commands([settings["flask"], "db"]),
             "chain": lambda: present_chain(settings, tree),
         }

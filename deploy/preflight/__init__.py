@@ -11,12 +11,12 @@ from deploy.plan import Finding, Options
 from deploy.preflight import database, host, repository, running, services, suitability
 from deploy.preflight.database import dumped
 from deploy.preflight.running import drift
-from deploy.preflight.services import last_error
+from deploy.preflight.services import cramped, last_error
 from deploy.preflight.suitability import overridden, unsuitable
 from deploy.settings import Settings
 from deploy.state import State
 
-__all__ = ["drift", "dumped", "judge", "last_error", "overridden", "unsuitable"]
+__all__ = ["cramped", "drift", "dumped", "judge", "last_error", "overridden", "unsuitable"]
 
 # In the order in which their findings are told.
 CHECKS = (
@@ -34,6 +34,7 @@ CHECKS = (
     services.replicas,
     services.app_container,
     services.capabilities,
+    services.memory,
     services.mounts,
     database.connection,
     database.schema,

@@ -72,6 +72,23 @@ def capabilities(settings: Settings, state: State, _: Options) -> Iterator[Findi
         yield Finding("warning", "app container", evidence, remedies.ADD_CAPABILITIES)
 
 
+def memory(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """The proof and a rolling restart need what one more worker takes."""
+    if cramped(state):
+        evidence = f"{settings.app.container} {cramped(state)}"
+        yield Finding("warning", "memory", evidence, remedies.RAISE_MEMORY)
+    elif state.memory and state.memory.limit:
+        yield Finding("ok", "memory", f"{state.memory.room} of {state.memory.limit} MiB are left")
+
+
+def cramped(state: State) -> str:
+    """Say why there is no room for one more worker in the app's container; nothing where there is, or nobody knows."""
+    room = state.memory.room if state.memory else None
+    if state.memory is None or room is None or state.app is None or room >= state.app.worker_mib:
+        return ""
+    return f"has {room} of {state.memory.limit} MiB left, and a worker takes {state.app.worker_mib} MiB"
+
+
 def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     """What is mounted cannot be replaced, and what lies in a mounted folder is not the container's own."""
     if state.app is None or "app" not in state.containers:

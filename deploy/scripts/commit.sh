@@ -1,8 +1,8 @@
 # Brings a commit's files into the container, beside the app's folder. Names never pass through the host's shell: only
-# blob ids do. Expects containers.sh, trees.sh and what these expect, revision, run, recorded (the container has a complete record).
+# blob ids do. Expects containers.sh, trees.sh and what these expect, revision, run, recorded (the container has a complete record), killed_before.
 umask 077
 work=$(owned_folder)
-trap 'rm -rf "$work"' EXIT
+trap 'tell_killed $?; rm -rf "$work"' EXIT
 scratch=$work
 know_submodules
 

@@ -72,6 +72,49 @@ took_effect() { # VERB MOMENT_BEFORE
   esac
 }
 
+# memory PID: what the kernel accounts of the memory of a process's control group, of version 1 or 2: its limit (empty:
+# none), what is used beside the file cache, which makes room, both in MiB, and how many processes it killed in there for
+# want of memory. Read on the host, where a full container does not matter. Fails where that cannot be.
+memory() {
+  local names group name value total folder= limit used cache=0 kills=
+  while IFS=: read -r _ names group; do
+    case ,$names, in
+      *,memory,*) folder=${cgroups:-/sys/fs/cgroup}/memory$group; break ;;
+      ,,) folder=${cgroups:-/sys/fs/cgroup}$group ;;
+    esac
+  done <"${processes:-/proc}/$1/cgroup" || return
+  if [ -e "$folder/memory.max" ]; then
+    names=(memory.max memory.current memory.events)
+  else
+    names=(memory.limit_in_bytes memory.usage_in_bytes memory.oom_control)
+  fi
+  limit=$(<"$folder/${names[0]}") && used=$(<"$folder/${names[1]}") || return
+  while read -r name value; do
+    case $name in inactive_file | active_file) cache=$((cache + value)) ;; oom_kill) kills=$value ;; esac
+  done < <(cat "$folder/memory.stat" "$folder/${names[2]}")
+  read -r _ total _ <"${processes:-/proc}/meminfo" || return
+  # None is a number too, in version 1: more than the host has is none.
+  if [ "$limit" = max ] || [ $((limit >> 10)) -ge "$total" ]; then limit=; fi
+  printf '%s\t%s\t%s\n' "${limit:+$((limit >> 20))}" $(((used > cache ? used - cache : 0) >> 20)) "${kills:?}"
+}
+
+# tell_killed STATUS: of a step that failed, whether the kernel has killed processes in the app's container since the plan
+# was made. Expects killed_before, how many it had killed then (empty: unknown). What it says ends what the step says.
+tell_killed() {
+  local pid killed told limit kills
+  if [ "$1" = 0 ] || [ -z "${killed_before-}" ]; then return 0; fi
+  read -r pid killed < <(docker inspect --type container --format '{{.State.Pid}} {{.State.OOMKilled}}' "$container" 2>/dev/null) ||
+    return 0
+  if [ "$pid" = 0 ]; then
+    [ "$killed" != true ] || echo "$container was killed for want of memory, says docker (OOMKilled)" >&2
+    return 0
+  fi
+  told=$(memory "$pid" 2>/dev/null) || return 0
+  limit=${told%%$'\t'*} kills=${told##*$'\t'}
+  [ "$kills" -le "$killed_before" ] ||
+    echo "the kernel killed a process in $container for want of memory (its limit: ${limit:-none}${limit:+ MiB}; oom_kill: $kills)" >&2
+}
+
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
 psql_() {
   docker exec -i "$postgres_container" sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGCONNECT_TIMEOUT=10 exec psql "$@"' \

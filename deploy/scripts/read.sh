@@ -265,8 +265,8 @@ read_losses() {
 # unit separator, since Bash takes several tabs for one. With .Id for .ID the engine's own JSON would be asked, where what
 # is left out is an error.
 read_containers() {
-  local field format= unit='{{"\x1f"}}' role name id image status restarts started service project folder environment files mounts
-  for field in .Name .ID .Image .State.Status .RestartCount .State.StartedAt; do format+="{{$field}}$unit"; done
+  local answer field format= unit='{{"\x1f"}}' role name id image status restarts started pid service project folder environment files mounts
+  for field in .Name .ID .Image .State.Status .RestartCount .State.StartedAt .State.Pid; do format+="{{$field}}$unit"; done
   for field in service project project.working_dir project.environment_file project.config_files; do
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
@@ -274,11 +274,12 @@ read_containers() {
   docker inspect --type container --format "$format" "$container" "$postgres_container" "$redis_container" \
     2>/dev/null >"$beside/containers"
   for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
-    while IFS=$'\x1f' read -r name id image status restarts started service project folder environment files mounts; do
+    while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files mounts; do
       [ "$name" = "/${role#*:}" ] || continue
       files=$(present "$folder" "$files")
       record container "${role%%:*}" "$id" "$image" "$status" "$restarts" "$started" \
         "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}"
+      if [ "${role%%:*}" = app ] && answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
     done <"$beside/containers"
   done
 }

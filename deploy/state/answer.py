@@ -13,6 +13,7 @@ from deploy.state.model import (
     App,
     Container,
     Database,
+    Memory,
     PastRun,
     Probe,
     Repository,
@@ -81,6 +82,7 @@ def _parse(answer: str) -> State:
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         running_gone=bool(rows["running_gone"]),
         unread=dict(_pairs(rows["unread"])),
+        memory=_memory(rows["memory"][0]) if rows["memory"] else None,
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
         ),
@@ -129,6 +131,11 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         submodules=tuple((path, commit, getting) for path, commit, getting in rows["submodule"]),
         rewritten=next(((was, now, int(count)) for was, now, count in rows["rewritten"]), None),
     )
+
+
+def _memory(row: tuple[str, ...]) -> Memory:
+    limit, used, kills = row
+    return Memory(int(limit) if limit else None, int(used), int(kills))
 
 
 def _container(row: tuple[str, ...]) -> Container:

@@ -33,6 +33,7 @@ def app(told: Any) -> App:
         installed=get("installed", _flags, {}),
         processes=get("processes", _numbers, ()),
         fresh=facts.get("fresh") is True,
+        worker_mib=get("worker_mib", _number, 0),
         chain=get("chain", _chain, None),
         target_chain=get("target_chain", _chain, None),
         lacks=get("lacks", _texts, ()),

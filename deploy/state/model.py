@@ -33,6 +33,20 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """The kernel's account of the app container: memory in MiB, and how many processes it killed for want of it."""
+
+    limit: int | None
+    used: int
+    kills: int
+
+    @property
+    def room(self) -> int | None:
+        """What is left; None: there is no limit."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True)
 class Sibling:
     """Another container of the app's service, of whatever project."""
 
@@ -166,6 +180,8 @@ class App:
     # The app server's process ids, and whether all that serve are younger than the last copy.
     processes: tuple[int, ...]
     fresh: bool
+    # What the largest worker has of its own, in MiB; 0: there is none.
+    worker_mib: int
     chain: Chain | None
     target_chain: Chain | None
     # Capabilities that root has not got there.
@@ -308,6 +324,8 @@ class State:
     running_gone: bool = False
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, str] = field(default_factory=dict)
+    # None: it cannot be read.
+    memory: Memory | None = None
 
     @property
     def replicas(self) -> tuple[Sibling, ...]:
@@ -324,6 +342,11 @@ class State:
     def answering(self) -> bool:
         """Does every health check answer with success?"""
         return bool(self.probes) and all(200 <= probes[-1].status < 300 for probes in self.probes.values())
+
+    @property
+    def kills(self) -> str:
+        """How many processes of the app's container the kernel has killed, as scripts are told it; nothing: unknown."""
+        return str(self.memory.kills) if self.memory else ""
 
     @property
     def chain(self) -> Chain | None:

@@ -33,6 +33,7 @@ RECORDS = (
     "ambiguous meaning",
     "unread check why*",
     "container role id image status restarts started service project folder environment files mounts",
+    "memory limit used kills",
     "sibling name status project folder",
     "image revision created",
     "matching commit",

@@ -1,6 +1,6 @@
 """Make the app's folder in the container equal to the commit."""
 
-from deploy import shell, words
+from deploy import preflight, shell, words
 from deploy.plan import Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs
@@ -44,6 +44,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "steps/copy.sh",
         **commit.variables(settings, state, run, state.repository.target),
         staged=proven,
+        killed_before=state.kills,
     )
     summary = _summary(settings, state, commit.recorded(state))
     undo = _undo(settings, state, options, run)
@@ -67,7 +68,7 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
             settings,
             state,
             before="healthy" if state.answering else "ill",
-            rolling=settings.restart.strategy == "rolling" and state.answering,
+            rolling=settings.restart.strategy == "rolling" and state.answering and not preflight.cramped(state),
         ),
         container_id=state.containers["app"].id,
     )

@@ -87,8 +87,12 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
 def _step(
     settings: Settings, state: State, why: str, summary: tuple[str, ...], asked: Mapping[str, str | bool]
 ) -> Step:
-    waits = {"lock_timeout": settings.migrate.lock_timeout, "attempts": ATTEMPTS}
-    script = shell.assign(**waits) + _script(settings, state, asked) + shell.source("steps/migrate.sh")
+    told: dict[str, Variable] = {
+        "lock_timeout": settings.migrate.lock_timeout,
+        "attempts": ATTEMPTS,
+        "killed_before": state.kills,
+    }
+    script = shell.assign(**told) + _script(settings, state, asked) + shell.source("steps/migrate.sh")
     return Step("migrate", why, script, _timeout(settings), summary)
 
 

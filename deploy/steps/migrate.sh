@@ -4,7 +4,7 @@
 # attempts.
 
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'tell_killed $?; rm -rf "$folder"' EXIT
 
 upgrade_once() { flask_ upgrade 2>&1 | repeat_error | tee "$folder/said"; }
 

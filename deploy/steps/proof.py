@@ -36,6 +36,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         proof_timeout=proof.timeout,
         pending=(f"{start}:head" if start else "head") if upgrades else "",
         writable=writes(settings),
+        killed_before=state.kills,
     )
     dumped = bool(backup.reason(settings, state, options))
     writing = "it may write to the database" + ("" if dumped else ", without a dump before it")

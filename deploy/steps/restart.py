@@ -58,6 +58,8 @@ def obstacle(settings: Settings, state: State, options: Options) -> str:
         return ""
     if not state.answering:
         return "the app does not answer as it should"
+    if cramped := preflight.cramped(state):
+        return f"{settings.app.container} {cramped}"
     changed = preflight.unsuitable(state)
     return f"{words.names(tuple(changed))} changed" if changed else ""
 

@@ -6,10 +6,12 @@
 
 # Its words come as it says them; why it could not is what it says last.
 roll() {
-  local inside_timeout=$roll_timeout
+  local inside_timeout=$roll_timeout killed
   { because=$(inside roll "$rolling" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
   because=${because##*$'\n'}
   because=${because#roll: }
+  killed=$(tell_killed 1 2>&1)
+  because+=${killed:+; $killed}
   return 1
 }
 
@@ -31,7 +33,7 @@ answer() {
 
 # give_up WHY: the facts and the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
-  local log
+  local log killed
   if [ "$before" = ill ]; then
     echo "$1, as before the update"
     exit 0
@@ -43,7 +45,8 @@ give_up() {
     echo "== $log"
     docker exec "$container" tail -n 12 "$log" || true
   done
-  echo "$1" >&2
+  killed=$(tell_killed 1 2>&1)
+  echo "$1${killed:+: $killed}" >&2
   exit 1
 }
 
@@ -52,6 +55,8 @@ echo "the container is restarted${because:+: $because}"
 echo "requests fail until the app answers, which may take up to $restart_timeout s"
 began=$(date +%s)
 control restart
+# With its first process the account begins anew.
+killed_before=${killed_before:+0}
 
 # Supervisor restarts a crashed app server for ever, so "Up" proves nothing: a third master in a row is a crash loop.
 declare -A seen=()

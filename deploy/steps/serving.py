@@ -33,6 +33,7 @@ def variables(
         "server": settings.app.server,
         "reload": tuple(restart.reload),
         "before": before,
+        "killed_before": state.kills,
     }
 
 

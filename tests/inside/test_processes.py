@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.inside.processes import own_bytes
 from tests.inside.world import World
 
 WAIT = "import sys; print(flush=True); sys.stdin.read()"
@@ -78,3 +79,13 @@ def test_after_a_reboot_what_serves_is_fresh(world: World, server: Callable[...,
     record = json.loads((world.record / "record.json").read_text())
     (world.record / "record.json").write_text(json.dumps({**record, "boot_id": "earlier"}))
     assert world.inspect()["fresh"] is True
+
+
+def test_what_a_process_has_of_its_own_grows_with_what_it_holds() -> None:
+    before = own_bytes(os.getpid())
+    held = b"x" * (64 << 20)
+    assert own_bytes(os.getpid()) - before > len(held) // 2
+
+
+def test_a_process_that_has_ended_has_nothing() -> None:
+    assert own_bytes(1 << 30) == 0

@@ -343,3 +343,24 @@ def newest_revision(sandbox: Sandbox) -> str:
     parents = {match[1] for text in texts if (match := re.search(r'^down_revision = "(\w+)"', text, re.MULTILINE))}
     (head,) = revisions - parents
     return head
+
+
+def test_a_proof_that_the_memory_limit_kills_is_told_as_the_kernel_tells_it(
+    sandbox: Sandbox, inv: Inv, tmp_path: Path
+) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    stack.release(sandbox.name, "code")
+    hungry = "/app/.venv/bin/python -c 'b\"x\" * (1 << 30)'"
+    settings = overridden(sandbox, tmp_path, proof={"command": hungry})
+    before = facts(sandbox)
+    run("docker", "update", "--memory", "500m", "--memory-swap", "500m", sandbox.app)
+    try:
+        ended = inv("-f", settings, "hot-update", "--yes")
+        preflight = inv("preflight")
+    finally:
+        run("docker", "update", "--memory", "1000g", "--memory-swap", "1000g", sandbox.app)
+    assert ended.code == 3, ended.text
+    told = f"the kernel killed a process in {sandbox.app} for want of memory (its limit: 500 MiB; oom_kill: "
+    assert (told in ended.err, "raise the memory limit" in ended.err) == (True, True), ended.text
+    assert re.search(r"memory .* of 500 MiB are left", preflight.out), preflight.text
+    assert facts(sandbox) == before

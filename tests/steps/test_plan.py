@@ -11,7 +11,7 @@ from deploy import preflight, steps
 from deploy.plan import Options, Plan, Step
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Proof, Undo
-from deploy.state import Probe, Sibling, State
+from deploy.state import Memory, Probe, Sibling, State
 from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
 
 RUN = "20260101T000000-abcd"
@@ -186,6 +186,10 @@ def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
             "the app does not answer as it should",
         ),
         (replace(UPDATED, image_changes={"nginx/supervisor/x.conf": OLDER_BLOB}), "nginx/supervisor/x.conf changed"),
+        (
+            replace(UPDATED, memory=Memory(limit=100, used=80, kills=0)),
+            f"{SETTINGS.app.container} has 20 of 100 MiB left, and a worker takes 50 MiB",
+        ),
     ],
 )
 def test_what_a_rolling_restart_cannot_carry_restarts_the_container_and_says_why(state: State, because: str) -> None:
