@@ -15,6 +15,7 @@ sys.path = [place for place in sys.path if place]
 
 import array
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -148,10 +149,12 @@ def understood(told: bytes, output: list[int]) -> Asked | None:
 def answer(connection: socket.socket, asked: Asked, group: Any, info: Any) -> bool:
     """Carry out what is asked, with the asker's output as ours; tell whether another command may follow."""
     words, options, output = asked
-    if options != os.environ.get(OPTIONS, "") and connected(connection):
+    if options != os.environ.get(OPTIONS, ""):
         # A session that is open keeps the options that it was opened with: read-only ones would fail the migration.
-        return False
-    os.environ[OPTIONS] = options
+        os.environ[OPTIONS] = options
+        disconnect()
+        if connected(connection):
+            return False
     redirect(*output)
     try:
         connection.send(b"begun")
@@ -170,6 +173,18 @@ def answer(connection: socket.socket, asked: Asked, group: Any, info: Any) -> bo
 def silence() -> None:
     """Let go of the asker's output: nobody sees its end as long as we might write more."""
     redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
+
+
+def disconnect() -> None:
+    """End the sessions that wait for their next use in a pool of SQLAlchemy's."""
+    engines = sys.modules.get("sqlalchemy.engine")
+    if engines is None:
+        return
+    for found in gc.get_objects():
+        # By its type: what stands in for another object would have to ask the app for it.
+        if issubclass(type(found), engines.Engine):
+            with contextlib.suppress(Exception):
+                found.dispose()
 
 
 def connected(asker: socket.socket) -> bool:
@@ -234,8 +249,7 @@ def tell_place(info: Any) -> None:
         script = scripts.ScriptDirectory.from_config(config)
         with environment.EnvironmentContext(config, script, fn=look, dont_mutate=True):
             script.run_env()
-        # A session that stays open would be the one that only reads.
-        app.extensions["migrate"].db.engine.dispose()
+    disconnect()
 
 
 def ask(run: str, patience: float, flask: str, words: list[str]) -> None:

@@ -12,6 +12,7 @@ from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
 from tests.bench import moved, releases
+from tests.sandbox import imports
 from tests.sandbox.conftest import Inv
 from tests.turns import counted
 
@@ -103,9 +104,12 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
 def test_what_a_proof_has_imported_its_migration_does_not_import_again(
     sandbox: Sandbox, inv: Inv, tmp_path: Path
 ) -> None:
-    settings = tmp_path / "without-flask.yaml"
-    settings.write_text(yaml.safe_dump({"app": {"flask": "/app/.venv/bin/no-flask"}}), encoding="utf-8")
+    settings = tmp_path / "noting.yaml"
+    environment = {"PYTHONPATH": imports.FOLDER}
+    settings.write_text(yaml.safe_dump({"migrate": {"environment": environment}}), encoding="utf-8")
+    imports.watch(sandbox)
     stack.release(sandbox.name, "migration")
     ended = inv("-f", str(settings), "hot-update", "--yes")
     assert ended.code == 0, ended.text
     assert re.search(r"^ +database at ", ended.out, re.M), ended.text
+    assert len(imports.noted(sandbox)) == 1
