@@ -11,10 +11,11 @@ import pytest
 from deploy import shell
 from deploy.errors import Failure
 from deploy.sandbox import stack
-from deploy.sandbox.compose import is_healthy, psql
+from deploy.sandbox.compose import execute, is_healthy, psql
 from deploy.sandbox.home import Sandbox
 from deploy.settings import load
 from deploy.state import variables
+from tests.sandbox import imports
 from tests.sandbox.conftest import ROOT, Inv, run_inv
 from tests.sandbox.facts import facts
 
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.stack
 REVISION = "SELECT version_num FROM alembic_version"
 COLUMN = "SELECT count(*) FROM pg_attribute WHERE attname = 'made_at_boot' AND NOT attisdropped"
 BOOT = "/app/.venv/bin/gunicorn --check-config --config gunicorn.conf.py wsgi:application"
+# Read after the image's file, whose program it adds to.
+SUPERVISED = "/etc/supervisor/conf.d/whalefall.more.conf"
 SettingsFile = Callable[[str], tuple[str, str]]
 
 
@@ -86,6 +89,30 @@ def test_a_proof_that_may_write_is_undone_with_the_dump_that_was_made_before_it(
     assert re.findall(r"^[▸◂] (.*)", ended.out, re.MULTILINE) == ["backup", "proof", "undo proof"]
     assert (psql(sandbox, COLUMN), is_healthy(sandbox)) == ("0", True)
     assert "is not as before" not in ended.err
+
+
+@pytest.fixture
+def exporting(sandbox: Sandbox) -> Iterator[None]:
+    """Give the app server's master a variable that the container has not, and the code to another user."""
+    exports = f'HOME="/app",EXPORTED="by the entrypoint",PYTHONPATH="{imports.FOLDER}"'
+    imports.watch(sandbox)
+    execute(sandbox.app, "tee", SUPERVISED, stdin=f"[program:whalefall]\nenvironment={exports}\n")
+    try:
+        execute(sandbox.app, "sh", "-c", "chown root:root /app; supervisorctl update")
+        yield
+    finally:
+        own = "find /app -xdev -user root ! -path /app/.env -exec chown -h whalefall:whalefall {} +"
+        execute(sandbox.app, "sh", "-c", f"rm {SUPERVISED}; {own}; supervisorctl update")
+
+
+@pytest.mark.usefixtures("exporting")
+def test_a_proof_and_a_migration_have_what_the_app_servers_workers_have_whoever_owns_the_code(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    stack.release(sandbox.name, "migration")
+    ended = inv("hot-update", "--yes")
+    assert ended.code == 0, ended.text
+    assert sorted(imports.noted(sandbox)) == [f"{one} whalefall by the entrypoint" for one in ("flask", "gunicorn")]
 
 
 @pytest.mark.parametrize("wanted", ["keep", "restore"])
