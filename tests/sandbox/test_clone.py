@@ -26,7 +26,7 @@ def test_a_submodule_is_refused_until_its_commit_is_there_and_then_its_files_are
     done = inv("hot-update", "--yes")
     assert done.code == 0, done.text
     words = git(sandbox.developer / SUBMODULE, "show", "HEAD:words.py")
-    assert execute(sandbox.app, "cat", f"/app/{SUBMODULE}/words.py") == words
+    assert execute(sandbox.app, "cat", f"/app/{SUBMODULE}/words.py") == f"{words}\n"
     assert git(sandbox.path, "rev-parse", "HEAD") == made
 
 
