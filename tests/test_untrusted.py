@@ -109,7 +109,8 @@ def test_files_of_ours_in_the_container_that_are_damaged_are_named_in_preflight(
 
 
 def test_a_revision_in_the_database_that_would_be_an_option_is_none() -> None:
-    state = parse("database\t\ndb_revision\t--sql\nend\n")
+    kept = "db_version_table\tpublic.alembic_version\t32\tt\ndb_revision\tpublic.alembic_version\t--sql\n"
+    state = parse(f"database\t\n{kept}end\n")
     assert "holds what is no revision" in state.database.problem
 
 
