@@ -22,7 +22,7 @@ def test_a_command_that_exists_is_right(text: str) -> None:
     ("text", "told"),
     [
         ("→ inv undo --target prod", "inv undo: there is no such verb"),
-        ("→ inv rollback --discard --target prod", "inv rollback --discard"),
+        ("→ inv rollback --keep-schema --target prod", "inv rollback --keep-schema"),
         ("→ inv attach follows it", "inv attach: without its target"),
         ("→ inv restore --backup --target prod", "inv restore --backup"),
     ],

@@ -367,7 +367,7 @@ def test_a_roll_that_was_killed_leaves_the_number_of_workers_to_the_next(gunicor
 
 def test_a_rolled_master_serves_what_was_copied_before(gunicorn: Gunicorn) -> None:
     gunicorn.start()
-    record = {"revision": "1" * 40, "complete": True, "boot_id": boot_id(), "uptime": uptime()}
+    record = {"revision": "1" * 40, "run": "run-1", "complete": True, "boot_id": boot_id(), "uptime": uptime()}
     (gunicorn.place / "record/record.json").write_text(json.dumps(record))
     told = {"app": str(gunicorn.place), "revision": "1" * 40, "expect": {}, "protected": []}
     assert inside("prove", {**gunicorn.settings, **told}).returncode == 1
