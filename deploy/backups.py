@@ -99,6 +99,6 @@ def _backup(run: str, facts: dict[str, str]) -> Backup | None:
     except (ValueError, KeyError):
         return None
     known = (
-        kept.RUN.fullmatch(run) and kept.COMMIT.fullmatch(code) and all(map(container.REVISION.fullmatch, revisions))
+        kept.RUN.fullmatch(run) and kept.OBJECT.fullmatch(code) and all(map(container.REVISION.fullmatch, revisions))
     )
     return Backup(run, made, size, revisions, code) if known else None

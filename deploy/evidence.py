@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from deploy import words
 from deploy.runs import Event
 
-# The events that tell of it, with the number of their fields.
-_FIELDS = {"differs": 3, "schema": 2, "unseen": 2}
 # What is told with its values; of the rest they are sums.
 _SHOWN = ("HEAD", "branch", "database revision")
 
@@ -45,15 +43,16 @@ class Evidence:
 
 
 def of(events: Iterable[Event]) -> Evidence:
-    """Read what a journal tells of it; what was cut or is not ours is passed over."""
-    rows: dict[str, list[tuple[str, ...]]] = {kind: [] for kind in _FIELDS}
-    for event in events:
-        if event.kind in rows and len(event.fields) == _FIELDS[event.kind]:
-            rows[event.kind].append(event.fields)
+    """Read what a journal tells of it."""
+    seen = tuple(events)
+
+    def told(kind: str) -> list[tuple[str, ...]]:
+        return [event.fields for event in seen if event.kind == kind]
+
     return Evidence(
-        differs=tuple((name, was, now) for name, was, now in rows["differs"]),
-        schema=tuple((how, what) for how, what in rows["schema"]),
-        unseen=tuple((what, why) for what, why in rows["unseen"]),
+        differs=tuple((name, was, now) for name, was, now, *_ in told("differs")),
+        schema=tuple((how, what) for how, what, *_ in told("schema")),
+        unseen=tuple((what, why) for what, why, *_ in told("unseen")),
     )
 
 

@@ -39,6 +39,9 @@ FIELDS = {
     "undo-end": 2,
     "damaged": 2,
     "unwritten": 1,
+    "differs": 3,
+    "schema": 2,
+    "unseen": 2,
     "done": 1,
     "gone": 1,
     "none": 1,
@@ -47,6 +50,7 @@ FIELDS = {
 # After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
 LAST = ("done", "gone", "none")
 
+_CLOCK = re.compile(r"[0-9]{8}T[0-9]{6}")
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
@@ -69,9 +73,6 @@ class Step(Protocol):
     def undo(self) -> str: ...
     @property
     def harmless(self) -> bool: ...
-
-
-_CLOCK = re.compile(r"[0-9]{8}T[0-9]{6}")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,3 @@ def test_what_differs_is_named_and_a_sum_is_not_shown() -> None:
 def test_a_schema_that_changed_without_its_revision_is_half_migrated() -> None:
     assert of(("schema", "came", "table t")).half_migrated
     assert not of(("schema", "came", "table t"), ("differs", "database revision", "1", "2")).half_migrated
-
-
-def test_a_line_that_was_cut_is_passed_over() -> None:
-    assert of(("schema", "came"), ("differs",)) == evidence.Evidence((), (), ())

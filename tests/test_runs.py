@@ -96,7 +96,7 @@ def test_events_are_read_up_to_the_last() -> None:
 
 
 def test_cut_lines_of_a_journal_are_passed_over() -> None:
-    host = Journal("", "1.5", "17", "Welcome\tto\tthis host", "1.600\tlocked")
+    host = Journal("", "1.5", "17", "Welcome\tto\tthis host", "1.500\tdiffers\tHEAD", "1.600\tlocked")
     with runs.follow(host, VARIABLES) as events:
         assert list(events) == [Event(1.6, "locked", ())]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from deploy.state.kept import COMMIT, RUN
+from deploy.state.kept import OBJECT, RUN
 from deploy.state.model import App, Chain, Record, Revision
 
 _Item = TypeVar("_Item")
@@ -13,7 +13,6 @@ _Item = TypeVar("_Item")
 LONGEST, MOST = 65536, 200_000
 # Alembic forbids itself @ - + and :, and with none of these at its head nothing is taken for an option.
 REVISION = re.compile(r"[\w.][\w.-]{0,254}")
-_BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
 _OWNER = re.compile(r"([0-9]{1,10}:[0-9]{1,10})?")
 
 
@@ -26,7 +25,7 @@ def app(told: Any) -> App:
 
     return App(
         owner=get("owner", _matching(_OWNER), ""),
-        free_mib=get("free_mib", _number, 0) if facts.get("free_mib") is not None else None,
+        free_mib=get("free_mib", _number, None),
         record=get("record", _record, None),
         drift=get("drift", _texts, ()),
         differs=get("differs", _blobs, {}),
@@ -56,7 +55,7 @@ def revision(told: Any, what: str = "a migration") -> str:
 def _record(told: Any, what: str) -> Record:
     facts = _mapping(told, what)
     return Record(
-        _matching(COMMIT)(facts.get("revision"), "the revision that runs"),
+        _matching(OBJECT)(facts.get("revision"), "the revision that runs"),
         facts.get("complete") is True,
         _matching(RUN)(facts.get("run"), "the run that copied"),
         {name: blob or "" for name, blob in _blobs(facts.get("overridden") or {}, "overridden").items()},
@@ -84,7 +83,7 @@ def _chain(told: Any, what: str) -> Chain:
 
 def _blobs(told: Any, what: str) -> Mapping[str, str | None]:
     found = _mapping(told, what)
-    return {name: None if blob is None else _matching(_BLOB)(blob, what) for name, blob in found.items()}
+    return {name: None if blob is None else _matching(OBJECT)(blob, what) for name, blob in found.items()}
 
 
 def _mapping(told: Any, what: str) -> Mapping[str, Any]:

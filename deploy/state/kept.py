@@ -10,7 +10,8 @@ Rows = Iterable[tuple[str, ...]]
 
 # A part of a path on the host, and so nothing that leads elsewhere.
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
+# Git's name of a commit or a blob; nothing where there is none.
+OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
 # The last second of the last year that has a date.
 LATEST = 253402300799
 
@@ -35,7 +36,7 @@ def past_run(row: tuple[str, ...]) -> PastRun:
     if len(row) < 10:
         raise ValueError("a record that was cut off")
     ended, run, verb, operator, was, revision, began, outcome, why, steps, probe, *_ = (*row, "")
-    if not (RUN.fullmatch(run) and COMMIT.fullmatch(was) and COMMIT.fullmatch(revision) and verb and outcome):
+    if not (RUN.fullmatch(run) and OBJECT.fullmatch(was) and OBJECT.fullmatch(revision) and verb and outcome):
         raise ValueError("a record that names no run")
     return PastRun(
         when(ended), run, verb, operator, was, revision, when(began), outcome, why, _steps(steps), _probed(probe)

@@ -34,6 +34,7 @@ class Ended:
 
 
 Inv = Callable[..., Ended]
+SettingsFile = Callable[[str], tuple[str, str]]
 
 
 def run_inv(target: str, *words: str, environment: dict[str, str] | None = None) -> Ended:
@@ -85,3 +86,14 @@ def sandbox(shared: Sandbox) -> Iterator[Sandbox]:
 def inv(sandbox: Sandbox) -> Inv:
     """Run a verb on the shared production."""
     return lambda *words: run_inv(sandbox.name, *words)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> SettingsFile:
+    """Write a settings file; the words that give it to a verb."""
+
+    def write(text: str) -> tuple[str, str]:
+        (tmp_path / "given.yaml").write_text(text, encoding="utf-8")
+        return "-f", str(tmp_path / "given.yaml")
+
+    return write

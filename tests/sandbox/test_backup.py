@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,25 +10,13 @@ import pytest
 from deploy.sandbox import stack
 from deploy.sandbox.compose import is_healthy, psql
 from deploy.sandbox.home import Sandbox
-from tests.sandbox.conftest import Inv, run_inv
+from tests.sandbox.conftest import Inv, SettingsFile, run_inv
 from tests.sandbox.facts import facts, holder
 
 pytestmark = pytest.mark.stack
 
 REVISION = "SELECT version_num FROM alembic_version"
 DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'whalefall%'"
-SettingsFile = Callable[[str], tuple[str, str]]
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> SettingsFile:
-    """Write a settings file; the words that give it to a verb."""
-
-    def write(text: str) -> tuple[str, str]:
-        (tmp_path / "given.yaml").write_text(text, encoding="utf-8")
-        return "-f", str(tmp_path / "given.yaml")
-
-    return write
 
 
 @pytest.fixture(scope="module", autouse=True)

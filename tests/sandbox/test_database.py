@@ -3,8 +3,7 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,7 @@ from deploy.sandbox.home import Sandbox
 from deploy.settings import load
 from deploy.state import variables
 from tests.sandbox import imports
-from tests.sandbox.conftest import ROOT, Inv, run_inv
+from tests.sandbox.conftest import ROOT, Inv, SettingsFile, run_inv
 from tests.sandbox.facts import facts
 
 pytestmark = pytest.mark.stack
@@ -26,18 +25,6 @@ COLUMN = "SELECT count(*) FROM pg_attribute WHERE attname = 'made_at_boot' AND N
 BOOT = "/app/.venv/bin/gunicorn --check-config --config gunicorn.conf.py wsgi:application"
 # Read after the image's file, whose program it adds to.
 SUPERVISED = "/etc/supervisor/conf.d/whalefall.more.conf"
-SettingsFile = Callable[[str], tuple[str, str]]
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> SettingsFile:
-    """Write a settings file; the words that give it to a verb."""
-
-    def write(text: str) -> tuple[str, str]:
-        (tmp_path / "given.yaml").write_text(text, encoding="utf-8")
-        return "-f", str(tmp_path / "given.yaml")
-
-    return write
 
 
 @pytest.fixture(scope="module", autouse=True)
