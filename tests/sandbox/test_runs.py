@@ -291,3 +291,20 @@ def test_what_a_run_left_in_the_container_is_ended_whoever_it_belongs_to(sandbox
     settle = shell.script("containers.sh", "settle.sh", **inside.variables(), **{**variables(chosen), **told})
     answer = LocalHost().run(settle)
     assert (answer.status, answer.stdout) == (0, "1 process of the run ended\n")
+
+
+def test_damaged_files_in_the_container_are_named_and_no_good_restart_is_undone(sandbox: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
+    files = [f"/var/lib/hot-update/{name}.json" for name in ("rolled", "rolling", "undone")]
+    before = facts(sandbox)
+    for file in files:
+        run("docker", "exec", sandbox.app, "sh", "-c", f"echo '{{\"workers\": -1' >{file}")
+    try:
+        status = inv("status")
+        assert [file for file in files if file in status.text] == files
+        ended = inv("restart")
+        assert ended.code == 0, ended.text
+        assert inv("health").code == 0
+        assert facts(sandbox) == before
+    finally:
+        run("docker", "exec", sandbox.app, "rm", "-f", *files)
