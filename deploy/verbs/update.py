@@ -1,7 +1,7 @@
 """Change production: read, decide, carry out, prove."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deploy import preflight, releases, remedies, runs, shell, steps, words
 from deploy.errors import Exit, Failure
 from deploy.plan import Finding, Options, Plan, refuse
-from deploy.state import State, TargetIs, variables
+from deploy.state import State, TargetIs, kept, variables
 from deploy.verbs.follow import Follower, new_run_id, operator
 from deploy.verbs.session import Session
 
@@ -142,8 +142,10 @@ def _lock_waits(session: Session) -> Iterator[float]:
     asking = begin + 'exec {stop}<> <(:)\nask_again 0.2 <<<"$longest_query"\n'
     with session.host.stream(asking) as lines:
         for line in lines:
-            if line.replace(".", "", 1).isdigit():
-                yield float(line)
+            # Whatever else comes is no wait.
+            with suppress(ValueError):
+                seconds = kept.number(line)
+                yield seconds
 
 
 def attach(session: Session, *, confirm: bool, undo: bool) -> None:
