@@ -376,8 +376,8 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="code, migration, deleted-file, renamed-file, static, escape-sequences, broken-import, failing-migration, "
-    "half-migration, self-migrating, two-heads, unhealthy, slow-boot, dependency, compose, supervisor, "
-    "gunicorn or submodule",
+    "half-migration, self-migrating, version-table, two-heads, unhealthy, slow-boot, dependency, compose, "
+    "supervisor, gunicorn or submodule",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""

@@ -1,7 +1,10 @@
-"""A command that does not exist is found in whatever is told."""
+"""A command that does not exist is found in whatever is told, and the help tells all that there is."""
+
+import re
 
 import pytest
 
+from deploy.sandbox import stack
 from tests import commands
 
 
@@ -30,3 +33,9 @@ def test_a_command_that_exists_is_right(text: str) -> None:
 def test_a_command_that_does_not_exist_is_told(text: str, told: str) -> None:
     (found,) = commands.wrong(text)
     assert found.startswith(told)
+
+
+@pytest.mark.parametrize(("verb", "kinds"), [("release", stack.RELEASE_KINDS), ("break", stack.BREAK_KINDS)])
+def test_the_help_of_the_sandbox_names_every_kind(verb: str, kinds: tuple[str, ...]) -> None:
+    told = str(commands.contexts()[f"sandbox.{verb}"].args["kind"].help)
+    assert set(re.split(", | or ", told)) == set(kinds)
