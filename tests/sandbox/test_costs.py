@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.stack
 CONNECT, SCRIPT, HEALTH = 4, 3, 2 * 2
 # Read, carry out, prove, confirm.
 SCRIPTS = 4
+# Marks in the engine's events that an update has ended.
+END = "the-update-has-ended"
 
 
 def test_no_request_fails_and_what_the_probe_met_is_told_and_stands_in_the_history(sandbox: Sandbox, inv: Inv) -> None:
@@ -85,11 +89,16 @@ def test_a_changed_file_costs_the_container_little_more_than_its_size(sandbox: S
 
 def started(sandbox: Sandbox, inv: Inv) -> list[str]:
     """The commands of our program that an update starts in the app's container, in order."""
-    since = time.time()
-    assert inv("hot-update", "--yes").code == 0
-    told = ("--since", f"{since:.3f}", "--until", f"{time.time():.3f}", "--filter", f"container={sandbox.app}")
-    events = run("docker", "events", *told, "--filter", "event=exec_start", "--format", "{{.Action}}")
-    return re.findall(r" [0-9a-f]{64} (\w+) \{", events)
+    asked = (f"--filter=container={sandbox.app}", "--filter=event=exec_start", "--format={{.Action}}")
+    # Followed while they happen: of what is past the engine keeps a few hundred events of all containers, no more.
+    with subprocess.Popen(("docker", "events", *asked), stdout=subprocess.PIPE, text=True) as events:
+        time.sleep(1)
+        assert inv("hot-update", "--yes").code == 0
+        run("docker", "exec", sandbox.app, "echo", END)
+        assert events.stdout is not None
+        told = "".join(takewhile(lambda line: END not in line, events.stdout))
+        events.terminate()
+    return re.findall(r" [0-9a-f]{64} (\w+) \{", told)
 
 
 def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its_work(
