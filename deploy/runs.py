@@ -125,7 +125,7 @@ def files_of(
     own = {name: variables[name] for name in RUNNER}
     files = {
         "runner.sh": shell.script("redact.sh", "schema.sh", "runner.sh", **own),
-        "about": "".join(_record(name, value) for name, value in about.items()),
+        "about": "".join(f"{shell.record(name, value)}\n" for name, value in about.items()),
         "guard.sh": guard_script,
         "guard.expected": guard_expected,
         "patience": f"{patience}\n",
@@ -185,7 +185,7 @@ def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: s
     script = shell.script("decide.sh", **{**variables, **asked})
     with host.stream(script, stdin=b"") as lines:
         told = tuple(lines)
-    for decided, by in (record for line in told if len(record := _fields(line)) == 2):
+    for decided, by in (record for line in told if len(record := shell.fields(line)) == 2):
         if decided in ("confirm", "undo", "ended"):
             return decided, by
     said = answers.first_lines("\n".join(told))
@@ -203,7 +203,7 @@ def follow(host: Host, variables: Variables, run_id: str = "", first_line: int =
 def _events(lines: Iterable[str], first: int) -> Iterator[Event]:
     """Read events until the last; without one in LAST at the end, the connection was lost."""
     for number, line in enumerate(lines, first):
-        at, *rest = _fields(line)
+        at, *rest = shell.fields(line)
         # A full disk or a crash leaves a line cut or empty.
         if not rest or not _NUMBER.fullmatch(at) or len(rest) <= FIELDS.get(rest[0], 0):
             continue
@@ -211,12 +211,3 @@ def _events(lines: Iterable[str], first: int) -> Iterator[Event]:
         yield Event(float(at), kind, tuple(fields), number)
         if kind in LAST:
             return
-
-
-def _fields(line: str) -> tuple[str, ...]:
-    return next(shell.records(f"{line}\n"))
-
-
-def _record(*fields: str) -> str:
-    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-    return "\t".join(field.translate(escapes) for field in fields) + "\n"

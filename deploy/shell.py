@@ -1,7 +1,7 @@
 """The only place that quotes and combines shell words, and that reads what our scripts answer.
 
 Scripts answer in records: one line each, fields separated by tabs; in a field, backslash, tab, newline and
-carriage return stand as \\\\, \\t, \\n and \\r. `record` in common.sh writes them, `records` here reads them.
+carriage return stand as \\\\, \\t, \\n and \\r. `record` writes one, in common.sh and here; `records` reads them.
 """
 
 import re
@@ -13,6 +13,7 @@ from importlib.resources import files
 Variable = str | int | Sequence[str]
 
 _ESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+_ESCAPED = str.maketrans({character: escape for escape, character in _ESCAPES.items()})
 
 
 def sh(*words: str) -> str:
@@ -39,8 +40,17 @@ def source(name: str) -> str:
 
 def records(text: str) -> Iterator[tuple[str, ...]]:
     """Read records; a last line without its newline was cut off and is left out."""
-    for line in text.split("\n")[:-1]:
-        yield tuple(re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), field) for field in line.split("\t"))
+    return map(fields, text.split("\n")[:-1])
+
+
+def fields(line: str) -> tuple[str, ...]:
+    """Read one record, without its newline."""
+    return tuple(re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), field) for field in line.split("\t"))
+
+
+def record(*fields: str) -> str:
+    """Write one record, without its newline."""
+    return "\t".join(field.translate(_ESCAPED) for field in fields)
 
 
 def _value(value: Variable) -> str:

@@ -11,6 +11,8 @@ PURE = (
     "shell",
     "answers",
     "words",
+    "message",
+    "wording",
     "state",
     "migrations",
     "releases",
