@@ -336,12 +336,18 @@ NAME = "the sandbox's name, and its target's"
 INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), and start the engine if nothing runs it"
 
 
-@verb(install=INSTALL, name=NAME, import_seconds="how long the app takes to import")
-def up(c: Context, name: str = "sandbox", install: bool = False, import_seconds: float = 3.5) -> None:
+@verb(
+    install=INSTALL,
+    name=NAME,
+    shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend) or january (one program); "
+    "default: today",
+    import_seconds="how long the app takes to import",
+)
+def up(c: Context, name: str = "sandbox", install: bool = False, shape: str = "", import_seconds: float = 3.5) -> None:
     """Make a throwaway production on this machine, one release behind its origin."""
     from deploy.sandbox import stack
 
-    stack.up(name, install=install, import_seconds=import_seconds)
+    stack.up(name, install=install, shape=shape, import_seconds=import_seconds)
 
 
 @verb(name=NAME)

@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.errors import Exit, Failure
 from deploy.sandbox import sshd
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, compose, execute, psql, replicas, start, wait_until_healthy
+from deploy.sandbox.compose import answer, compose, execute, psql, replicas, restart_app, start, wait_until_healthy
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.host import write_private
@@ -57,7 +57,7 @@ def _stop_service(sandbox: Sandbox) -> str:
 def _crash_loop(sandbox: Sandbox) -> str:
     script = f'test -e "$1" || cp -p {CRASHING} "$1"; echo "raise SystemError(\'$2\')" >{CRASHING}'
     execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
-    execute(sandbox.app, "supervisorctl", "restart", "whalefall")
+    restart_app(sandbox)
     deadline = time.monotonic() + CRASH_SECONDS
     while answer(sandbox.app_port, "/")[0] and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -277,7 +277,7 @@ def _restore_code(sandbox: Sandbox) -> None:
     script = f'test -e "$1" || exit 0; if grep -q "$2" {CRASHING}; then cp -p "$1" {CRASHING}; echo mended; fi; rm "$1"'
     mended = execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
     if mended:
-        execute(sandbox.app, "supervisorctl", "restart", "whalefall")
+        restart_app(sandbox)
 
 
 def _ballast(sandbox: Sandbox) -> Path:

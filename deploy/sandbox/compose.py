@@ -37,8 +37,8 @@ def execute(container: str, *command: str, user: str = "", stdin: str = "") -> s
 
 
 def in_app(sandbox: Sandbox, *command: str) -> str:
-    """Run a command in /app as the app's user, away from the scheduler's lock."""
-    return execute(sandbox.app, "env", "-C", "/app", "ENABLE_SCHEDULER=false", *command, user="whalefall")
+    """Run a command in /app as the app's user, and no scheduler with it."""
+    return execute(sandbox.app, "env", "-C", "/app", "ENABLE_SCHEDULER=false", *command, user=sandbox.shape.user)
 
 
 def psql(sandbox: Sandbox, sql: str, database: str = "whalefall_prod") -> str:
@@ -56,6 +56,11 @@ def replicas(sandbox: Sandbox) -> list[str]:
     return sorted(name for name in names if name != sandbox.app)
 
 
+def restart_app(sandbox: Sandbox) -> None:
+    """Have Supervisor start every program that runs the app's code anew."""
+    execute(sandbox.app, "supervisorctl", "restart", *sandbox.shape.programs)
+
+
 def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> None:
     """Wait until the app answers through Nginx and directly; Failure with its last error lines when it does not."""
     deadline, pause = time.monotonic() + seconds, 0.1
@@ -69,7 +74,9 @@ def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> No
 
 def is_healthy(sandbox: Sandbox) -> bool:
     """Tell whether the app answers through Nginx and directly."""
-    return all(answer(port, BASIC_HEALTH)[0] == 200 for port in (sandbox.http_port, sandbox.app_port))
+    paths = [(sandbox.http_port, BASIC_HEALTH), (sandbox.app_port, BASIC_HEALTH)]
+    paths += [(sandbox.http_port, path) for path in sandbox.shape.checks.values()]
+    return all(answer(port, path)[0] == 200 for port, path in paths)
 
 
 def answer(port: int, path: str) -> tuple[int, str]:

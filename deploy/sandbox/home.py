@@ -12,6 +12,8 @@ from pathlib import Path
 import yaml
 
 from deploy.errors import Exit, Failure
+from deploy.sandbox import shape as shapes
+from deploy.sandbox.shape import Shape
 
 # Below the range that outgoing connections take their ports from.
 PORTS = range(20000, 32000)
@@ -27,6 +29,7 @@ class Sandbox:
     http_port: int
     https_port: int
     app_port: int
+    shape: Shape
 
     @property
     def host(self) -> Path:
@@ -101,8 +104,9 @@ class Sandbox:
     def remember(self) -> None:
         """Write down what `load` reads."""
         self.root.mkdir(parents=True, exist_ok=True)
-        ports = {key: value for key, value in asdict(self).items() if key.endswith("_port")}
-        (self.root / "sandbox.json").write_text(json.dumps(ports), encoding="utf-8")
+        known = {key: value for key, value in asdict(self).items() if key.endswith("_port")}
+        known["shape"] = self.shape.name
+        (self.root / "sandbox.json").write_text(json.dumps(known), encoding="utf-8")
 
     def register(self) -> None:
         """Write the settings of the target that has this sandbox's name."""
@@ -110,19 +114,21 @@ class Sandbox:
         (self.root / "target.yaml").write_text(text, encoding="utf-8")
 
     def _target(self) -> dict[str, object]:
+        nginx = f"http://127.0.0.1:{self.http_port}"
         direct = {"data.status": "healthy", "data.database": "connected", "data.redis": "connected"}
         return {
             "host": f"{self.user}@127.0.0.1:{self.ssh_port}",
             "path": str(self.path),
             "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
-            "app": {"container": self.app, "image": self.image},
+            "app": {"container": self.app, "image": self.image, "logs": list(self.shape.logs)},
             "postgres": {"container": self.postgres},
             "redis": {"container": self.redis},
+            "preflight": {"installed": dict(self.shape.installed)},
             "health": {
                 "checks": [
                     {
                         "name": "nginx",
-                        "url": f"http://127.0.0.1:{self.http_port}",
+                        "url": nginx,
                         "paths": ["/api/v1/health/basic"],
                         "expect": {"data.status": "healthy"},
                     },
@@ -132,6 +138,7 @@ class Sandbox:
                         "paths": ["/api/v1/health/health", "/api/v1/health"],
                         "expect": direct,
                     },
+                    *({"name": name, "url": nginx, "paths": [path]} for name, path in self.shape.checks.items()),
                 ]
             },
         }
@@ -168,17 +175,21 @@ def load(name: str) -> Sandbox:
     """Return the sandbox of this name; Failure when there is none."""
     root = folder(name)
     try:
-        ports = json.loads((root / "sandbox.json").read_text(encoding="utf-8"))
+        known = json.loads((root / "sandbox.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         remedy = f"inv sandbox.up --name {name}"
         raise Failure(f"there is no sandbox {name}", remedy=remedy, code=Exit.USAGE) from error
-    return Sandbox(name=name, root=root, **ports)
+    # One that was made before there were shapes is of January's.
+    shape = shapes.named(known.pop("shape", shapes.JANUARY.name))
+    return Sandbox(name=name, root=root, shape=shape, **known)
 
 
-def plan(name: str) -> Sandbox:
+def plan(name: str, shape: Shape) -> Sandbox:
     """Think up a new sandbox, with ports that are free now. Makes nothing."""
     ssh, http, https, app = free_ports(4)
-    return Sandbox(name=name, root=folder(name), ssh_port=ssh, http_port=http, https_port=https, app_port=app)
+    return Sandbox(
+        name=name, root=folder(name), ssh_port=ssh, http_port=http, https_port=https, app_port=app, shape=shape
+    )
 
 
 def free_ports(count: int) -> list[int]:

@@ -47,6 +47,7 @@ def write_env(sandbox: Sandbox, images: Dependencies, import_seconds: float) -> 
         "JWT_SECRET_KEY": f'"{secrets.token_urlsafe(24)}"',
         "MAIL_PASSWORD": f"'密码 {secrets.token_hex(8)} & \\n'",
         "WEBHOOK_URL": f"https://hooks.example.com/{secrets.token_hex(8)}?a=1&b=2",
+        **sandbox.shape.env,
     }
     text = "# Production secrets\n" + "".join(f"{key}={value}\n" for key, value in values.items())
     write_private(sandbox.env_file, text)

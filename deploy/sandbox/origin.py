@@ -8,8 +8,8 @@ from random import Random
 
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.shape import APP, Shape
 
-SOURCES = Path(__file__).parent / "app"
 # Names that would have a meaning for git or Docker in our own repository.
 DOTTED = {"gitignore": ".gitignore", "dockerignore": ".dockerignore"}
 FEATURES = "app/features"
@@ -37,6 +37,7 @@ def create(sandbox: Sandbox) -> None:
     git(sandbox.root, "init", "--quiet", "--bare", "--initial-branch=main", sandbox.origin)
     git(sandbox.root, "init", "--quiet", "--initial-branch=main", sandbox.developer)
     git(sandbox.developer, "remote", "add", "origin", sandbox.origin)
+    _copy(sandbox.shape, sandbox.developer)
     for number, release in enumerate(HISTORY, start=1):
         release.change(sandbox.developer)
         stamp(sandbox.developer, number)
@@ -51,11 +52,16 @@ def stamp(tree: Path, number: int) -> None:
     (tree / "app/static/release.txt").write_text(f"release {number}\n", encoding="utf-8")
 
 
-def _first(tree: Path) -> None:
-    later = [path.name for path in (SOURCES / VERSIONS).glob("*.py") if path.name > "20251220"]
-    shutil.copytree(SOURCES, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", *later))
+def _copy(shape: Shape, tree: Path) -> None:
+    """Copy the app's files, without the migrations of later releases."""
+    later = [path.name for path in (APP / VERSIONS).glob("*.py") if path.name > "20251220"]
+    for sources in shape.sources:
+        shutil.copytree(sources, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", *later))
     for plain, dotted in DOTTED.items():
         (tree / plain).rename(tree / dotted)
+
+
+def _first(tree: Path) -> None:
     _replace(tree / HEALTH, ROUTE, OLD_ROUTE)
     (tree / "scripts/health.sh").chmod(0o755)
     _fill(tree)
@@ -64,7 +70,7 @@ def _first(tree: Path) -> None:
 def _migrate(*names: str) -> Callable[[Path], None]:
     def add(tree: Path) -> None:
         for name in names:
-            shutil.copy(SOURCES / VERSIONS / name, tree / VERSIONS / name)
+            shutil.copy(APP / VERSIONS / name, tree / VERSIONS / name)
 
     return add
 

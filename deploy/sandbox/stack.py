@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deploy import output
-from deploy.errors import Failure
+from deploy.errors import Exit, Failure
 from deploy.sandbox import breaks, compose, engine, home, host, images, origin, processes, releases, sshd
+from deploy.sandbox import shape as shapes
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox, load
+from deploy.sandbox.shape import Shape
 
 __all__ = ["BREAK_KINDS", "RELEASE_KINDS", "Sandbox", "Status", "load"]
 
@@ -66,19 +68,26 @@ def prepare(install: bool, say: Callable[[str], None], tools: Sequence[str] = ()
 
 
 def up(
-    name: str = DEFAULT, *, install: bool = False, import_seconds: float = 3.5, say: Callable[[str], None] = output.line
+    name: str = DEFAULT,
+    *,
+    install: bool = False,
+    shape: str = "",
+    import_seconds: float = 3.5,
+    say: Callable[[str], None] = output.line,
 ) -> Sandbox:
     """Make a sandbox, or bring one back up; a half-made one is made anew.
 
-    `import_seconds` is how long the app takes to import, in a sandbox that is made now.
+    `shape` (empty: today's) and `import_seconds`, how long the app takes to import, are of a sandbox that is made now;
+    one that is there and has another shape is refused.
     """
     folder = home.folder(name)
+    wanted = shapes.named(shape) if shape else None
     services = prepare(install, say)
     if (folder / "target.yaml").exists():
-        return _revive(load(name), say)
+        return _revive(_shaped(load(name), wanted), say)
     if folder.exists():
         down(name, say=say)
-    sandbox = home.plan(name)
+    sandbox = home.plan(name, wanted or shapes.TODAY)
     taken = compose.foreign_folder(sandbox)
     if taken:
         raise Failure(f"another sandbox {name} is on this Docker engine, made from {taken}", remedy="choose a --name")
@@ -140,6 +149,13 @@ def break_(name: str, kind: str) -> str:
 def restore(name: str) -> None:
     """Undo what `break_` did, whatever it was."""
     breaks.restore(load(name))
+
+
+def _shaped(sandbox: Sandbox, wanted: Shape | None) -> Sandbox:
+    if wanted not in (None, sandbox.shape):
+        remedy = f"inv sandbox.down --name {sandbox.name}, or choose another --name"
+        raise Failure(f"the sandbox {sandbox.name} has the shape {sandbox.shape.name}", remedy=remedy, code=Exit.USAGE)
+    return sandbox
 
 
 def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float, say: Callable[[str], None]) -> None:

@@ -85,7 +85,7 @@ def production(name: str, console: Console) -> Iterator[Sandbox]:
     os.environ["GUNICORN_MAX_REQUESTS"] = "0"
     own = f"bench-{os.getpid()}"
     try:
-        yield stack.up(own, import_seconds=IMPORT_SECONDS, say=console.print)
+        yield stack.up(own, shape="january", import_seconds=IMPORT_SECONDS, say=console.print)
     finally:
         stack.down(own, say=console.print)
         stack.tidy(console.print)

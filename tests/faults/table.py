@@ -120,7 +120,7 @@ def markdown(results: dict[tuple[str, str], Result], at: str) -> str:
 def sandbox(name: str) -> Iterator[Sandbox]:
     """A production of the matrix's own, gone afterwards."""
     try:
-        yield stack.up(name, import_seconds=IMPORT_SECONDS, say=lambda text: None)
+        yield stack.up(name, shape="january", import_seconds=IMPORT_SECONDS, say=lambda text: None)
     finally:
         stack.down(name, say=lambda text: None)
 

@@ -71,7 +71,7 @@ def docker() -> None:
 def shared(docker: None) -> Iterator[Sandbox]:
     """A production whose app imports quickly; made once."""
     name = f"test-{os.getpid()}"
-    yield stack.up(name, import_seconds=0.3, say=lambda text: None)
+    yield stack.up(name, shape="january", import_seconds=0.3, say=lambda text: None)
     stack.down(name, say=lambda text: None)
 
 
@@ -86,6 +86,27 @@ def sandbox(shared: Sandbox) -> Iterator[Sandbox]:
 def inv(sandbox: Sandbox) -> Inv:
     """Run a verb on the shared production."""
     return lambda *words: run_inv(sandbox.name, *words)
+
+
+@pytest.fixture(scope="session")
+def shared_today(docker: None) -> Iterator[Sandbox]:
+    """A production of today's shape; made once, where a test asks for it."""
+    name = f"today-{os.getpid()}"
+    yield stack.up(name, shape="today", import_seconds=0.3, say=lambda text: None)
+    stack.down(name, say=lambda text: None)
+
+
+@pytest.fixture
+def today(shared_today: Sandbox) -> Iterator[Sandbox]:
+    """The shared production of today's shape; what a test broke is mended after it."""
+    yield shared_today
+    stack.restore(shared_today.name)
+
+
+@pytest.fixture
+def inv_today(today: Sandbox) -> Inv:
+    """Run a verb on the shared production of today's shape."""
+    return lambda *words: run_inv(today.name, *words)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from deploy.sandbox.compose import FLASK, answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process
+from deploy.sandbox.shape import JANUARY
 
 pytestmark = pytest.mark.stack
 
@@ -26,7 +27,7 @@ SIDE = f"sb-side-{os.getpid()}"
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     stack.down(NAME)
-    yield stack.up(NAME, import_seconds=0.3)
+    yield stack.up(NAME, shape="january", import_seconds=0.3)
     stack.down(NAME)
 
 
@@ -339,7 +340,7 @@ def test_up_after_a_reboot_makes_the_host_again_at_the_first_release(mended: San
 
 
 def test_two_live_side_by_side_and_down_leaves_nothing_of_one(sandbox: Sandbox, foreign_container: str) -> None:
-    side = stack.up(SIDE, import_seconds=0.3)
+    side = stack.up(SIDE, shape="january", import_seconds=0.3)
     on_host(side, f"cd /; setsid sh -c 'sleep 600; : {SIDE}' >/dev/null 2>&1 </dev/null &")
     try:
         assert direct(side) == direct(sandbox) == (200, "healthy")
@@ -353,7 +354,7 @@ def test_two_live_side_by_side_and_down_leaves_nothing_of_one(sandbox: Sandbox, 
 
 
 def test_down_takes_a_half_made_sandbox_away_and_is_content_with_none(sandbox: Sandbox) -> None:
-    half = home.plan(SIDE)
+    half = home.plan(SIDE, JANUARY)
     half.remember()
     git(half.root, "init", "--quiet", "--bare", half.origin)
     stack.down(SIDE)

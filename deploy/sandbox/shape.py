@@ -1,0 +1,87 @@
+"""The shapes of the app: how it was in January 2026, and how it is today."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.errors import Exit, Failure
+
+APP = Path(__file__).parent / "app"
+SHAPES = Path(__file__).parent / "shapes"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one state of the app has of its own."""
+
+    name: str
+    # The folders of its files; those of a later one replace an earlier one's, or come beside them.
+    sources: tuple[Path, ...]
+    # Who owns the code, and runs what is run by hand.
+    user: str
+    # Supervisor's programs that run the app's code.
+    programs: tuple[str, ...]
+    # Where the image keeps its copy of what is not at the same path below /app.
+    installed: Mapping[str, str]
+    # The logs that tell why the app is ill.
+    logs: tuple[str, ...]
+    # What answers 200 through Nginx while the app is well, beside its health check, by the name of the check.
+    checks: Mapping[str, str] = field(default_factory=dict)
+    # What .env has more.
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+JANUARY = Shape(
+    name="january",
+    sources=(APP,),
+    user="whalefall",
+    programs=("whalefall",),
+    installed={
+        "nginx/sites-available/whalefall-prod": "/etc/nginx/sites-enabled/whalefall",
+        "nginx/supervisor/whalefall-prod.conf": "/etc/supervisor/conf.d/whalefall.conf",
+    },
+    logs=(
+        "/var/log/supervisord.log",
+        "/var/log/nginx/whalefall_error.log",
+        "/app/userdata/logs/gunicorn_error.log",
+        "/app/userdata/logs/whalefall_error.log",
+        "/app/userdata/logs/whalefall.log",
+        "/app/userdata/logs/gunicorn_access.log",
+        "/var/log/nginx/whalefall_access.log",
+    ),
+)
+TODAY = Shape(
+    name="today",
+    sources=(APP, SHAPES / "today"),
+    user="root",
+    programs=("whalefall_web", "whalefall_scheduler"),
+    installed={
+        "nginx/sites-available/whalefall-prod": "/etc/nginx/templates/whalefall-prod.template",
+        "nginx/supervisor/whalefall-prod.conf": "/etc/supervisor/conf.d/whalefall.conf",
+    },
+    logs=(
+        "/var/log/supervisord.log",
+        "/var/log/nginx/nginx.log",
+        "/var/log/nginx/whalefall_error.log",
+        "/app/userdata/logs/gunicorn_error.log",
+        "/app/userdata/logs/gunicorn_scheduler_error.log",
+        "/app/userdata/logs/whalefall_web_error.log",
+        "/app/userdata/logs/whalefall_scheduler_error.log",
+        "/app/userdata/logs/app.log",
+        "/app/userdata/logs/whalefall_web.log",
+        "/app/userdata/logs/whalefall_scheduler.log",
+        "/app/userdata/logs/gunicorn_access.log",
+        "/app/userdata/logs/gunicorn_scheduler_access.log",
+        "/var/log/nginx/whalefall_access.log",
+    ),
+    checks={"scheduler": "/api/v1/scheduler/status"},
+    env={"WHALEFALL_NGINX_SERVER_NAMES": '"localhost whalefall.example"'},
+)
+NAMES = {shape.name: shape for shape in (JANUARY, TODAY)}
+
+
+def named(name: str) -> Shape:
+    """Return the shape of this name; Failure when there is none."""
+    if name not in NAMES:
+        raise Failure(f"there is no shape {name!r}", remedy=f"one of: {', '.join(NAMES)}", code=Exit.USAGE)
+    return NAMES[name]

@@ -1,0 +1,1 @@
+const news = "first release";

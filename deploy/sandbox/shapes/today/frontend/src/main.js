@@ -1,0 +1,2 @@
+const root = document.getElementById("root");
+root.textContent = "WhaleFall: " + news;
