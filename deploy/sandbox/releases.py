@@ -22,6 +22,13 @@ FAULTS = (
 BROKEN_IMPORT, UNHEALTHY, SLOW_BOOT, FAILING_MIGRATION, SECOND_HEAD, SELF_MIGRATING, HALF_MIGRATION = FAULTS
 # Where a release may tell Alembic to keep the revision elsewhere.
 ENV = "migrations/env.py"
+SITE = "nginx/sites-available/whalefall-prod"
+SUPERVISOR = "nginx/supervisor/whalefall-prod.conf"
+# What Nginx takes for a mistake.
+BROKEN_SITE = "    no_such_directive on;\n"
+FRONTEND = "frontend/src/app.js"
+# What a kind changes that not every shape of the app has.
+NEEDED = {"frontend": FRONTEND}
 # Another repository in it.
 SUBMODULE = "app/vendor"
 FILES_ALLOWED = ("-c", "protocol.file.allow=always")
@@ -40,10 +47,14 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     git(tree, "fetch", "--quiet", "origin")
     git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
     git(tree, "clean", "--quiet", "--force", "-dx")
+    if kind in NEEDED and not (tree / NEEDED[kind]).exists():
+        fact = f"no release of the kind {kind}: the app of the shape {sandbox.shape.name} has no {NEEDED[kind]}"
+        raise Failure(fact, remedy="inv sandbox.up --shape today, with another --name", code=Exit.USAGE)
     number = int(git(tree, "rev-list", "--count", "HEAD")) + 1
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
     _substitute(tree, ENV, 'version_table_schema="ops", ', "", count=0)
+    _substitute(tree, SITE, BROKEN_SITE, "")
     if kind != "submodule":
         _drop_submodule(tree)
     if kind != "static":
@@ -165,7 +176,32 @@ def _compose(tree: Path, number: int) -> None:
 
 
 def _supervisor(tree: Path, number: int) -> None:
-    _substitute(tree, "nginx/supervisor/whalefall-prod.conf", r"stopwaitsecs=\d+", f"stopwaitsecs={10 + number}")
+    _substitute(tree, SUPERVISOR, r"stopwaitsecs=\d+", f"stopwaitsecs={10 + number}")
+
+
+def _supervisor_program(tree: Path, number: int) -> None:
+    # As root it must leave no bytecode in /app that the app's user could not replace.
+    command = "/app/.venv/bin/python -B -m app.disk_watch"
+    program = f"[program:whalefall_disk_watch_{number}]\ncommand={command}\ndirectory=/app\nautorestart=true\n"
+    _append(tree, SUPERVISOR, f"\n{program}")
+
+
+def _frontend(tree: Path, number: int) -> None:
+    _write(tree, FRONTEND, f'const news = "news of release {number}";\n')
+
+
+def _nginx(tree: Path, number: int) -> None:
+    """Have every answer that the app gives name the release of the site."""
+    _substitute(tree, SITE, r"    add_header X-Site .*\n", "")
+    _add_to_site(tree, f"    add_header X-Site {number};\n")
+
+
+def _nginx_broken(tree: Path, _number: int) -> None:
+    _add_to_site(tree, BROKEN_SITE)
+
+
+def _add_to_site(tree: Path, line: str) -> None:
+    _substitute(tree, SITE, r"    server_name .*\n", rf"\g<0>{line}")
 
 
 def _gunicorn(tree: Path, number: int) -> None:
@@ -213,6 +249,10 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "dependency": _dependency,
     "compose": _compose,
     "supervisor": _supervisor,
+    "supervisor-program": _supervisor_program,
+    "nginx": _nginx,
+    "nginx-broken": _nginx_broken,
+    "frontend": _frontend,
     "gunicorn": _gunicorn,
     "submodule": _submodule,
 }

@@ -184,6 +184,9 @@ def test_status_tells_services_and_releases(sandbox: Sandbox) -> None:
         ("dependency", {"M\trequirements.txt", "M\tpyproject.toml", "M\tuv.lock", "D\tapp/features/slow_boot.py"}),
         ("compose", {"M\tdocker-compose.prod.yml"}),
         ("supervisor", {"M\tnginx/supervisor/whalefall-prod.conf"}),
+        ("supervisor-program", {"M\tnginx/supervisor/whalefall-prod.conf"}),
+        ("nginx", {"M\tnginx/sites-available/whalefall-prod"}),
+        ("nginx-broken", {"M\tnginx/sites-available/whalefall-prod"}),
         ("gunicorn", {"M\tnginx/gunicorn/gunicorn-prod.conf.py"}),
     ],
 )
@@ -195,16 +198,26 @@ def test_a_release_changes_what_its_kind_says(sandbox: Sandbox, kind: str, chang
 
 
 def test_every_kind_of_release_can_be_published_twice(sandbox: Sandbox) -> None:
-    for kind in stack.RELEASE_KINDS:
+    for kind in set(stack.RELEASE_KINDS) - set(releases.NEEDED):
         assert pushed(sandbox, kind)[0] != pushed(sandbox, kind)[0]
 
 
+def test_a_release_of_what_the_app_does_not_have_is_refused_with_the_shape(sandbox: Sandbox) -> None:
+    before = git(sandbox.origin, "rev-parse", "main")
+    with pytest.raises(Failure) as refused:
+        stack.release(sandbox.name, "frontend")
+    assert refused.value.code == Exit.USAGE
+    assert "the shape january has no frontend/src/" in refused.value.fact
+    assert git(sandbox.origin, "rev-parse", "main") == before
+
+
 def test_a_code_release_mends_what_bad_releases_brought(sandbox: Sandbox) -> None:
-    for kind in ("broken-import", "failing-migration", "two-heads", "unhealthy", "slow-boot"):
+    for kind in ("broken-import", "failing-migration", "two-heads", "unhealthy", "slow-boot", "nginx-broken"):
         stack.release(NAME, kind)
     stack.release(NAME, "code")
     files = git(sandbox.origin, "ls-tree", "-r", "--name-only", "main").splitlines()
     assert set(files).isdisjoint(releases.FAULTS)
+    assert releases.BROKEN_SITE not in git(sandbox.origin, "show", f"main:{releases.SITE}")
 
 
 def test_an_unknown_kind_is_a_usage_error_that_names_the_kinds(sandbox: Sandbox) -> None:

@@ -8,17 +8,24 @@ import urllib.request
 import pytest
 
 from deploy.errors import Exit, Failure
-from deploy.sandbox import compose, stack
-from deploy.sandbox.command import run
+from deploy.sandbox import compose, releases, stack
+from deploy.sandbox.command import run, works
 from deploy.sandbox.compose import answer, execute
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox, load
+from deploy.sandbox.origin import DEPLOYED
 from tests.sandbox.conftest import Inv
 from tests.sandbox.scheduler import Span, life, overlaps, spans, twice
 
 pytestmark = pytest.mark.stack
 
 SITE, TEMPLATE = "/etc/nginx/sites-available/whalefall", "/etc/nginx/templates/whalefall-prod.template"
+SUPERVISED = "/etc/supervisor/conf.d/whalefall.conf"
+VALUES = {
+    "SERVER_NAMES": "localhost whalefall.example",
+    "SSL_CERTIFICATE": "/etc/nginx/whalefall.crt",
+    "SSL_CERTIFICATE_KEY": "/etc/nginx/whalefall.key",
+}
 WEB = "/app/gunicorn.conf.py"
 SCHEDULER = "/app/nginx/gunicorn/gunicorn-scheduler.conf.py"
 STATUS = "/api/v1/scheduler/status"
@@ -39,6 +46,41 @@ def headers(sandbox: Sandbox, path: str) -> list[str]:
     """Return what Nginx says of how long an answer may be kept."""
     with _opener.open(f"http://127.0.0.1:{sandbox.http_port}{path}", timeout=10) as response:
         return response.headers.get_all("Cache-Control") or []
+
+
+def published(sandbox: Sandbox, kind: str) -> set[str]:
+    """Publish a release after one that takes out what earlier ones brought; return the files that it changed."""
+    stack.release(sandbox.name, "code")
+    commit = stack.release(sandbox.name, kind)
+    return set(git(sandbox.origin, "diff", "--name-only", f"{commit}^", commit).splitlines())
+
+
+def rendered(template: str) -> str:
+    for name, value in VALUES.items():
+        template = template.replace(f"${{WHALEFALL_NGINX_{name}}}", value)
+    return template
+
+
+def nginx_takes(sandbox: Sandbox, site: str) -> bool:
+    kept = execute(sandbox.app, "cat", SITE)
+    execute(sandbox.app, "tee", SITE, stdin=site)
+    try:
+        return works("docker", "exec", sandbox.app, "nginx", "-t")
+    finally:
+        execute(sandbox.app, "tee", SITE, stdin=kept)
+
+
+def programs(sandbox: Sandbox) -> dict[str, str]:
+    """Return what Supervisor says of each program; Failure where one does not run."""
+    rows = execute(sandbox.app, "supervisorctl", "status").splitlines()
+    return {name: f"{state} {pid}" for name, state, _, pid, *_ in (row.split() for row in rows)}
+
+
+def supervise(sandbox: Sandbox, config: str) -> None:
+    execute(sandbox.app, "tee", SUPERVISED, stdin=config)
+    execute(sandbox.app, "supervisorctl", "update")
+    # It takes a program for running after a second.
+    time.sleep(2)
 
 
 def test_a_master_serves_with_two_workers_and_another_schedules_with_one(today: Sandbox) -> None:
@@ -90,16 +132,9 @@ def test_a_build_in_the_clone_makes_the_same_and_git_does_not_see_it(today: Sand
 
 
 def test_the_site_is_rendered_from_the_repositorys_template_when_the_container_starts(today: Sandbox) -> None:
-    template = git(today.path, "show", "HEAD:nginx/sites-available/whalefall-prod")
+    template = git(today.origin, "show", f"{DEPLOYED}:{releases.SITE}")
     assert execute(today.app, "cat", TEMPLATE).rstrip("\n") == template
-    values = {
-        "SERVER_NAMES": "localhost whalefall.example",
-        "SSL_CERTIFICATE": "/etc/nginx/whalefall.crt",
-        "SSL_CERTIFICATE_KEY": "/etc/nginx/whalefall.key",
-    }
-    for name, value in values.items():
-        template = template.replace(f"${{WHALEFALL_NGINX_{name}}}", value)
-    assert execute(today.app, "cat", SITE).rstrip("\n") == template
+    assert execute(today.app, "cat", SITE).rstrip("\n") == rendered(template)
     assert execute(today.app, "readlink", "/etc/nginx/sites-enabled/whalefall") == f"{SITE}\n"
 
 
@@ -160,3 +195,40 @@ def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:
     with pytest.raises(Failure) as refused:
         stack.up("sb-none", shape="round")
     assert (refused.value.code, refused.value.remedy) == (Exit.USAGE, "one of: january, today")
+
+
+@pytest.mark.parametrize("kind", stack.RELEASE_KINDS)
+def test_every_kind_of_release_can_be_published_twice(today: Sandbox, kind: str) -> None:
+    first, second = stack.release(today.name, kind), stack.release(today.name, kind)
+    assert git(today.origin, "diff", "--name-only", first, second) != ""
+
+
+def test_a_release_of_the_frontend_is_built_into_another_asset(today: Sandbox) -> None:
+    before = answer(today.http_port, "/")[1]
+    changed = published(today, "frontend")
+    assert changed == {"app/release.py", "app/static/release.txt", "frontend/src/app.js"}
+    run("sh", today.developer / "frontend/build")
+    after = (today.developer / "frontend/dist/index.html").read_text(encoding="utf-8")
+    scripts, styles = ([re.findall(rf"main-\w+\.{kind}", page) for page in (before, after)] for kind in ("js", "css"))
+    assert (scripts[0] == scripts[1], styles[0] == styles[1]) == (False, True)
+
+
+def test_nginx_takes_the_site_of_one_release_and_not_of_the_other(today: Sandbox) -> None:
+    for kind, taken in (("nginx", True), ("nginx-broken", False), ("nginx", True)):
+        assert published(today, kind) == {"app/release.py", "app/static/release.txt", releases.SITE}
+        template = (today.developer / releases.SITE).read_text(encoding="utf-8")
+        assert (nginx_takes(today, rendered(template)), kind) == (taken, kind)
+
+
+def test_a_release_adds_a_program_and_leaves_the_others_alone(today: Sandbox) -> None:
+    assert published(today, "supervisor-program") == {"app/release.py", "app/static/release.txt", releases.SUPERVISOR}
+    kept = execute(today.app, "cat", SUPERVISED)
+    try:
+        supervise(today, git(today.origin, "show", f"main~1:{releases.SUPERVISOR}"))
+        before = programs(today)
+        supervise(today, git(today.origin, "show", f"main:{releases.SUPERVISOR}"))
+        after = programs(today)
+    finally:
+        supervise(today, kept)
+    assert before.items() < after.items()
+    assert {name.rstrip("0123456789") for name in after.keys() - before.keys()} == {"whalefall_disk_watch_"}
