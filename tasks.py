@@ -17,6 +17,7 @@ from invoke.exceptions import Exit as InvokeExit
 from invoke.tasks import task
 
 if TYPE_CHECKING:
+    from deploy.message import Told
     from deploy.verbs.session import Session
 
 PROJECT = Path(__file__).resolve().parent
@@ -68,7 +69,10 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 Report().failure(failure)
                 raise InvokeExit(code=failure.code) from None
             except KeyboardInterrupt:
-                output.line("interrupted", "stderr")
+                from deploy.message import say
+                from deploy.report import Report
+
+                Report().error_line(say("interrupted"))
                 raise InvokeExit(code=Exit.INTERRUPTED) from None
 
         # A probe may be told what to ask.
@@ -80,19 +84,23 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
 @contextmanager
 def session(c: Context, target: str, given: "Mapping[str, object] | None" = None) -> "Iterator[Session]":
     """Connect to the target with its settings, and those that are given on the command line."""
-    import getpass
-
     from deploy import host, output, settings
     from deploy.verbs.session import Session
 
     chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None, overrides=given)
     # Asked once, also where a lost connection is opened again.
-    ask = cache(getpass.getpass) if output.can_ask() else None
+    ask = cache(_secret) if output.can_ask() else None
     made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask))
     try:
         yield made
     finally:
         made.close()
+
+
+def _secret(question: "Told") -> str:
+    from deploy.report import Report
+
+    return Report().secret(question)
 
 
 def runtime_file(c: Context) -> Path | None:
@@ -162,12 +170,13 @@ def migrate(
 ) -> None:
     """Upgrade the database to the code in the container, stamping it first where it was never stamped."""
     from deploy.errors import Exit, Failure
+    from deploy.message import say
     from deploy.plan import Options
     from deploy.verbs import migrate as migrations
     from deploy.verbs import update
 
     if sum((current, history, sql, bool(stamp))) > 1:
-        raise Failure("--current, --history, --sql and --stamp exclude each other", code=Exit.USAGE)
+        raise Failure(say("--current, --history, --sql and --stamp exclude each other"), code=Exit.USAGE)
     with session(c, target) as s:
         if current:
             migrations.current(s)
@@ -213,11 +222,12 @@ def restart(c: Context, target: str = "", strategy: str = "") -> None:
     """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
     from deploy import remedies
     from deploy.errors import Exit, Failure
+    from deploy.message import say
     from deploy.plan import Options
     from deploy.verbs import update
 
     if strategy not in ("", "rolling", "container"):
-        raise Failure(f"no strategy {strategy}", remedy=remedies.NAME_A_STRATEGY, code=Exit.USAGE)
+        raise Failure(say("no strategy %s", strategy), remedy=remedies.NAME_A_STRATEGY, code=Exit.USAGE)
     with session(c, target) as s:
         update.run_step(s, "restart", Options(strategy=strategy))
 
@@ -362,11 +372,10 @@ def down(c: Context, name: str = "sandbox") -> None:
 @verb(name=NAME)
 def status(c: Context, name: str = "sandbox") -> None:
     """Show a sandbox's services, ports, deployed commit and origin."""
-    from deploy import output
+    from deploy.report import Report
     from deploy.sandbox import stack
 
-    for line in str(stack.status(name)).splitlines():
-        output.line(line)
+    Report().rows(stack.status(name).rows)
 
 
 @verb(name=NAME)
@@ -387,10 +396,10 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""
-    from deploy import output
+    from deploy.message import say
     from deploy.sandbox import stack
 
-    output.line(f"origin is at {stack.release(name, kind)[:7]} now ({kind})")
+    stack.show(say("origin is at %s now (%s)", stack.release(name, kind)[:7], kind))
 
 
 @verb(
@@ -401,10 +410,9 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     """Make a sandbox's host ill."""
-    from deploy import output
     from deploy.sandbox import stack
 
-    output.line(stack.break_(name, kind))
+    stack.show(stack.break_(name, kind))
 
 
 @verb(install=INSTALL)
@@ -413,20 +421,20 @@ def test(c: Context, install: bool = False) -> None:
     import os
     import subprocess
 
-    from deploy import output
     from deploy.errors import Failure
+    from deploy.message import say
     from deploy.sandbox import stack
 
-    missing = ""
+    missing = None
     try:
-        stack.prepare(install, output.line, tools=("sudo",))
+        stack.prepare(install, stack.show, tools=("sudo",))
     except Failure as failure:
-        missing = f"{failure.fact}: {failure.remedy}"
+        missing = say("%s: %s", failure.fact, failure.remedy) if failure.remedy else failure.fact
     selected = ["-m", "not stack"] if missing else []
     code = subprocess.run([sys.executable, "-m", "pytest", *selected], cwd=PROJECT, check=False).returncode
     stack.tidy()
     if missing:
-        output.line(f"skipped: every test on the real stack · {missing}")
+        stack.show(say("skipped: every test on the real stack · %s", missing))
         code = code or (1 if os.environ.get("CI") == "true" else 0)
     raise InvokeExit(code=code)
 
@@ -438,11 +446,10 @@ def test(c: Context, install: bool = False) -> None:
 )
 def faults(c: Context, only: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
     """Let every fault happen at every point of an update, and print what came of each."""
-    from deploy import output
     from deploy.sandbox import stack
     from tests.faults import table
 
-    stack.prepare(install, output.line)
+    stack.prepare(install, stack.show)
     passed = table.fill(Path(file), only)
     stack.tidy()
     raise InvokeExit(code=0 if passed else 1)

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 from deploy import remedies, shell
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Printed, Told, say
 from deploy.state import container, kept
-
-# Where they go unless backup.dir says otherwise.
-FOLDER = ".git/hot-update/backups in the clone"
-_SPANS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 @dataclass(frozen=True)
@@ -37,21 +34,29 @@ class Backups:
         """Give the dump of this id, or the newest; Failure names those that exist."""
         if not self.all:
             raise Failure(
-                f"there is no backup in {self.folder}",
+                say("there is no backup in %s", self.folder),
                 remedy=remedies.make_dump(target),
                 code=Exit.REFUSED,
             )
         if wanted in self.damaged:
             raise Failure(
-                f"what is known of the backup {wanted} is damaged: {self.folder}/{wanted}.about",
-                remedy=remedies.choose_dump(", ".join(backup.id for backup in self.all)),
+                say("what is known of the backup %s is damaged: %s/%s.about", wanted, self.folder, wanted),
+                remedy=remedies.choose_dump(self._ids),
                 code=Exit.REFUSED,
             )
         for backup in self.all:
             if wanted in ("", backup.id):
                 return backup
-        exist = ", ".join(backup.id for backup in self.all)
-        raise Failure(f"there is no backup {wanted}", remedy=remedies.choose_dump(exist), code=Exit.USAGE)
+        raise Failure(say("there is no backup %s", wanted), remedy=remedies.choose_dump(self._ids), code=Exit.USAGE)
+
+    @property
+    def _ids(self) -> tuple[str, ...]:
+        return tuple(backup.id for backup in self.all)
+
+
+def place(folder: str) -> Told:
+    """Say where they go: the setting backup.dir, or below the clone."""
+    return Printed(folder) if folder else say(".git/hot-update/backups in the clone")
 
 
 def parse(answer: str) -> Backups:
@@ -69,26 +74,32 @@ def parse(answer: str) -> Backups:
     try:
         moment = kept.when(now)
     except ValueError:
-        raise Failure("the host did not tell its backups", remedy=remedies.RUN_AGAIN) from None
+        raise Failure(say("the host did not tell its backups"), remedy=remedies.RUN_AGAIN) from None
     found = {run: _backup(run, facts) for run, facts in about.items()}
     whole = tuple(backup for backup in found.values() if backup)
     return Backups(folder, moment, whole, tuple(run for run, backup in found.items() if not backup))
 
 
-def age(seconds: int) -> str:
+def age(seconds: int) -> Message:
     """Say an age in its largest unit: 3 hours."""
-    unit, length = next(((unit, length) for unit, length in _SPANS if seconds >= 2 * length), _SPANS[-1])
-    return f"{max(seconds, 0) // length} {unit}s"
+    if seconds >= 2 * 86400:
+        return say("%s days", seconds // 86400)
+    if seconds >= 2 * 3600:
+        return say("%s hours", seconds // 3600)
+    if seconds >= 2 * 60:
+        return say("%s minutes", seconds // 60)
+    return say("%s seconds", max(seconds, 0))
 
 
-def size(number: int) -> str:
+def size(number: int) -> Message:
     """Say a number of bytes in the largest unit that it fills: 1.5 MiB."""
-    amount = float(number)
-    for unit in ("bytes", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.1f} {unit}" if unit != "bytes" else f"{number} bytes"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
+    if number < 1024:
+        return say("%s bytes", number)
+    if number < 1024**2:
+        return say("%s KiB", f"{number / 1024:.1f}")
+    if number < 1024**3:
+        return say("%s MiB", f"{number / 1024**2:.1f}")
+    return say("%s GiB", f"{number / 1024**3:.1f}")
 
 
 def _backup(run: str, facts: dict[str, str]) -> Backup | None:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from deploy import remedies
+from deploy.message import Message, Told, Value, say
 
 # Each with its remedy, which is given what the groups found.
-_CAUSES: tuple[tuple[str, Callable[..., str]], ...] = (
+_CAUSES: tuple[tuple[str, Callable[..., Told]], ...] = (
     (r"killed .*for want of memory", lambda: remedies.GIVE_MEMORY),
     (r"ModuleNotFoundError: No module named '([\w.]+)'", remedies.install_module),
     (r"Can't locate revision identified by '(\w+)'", remedies.deploy_revision),
@@ -35,20 +36,31 @@ _PREFIX = re.compile(r"^\S+\s+\| ")
 _FILE = re.compile(r'File "(.+?)", line (\d+)')
 
 
-def remedy(lines: Sequence[str]) -> str:
+def remedy(lines: Sequence[Told]) -> Told | None:
     """Say what to do about the first known cause in the lines; nothing where none is known."""
-    text = "\n".join(lines)
+    text = "\n".join(map(_written, lines))
     for pattern, told in _CAUSES:
         if found := re.search(pattern, text):
             return told(*found.groups())
-    return ""
+    return None
 
 
-def place(lines: Sequence[str]) -> str:
+def place(lines: Sequence[Told]) -> Message | None:
     """Name file and line of a syntax error, the last place that the traceback names; else nothing."""
-    text = "\n".join(lines)
+    text = "\n".join(map(_written, lines))
     found = _FILE.findall(text) if re.search("SyntaxError|IndentationError|TabError", text) else []
-    return f"{found[-1][0]}, line {found[-1][1]}" if found else ""
+    return say("%s, line %s", *found[-1]) if found else None
+
+
+def _written(told: Value) -> str:
+    """Write a line such that the patterns find a cause in it: of a message its format, then its values."""
+    match told:
+        case Message():
+            return " ".join((told.format, *map(_written, told.values)))
+        case str() | int() | float():
+            return str(told)
+        case _:
+            return " ".join(map(_written, told))
 
 
 class Complaint(NamedTuple):

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from deploy.message import Message, Told
+
 
 class Exit(IntEnum):
     """Exit codes, documented in the README and stable."""
@@ -24,7 +26,7 @@ class Failure(Exception):
     """
 
     def __init__(
-        self, fact: str, *, evidence: tuple[str, ...] = (), remedy: str = "", code: Exit = Exit.FAILED
+        self, fact: Message, *, evidence: tuple[Told, ...] = (), remedy: Told | None = None, code: Exit = Exit.FAILED
     ) -> None:
         super().__init__(fact)
         self.fact = fact

@@ -1,12 +1,13 @@
 """What a run saw before it began and again at its end, so that what it says about its outcome is compared.
 
-The host takes it (guard.sh, schema.sh) and journals what differs; here it is put into words.
+The host takes it (guard.sh, schema.sh) and journals what differs; here it is told.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy import words
+from deploy.message import Message, Told, say, unpack
 from deploy.runs import Event
 
 # What is told with its values; of the rest they are sums.
@@ -18,22 +19,24 @@ class Evidence:
     """What differs by name, what came, went or changed in the schema, and what could not be seen at the end."""
 
     differs: tuple[tuple[str, str, str], ...]
-    schema: tuple[tuple[str, str], ...]
-    unseen: tuple[tuple[str, str], ...]
+    schema: tuple[tuple[str, Told], ...]
+    unseen: tuple[tuple[Told, Told], ...]
 
     @property
-    def unchanged(self) -> str:
+    def unchanged(self) -> Message:
         """Say that nothing was changed, as far as that was seen."""
-        unseen = "; ".join(f"{what}: {why}" for what, why in self.unseen)
-        return f"nothing was changed, as far as could be seen ({unseen})" if unseen else "nothing was changed"
+        if not self.unseen:
+            return say("nothing was changed")
+        unseen = words.joined(say("%s: %s", what, why) for what, why in self.unseen)
+        return say("nothing was changed, as far as could be seen (%s)", unseen)
 
     @property
-    def lines(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[Message, ...]:
         """Say what is not as it was before, a line each."""
-        named = tuple(f"{what} {how}" for how, what in self.schema)
+        named = tuple(_change(how, what) for how, what in self.schema)
         return (
-            *(f"{name} is not as before" + _values(name, was, now) for name, was, now in self.differs),
-            *((f"the schema is not as before: {words.names(named)}",) if named else ()),
+            *(_difference(name, was, now) for name, was, now in self.differs),
+            *((say("the schema is not as before: %s", words.names(named)),) if named else ()),
         )
 
     @property
@@ -51,10 +54,22 @@ def of(events: Iterable[Event]) -> Evidence:
 
     return Evidence(
         differs=tuple((name, was, now) for name, was, now, *_ in told("differs")),
-        schema=tuple((how, what) for how, what, *_ in told("schema")),
-        unseen=tuple((what, why) for what, why, *_ in told("unseen")),
+        schema=tuple((how, unpack(what)) for how, what, *_ in told("schema")),
+        unseen=tuple((unpack(what), unpack(why)) for what, why, *_ in told("unseen")),
     )
 
 
-def _values(name: str, was: str, now: str) -> str:
-    return f": {was or 'none'} -> {now or 'none'}" if name in _SHOWN else ""
+def _difference(name: str, was: str, now: str) -> Message:
+    if name not in _SHOWN:
+        return say("%s is not as before", name)
+    return say("%s is not as before: %s -> %s", name, was or say("none"), now or say("none"))
+
+
+def _change(how: str, what: Told) -> Message:
+    match how:
+        case "came":
+            return say("%s came", what)
+        case "went":
+            return say("%s went", what)
+        case _:
+            return say("%s changed", what)

@@ -11,6 +11,8 @@ import requests
 import urllib3.exceptions
 
 from deploy.beside import Beside
+from deploy.message import Message, Told, Value, say
+from deploy.words import joined
 
 # Seconds between two rounds of questions: the first pause, its growth, the longest.
 _PAUSE, _GROWTH, _LONGEST_PAUSE = 0.25, 1.5, 3.0
@@ -33,14 +35,14 @@ class Wanted(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """What a check answered: url is the alternative that counted, problem is empty when it is healthy."""
+    """What a check answered: url is the alternative that counted, problem is none when it is healthy."""
 
     name: str
     url: str
     healthy: bool
     status: int | None
     latency_ms: float | None
-    problem: str
+    problem: Told | None
 
 
 def check(session: requests.Session, checks: Sequence[Wanted], timeout: float) -> tuple[Check, ...]:
@@ -80,9 +82,10 @@ def wait(
 
 def _suspected(answer: Check) -> Check:
     """Say of a route that the app does not know that its setting is wrong."""
-    if answer.status != 404:
+    if answer.status != 404 or answer.problem is None:
         return answer
-    return replace(answer, problem=f"{answer.problem}: wrong setting health.checks[{answer.name}].paths")
+    problem = say("%s: wrong setting health.checks[%s].paths", answer.problem, answer.name)
+    return replace(answer, problem=problem)
 
 
 def _ask(session: requests.Session, wanted: Wanted, timeout: float) -> Check:
@@ -91,7 +94,7 @@ def _ask(session: requests.Session, wanted: Wanted, timeout: float) -> Check:
         answer = _ask_url(session, wanted, wanted.url.rstrip("/") + path, timeout)
         if answer.status != 404:
             return answer
-    problem = f"answered 404 at {', '.join(wanted.paths)}"
+    problem = say("answered 404 at %s", tuple(wanted.paths))
     return Check(wanted.name, answer.url, False, 404, answer.latency_ms, problem)
 
 
@@ -106,53 +109,55 @@ def _ask_url(session: requests.Session, wanted: Wanted, url: str, timeout: float
     return Check(wanted.name, url, not problem, response.status_code, latency_ms, problem)
 
 
-def _problem(response: requests.Response, expect: Mapping[str, object]) -> str:
+def _problem(response: requests.Response, expect: Mapping[str, object]) -> Told | None:
     if response.is_redirect:
-        return f"redirects to {_shown(response.headers['location'])}"
+        return say("redirects to %s", _shown(response.headers["location"]))
     if not 200 <= response.status_code < 300:
-        return f"answered {response.status_code}"
+        return say("answered %s", response.status_code)
     if not expect:
-        return ""
+        return None
     try:
         answer = json.loads(response.content)
     except ValueError:
-        return "not JSON"
-    return "; ".join(filter(None, (_difference(answer, path, value) for path, value in expect.items())))
+        return say("not JSON")
+    found = (_difference(answer, path, value) for path, value in expect.items())
+    differences = tuple(filter(None, found))
+    return joined(differences) if differences else None
 
 
-def _difference(answer: object, path: str, expected: object) -> str:
+def _difference(answer: object, path: str, expected: object) -> Message | None:
     found = answer
     for key in path.split("."):
         if not isinstance(found, dict) or key not in found:
-            return f"{path} is missing, expected {expected!r}"
+            return say("%s is missing, expected %s", path, repr(expected))
         found = found[key]
     # In Python True equals 1; in JSON and YAML it does not.
     if found == expected and isinstance(found, bool) == isinstance(expected, bool):
-        return ""
-    return f"{path} is {_shown(found)}, expected {expected!r}"
+        return None
+    return say("%s is %s, expected %s", path, _shown(found), repr(expected))
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> Value:
     """Show a value of an answer, and no more of the answer than that."""
     if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
+        return say("an object") if isinstance(value, dict) else say("a list")
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
 
 
-def _no_answer(error: requests.RequestException, timeout: float) -> str:
+def _no_answer(error: requests.RequestException, timeout: float) -> Message:
     causes = tuple(_causes(error))
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "no answer: connection refused"
+        return say("no answer: connection refused")
     if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
-        return "no answer: the name is not resolved"
+        return say("no answer: the name is not resolved")
     if any(_is_timeout(cause) for cause in causes):
-        return f"took longer than {timeout:g} s"
+        return say("took longer than %s s", f"{timeout:g}")
     if any(isinstance(cause, ConnectionError | urllib3.exceptions.ProtocolError) for cause in causes):
-        return "no answer: the connection was closed"
+        return say("no answer: the connection was closed")
     if isinstance(error, ValueError):
-        return "the URL is not valid"
-    return f"no answer: {type(error).__name__}"
+        return say("the URL is not valid")
+    return say("no answer: %s", type(error).__name__)
 
 
 def _is_timeout(cause: BaseException) -> bool:

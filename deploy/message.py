@@ -29,6 +29,7 @@ class Message:
 
 # What is shown of a situation: our words, or a program's.
 Told = Message | Printed
+NOTHING = Printed("")
 
 
 def say(format: str, *values: Value) -> Message:

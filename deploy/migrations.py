@@ -1,6 +1,7 @@
 """What to do about the database: which revision to stamp, what is pending, what makes it impossible."""
 
 from deploy import remedies
+from deploy.message import Message, say
 from deploy.settings import Settings
 from deploy.state import Chain, Database, Revision
 
@@ -31,40 +32,47 @@ def unknown(database: Database, chain: Chain) -> tuple[str, ...]:
     return tuple(revision for revision in database.revisions if not chain.knows([revision]))
 
 
-def problem(settings: Settings, database: Database, chain: Chain) -> tuple[str, str] | None:
+def problem(settings: Settings, database: Database, chain: Chain) -> tuple[Message, Message] | None:
     """What makes an upgrade to the chain's head impossible (evidence, remedy), or None."""
     directory = settings.migrate.directory
     if chain.error:
-        return f"the migrations in {directory} cannot be read: {chain.error}", remedies.MEND_RELEASE
+        return say("the migrations in %s cannot be read: %s", directory, chain.error), remedies.MEND_RELEASE
     if not chain.heads and not database.revisions:
         return None
     if len(chain.heads) > 1:
         return (
-            f"{directory} has {len(chain.heads)} heads: {', '.join(chain.heads)}",
+            say("%s has %s heads: %s", directory, len(chain.heads), chain.heads),
             remedies.MERGE_HEADS,
         )
     if database.versions and not database.version_table:
-        names = ", ".join(f"{one.table} at {' '.join(one.revisions) or 'no revision'}" for one in database.versions)
-        return f"which of these tables is Alembic's is not known: {names}", remedies.NAME_VERSION_TABLE
+        tables = tuple(
+            say("%s at %s", one.table, " ".join(one.revisions))
+            if one.revisions
+            else say("%s at no revision", one.table)
+            for one in database.versions
+        )
+        return say("which of these tables is Alembic's is not known: %s", tables), remedies.NAME_VERSION_TABLE
     if unstamped(database) and database.traces:
-        evidence = f"the database has tables and no revision, but it had one: {database.traces[0]}"
+        evidence = say("the database has tables and no revision, but it had one: %s", database.traces[0])
         return evidence, remedies.find_revision(settings.target.name)
     if unstamped(database) and not stamp(settings, database):
-        evidence = "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema"
+        evidence = say("the database has tables, was never stamped, and no rule under migrate.stamp matches its schema")
         return evidence, remedies.find_revision(settings.target.name)
     if newer := unknown(database, chain):
-        evidence = f"the database is at {', '.join(newer)}, which this code does not know"
+        evidence = say("the database is at %s, which this code does not know", newer)
         return (
             evidence,
             remedies.keep_schema(settings.target.name),
         )
     rule = stamp(settings, database)
     if rule and not chain.knows([rule]):
-        return f"the schema shows {rule}, which {directory} does not have", remedies.CHANGE_STAMP
+        return say("the schema shows %s, which %s does not have", rule, directory), remedies.CHANGE_STAMP
     longest = database.longest_revision
     for revision in pending(settings, database, chain):
         if longest and len(revision.id) > longest:
-            evidence = f"the revision {revision.id} has {len(revision.id)} characters, and version_num takes {longest}"
+            evidence = say(
+                "the revision %s has %s characters, and version_num takes %s", revision.id, len(revision.id), longest
+            )
             return evidence, remedies.SHORTEN_REVISION
     return None
 

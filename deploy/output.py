@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from deploy import remedies
 from deploy.errors import Failure
+from deploy.message import say
 
 # What stands for a sign of ours where the output cannot show it.
 _PLAIN = {"✓": "+", "✗": "x", "▸": ">", "◂": "<", "→": "->", "·": "-", "…": "...", "–": "-"}
@@ -37,18 +38,13 @@ def shown(text: str, name: Name = "stdout") -> str:
     )
 
 
-def line(text: str, name: Name = "stdout") -> None:
-    """Print a line; a line end within it is written out."""
-    write(f"{shown(text, name)}\n", name)
-
-
-def write(text: str, name: Name = "stdout") -> None:
+def write(text: str, name: Name = "stdout") -> str:
     """Write what is safe already. Where that is impossible it is lost, and the verb goes on.
 
-    A reader who has had enough is told nothing; of anything else the other stream tells, once.
+    Returns why, where somebody is to be told of it: not a reader who has had enough, and each stream once.
     """
-    if (problem := _write(text, name)) and problem.errno != errno.EPIPE and name == "stdout":
-        line(f"! standard output cannot be written, so the rest of it is lost: {problem.strerror}", "stderr")
+    problem = _write(text, name)
+    return "" if problem is None or problem.errno == errno.EPIPE else str(problem.strerror)
 
 
 def document(value: Any) -> None:
@@ -64,9 +60,8 @@ def data(text: str) -> None:
     _whole(text)
 
 
-def ask(prompt: str) -> str:
-    """Ask on the terminal; an end of the input is an empty answer."""
-    write(shown(prompt))
+def answer() -> str:
+    """Read what somebody types in answer to a question; an end of the input is an empty answer."""
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         write("\n")
@@ -97,7 +92,9 @@ def forgive() -> None:
 def _whole(text: str) -> None:
     problem = _write(text, "stdout")
     if problem and problem.errno != errno.EPIPE:
-        raise Failure(f"standard output cannot be written: {problem.strerror}", remedy=remedies.WRITE_ELSEWHERE)
+        raise Failure(
+            say("standard output cannot be written: %s", str(problem.strerror)), remedy=remedies.WRITE_ELSEWHERE
+        )
 
 
 def _write(text: str, name: Name) -> OSError | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Told, say
 
 Level = Literal["ok", "warning", "refusal"]
 
@@ -31,8 +32,12 @@ class Finding:
 
     level: Level
     check: str
-    evidence: str
-    remedy: str = ""
+    evidence: Told
+    remedy: Told | None = None
+
+
+# The reason of a step that runs because its verb was.
+ASKED_FOR = say("asked for")
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,10 @@ class Step:
     """
 
     name: str
-    reason: str
+    reason: Message
     script: str
     timeout: int
-    summary: tuple[str, ...] = ()
+    summary: tuple[Told, ...] = ()
     undo: str = ""
     harmless: bool = False
 
@@ -72,8 +77,15 @@ def refuse(findings: Iterable[Finding], needs: Iterable[str], *, shown: bool = F
     if not refusals:
         return
     if shown:
-        checks = ", ".join(dict.fromkeys(finding.check for finding in refusals))
-        raise Failure(f"refused, nothing was changed: {checks}", remedy=refusals[0].remedy, code=Exit.REFUSED)
+        checks = tuple(dict.fromkeys(finding.check for finding in refusals))
+        fact = say("refused, nothing was changed: %s", checks)
+        raise Failure(fact, remedy=refusals[0].remedy, code=Exit.REFUSED)
     first, *others = refusals
-    evidence = tuple(f"{finding.check}: {finding.evidence} → {finding.remedy}" for finding in others)
-    raise Failure(f"{first.check}: {first.evidence}", evidence=evidence, remedy=first.remedy, code=Exit.REFUSED)
+    fact = say("%s: %s", first.check, first.evidence)
+    raise Failure(fact, evidence=tuple(map(_told, others)), remedy=first.remedy, code=Exit.REFUSED)
+
+
+def _told(refusal: Finding) -> Message:
+    if refusal.remedy is None:
+        return say("%s: %s", refusal.check, refusal.evidence)
+    return say("%s: %s → %s", refusal.check, refusal.evidence, refusal.remedy)

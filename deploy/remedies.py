@@ -4,328 +4,349 @@ A remedy is one line: a setting to change, or a command that can be copied, its 
 The sandbox has its own, where it refuses.
 """
 
+from deploy.message import Message, Printed, say
 from deploy.shell import sh
 
 
-def _inv(target: str, *words: str) -> str:
-    return sh("inv", *words, "--target", target)
+def _inv(target: str, *words: str) -> Printed:
+    return Printed(sh("inv", *words, "--target", target))
 
 
-def _on_host(sudo: bool, *words: str) -> str:
+def _on_host(sudo: bool, *words: str) -> Message:
     """Give a command for the host; `sudo` where the target needs that."""
-    return f"on the host: {sh(*(('sudo',) if sudo else ()), *words)}"
+    return say("on the host: %s", sh(*(("sudo",) if sudo else ()), *words))
 
 
 # ── The command line and the settings ─────────────────────────────────────────────────────────────────────────────────
 
-GIVE_YES = "give --yes to act without asking"
-WRITE_ELSEWHERE = "have it written where there is room"
-NAME_A_STRATEGY = "--strategy rolling, or container"
-CORRECT_SETTINGS = "correct what is named here; the project's invoke.yaml shows every key with its default"
+GIVE_YES = say("give --yes to act without asking")
+WRITE_ELSEWHERE = say("have it written where there is room")
+NAME_A_STRATEGY = say("--strategy rolling, or container")
+CORRECT_SETTINGS = say("correct what is named here; the project's invoke.yaml shows every key with its default")
 
 
-def replace_placeholder(target: str) -> str:
-    return f"set targets.{target}.host in invoke.yaml, or choose another target with --target"
+def replace_placeholder(target: str) -> Message:
+    return say("set targets.%s.host in invoke.yaml, or choose another target with --target", target)
 
 
 # ── The way to the host ───────────────────────────────────────────────────────────────────────────────────────────────
 
-SET_HOST = "set the target's host in invoke.yaml"
-SET_IDENTITY = "set it in invoke.yaml"
-CHECK_NAME = "check the target's host in invoke.yaml, or the alias in ssh_config"
-CHECK_NETWORK = "check the network, the VPN and the port; ssh.connect_timeout is the time allowed"
-CHECK_SSHD = "check that sshd runs there, and the port"
-CHECK_PORT = "check that it is sshd that listens on this port, and what its log says"
-VERIFY_KEY = "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
-ALLOW_FORWARDING = "allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used"
-FREE_SESSIONS = "see MaxSessions in the host's sshd_config: commands that were left there may fill it"
-STOP_LOGIN_FILES = (
+SET_HOST = say("set the target's host in invoke.yaml")
+SET_IDENTITY = say("set it in invoke.yaml")
+CHECK_NAME = say("check the target's host in invoke.yaml, or the alias in ssh_config")
+CHECK_NETWORK = say("check the network, the VPN and the port; ssh.connect_timeout is the time allowed")
+CHECK_SSHD = say("check that sshd runs there, and the port")
+CHECK_PORT = say("check that it is sshd that listens on this port, and what its log says")
+VERIFY_KEY = say(
+    "on the host's console, compare with: for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done"
+)
+ALLOW_FORWARDING = say("allow it in the host's sshd_config (AllowTcpForwarding local, PermitOpen) and for the key used")
+FREE_SESSIONS = say("see MaxSessions in the host's sshd_config: commands that were left there may fill it")
+STOP_LOGIN_FILES = say(
     "let login files stop where nobody types: case $- in *i*) ;; *) return ;; esac at the top of ~/.bashrc there"
 )
-INSTALL_BASH = "install bash there"
-FREE_SHELL = "log in as a user whose shell is not restricted, or on the host: sudo chsh -s /bin/bash USER"
-SEE_LOGIN = (
+INSTALL_BASH = say("install bash there")
+FREE_SHELL = say("log in as a user whose shell is not restricted, or on the host: sudo chsh -s /bin/bash USER")
+SEE_LOGIN = say(
     "see the user's login shell there (getent passwd USER), its login files, and a forced command "
     "(command= in authorized_keys, ForceCommand in sshd_config)"
 )
-MEND_SSH_CONFIG = "mend it, or install OpenSSH's client: it then tells what holds for a host"
-GIVE_FACTOR = "run it on a terminal, where it is asked for, or let the key alone suffice (AuthenticationMethods there)"
+MEND_SSH_CONFIG = say("mend it, or install OpenSSH's client: it then tells what holds for a host")
+GIVE_FACTOR = say(
+    "run it on a terminal, where it is asked for, or let the key alone suffice (AuthenticationMethods there)"
+)
 
 
-def learn_key(ssh: str) -> str:
-    return f"{VERIFY_KEY}; if it is the same, run once and say yes: {ssh}"
+def learn_key(ssh: str) -> Message:
+    return say("%s; if it is the same, run once and say yes: %s", VERIFY_KEY, ssh)
 
 
-def replace_key(ssh: str) -> str:
-    return (
-        f"somebody may be listening in, so do not just remove the known key. {VERIFY_KEY}; "
-        f"only if it shows the new one, remove the lines named above and run once: {ssh}"
+def replace_key(ssh: str) -> Message:
+    return say(
+        "somebody may be listening in, so do not just remove the known key. %s; only if it shows the "
+        "new one, remove the lines named above and run once: %s",
+        VERIFY_KEY,
+        ssh,
     )
 
 
-def authorize_key(user: str) -> str:
-    return f"add the public key to {user}'s authorized_keys there, or set ssh.identity"
+def authorize_key(user: str) -> Message:
+    return say("add the public key to %s's authorized_keys there, or set ssh.identity", user)
 
 
-def unlock_key(user: str) -> str:
-    return f"a key needs its passphrase: add it to your agent with ssh-add; else {authorize_key(user)}"
+def unlock_key(user: str) -> Message:
+    return say("a key needs its passphrase: add it to your agent with ssh-add; else %s", authorize_key(user))
 
 
 # ── sudo on the host ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-SET_SUDO = "set sudo: true under the target"
+SET_SUDO = say("set sudo: true under the target")
 # For who is root already, sudo is no way out.
 ROOT = "root"
-INSTALL_SUDO = "install sudo there, or set sudo: false and log in as root or as a member of the docker group"
-FREE_SUDO = "run it on a terminal, or let sudo do without a password there (NOPASSWD in /etc/sudoers.d)"
-TRY_SUDO = "try again, or see sudo -l there"
+INSTALL_SUDO = say("install sudo there, or set sudo: false and log in as root or as a member of the docker group")
+FREE_SUDO = say("run it on a terminal, or let sudo do without a password there (NOPASSWD in /etc/sudoers.d)")
+TRY_SUDO = say("try again, or see sudo -l there")
 
 
 # ── The host ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-INSTALL_TOOLS = "install them on the host"
-INSTALL_COMPOSE = "install the Compose v2 plugin"
-SET_COMPOSE_FILE = "set compose.file in invoke.yaml"
-BRING_SECRETS = "put the file with the production's secrets back there, or set env.file"
-FILL_SECRETS = "set it there (or change env.required)"
-ADD_CAPABILITIES = "an update is likely to fail: name them under cap_add of the service (standard deployment)"
-WRITABLE = "leave read_only out of the compose file, or give it a writable folder there (standard deployment)"
-RAISE_MEMORY = (
-    "the container is restarted where its workers would be replaced one by one, and the kernel may kill the proof: "
-    "raise mem_limit of the service (standard deployment)"
+INSTALL_TOOLS = say("install them on the host")
+INSTALL_COMPOSE = say("install the Compose v2 plugin")
+SET_COMPOSE_FILE = say("set compose.file in invoke.yaml")
+BRING_SECRETS = say("put the file with the production's secrets back there, or set env.file")
+FILL_SECRETS = say("set it there (or change env.required)")
+ADD_CAPABILITIES = say("an update is likely to fail: name them under cap_add of the service (standard deployment)")
+WRITABLE = say("leave read_only out of the compose file, or give it a writable folder there (standard deployment)")
+RAISE_MEMORY = say(
+    "the container is restarted where its workers would be replaced one by one, and the kernel may "
+    "kill the proof: raise mem_limit of the service (standard deployment)"
 )
-FREE_SPACE = "free some space (or change preflight.min_free_mib)"
+FREE_SPACE = say("free some space (or change preflight.min_free_mib)")
 
 
-def start_docker(user: str) -> str:
+def start_docker(user: str) -> Message:
     start = sh("sudo", "systemctl", "start", "docker")
     if user == ROOT:
-        return f"{start} on the host"
-    return f"{start} on the host, or let {user} use it (group docker, or sudo: true under the target)"
+        return say("%s on the host", start)
+    return say("%s on the host, or let %s use it (group docker, or sudo: true under the target)", start, user)
 
 
-def let_read(user: str, file: str) -> str:
+def let_read(user: str, file: str) -> Message:
     if user != ROOT:
         return SET_SUDO
-    return f"let {user} read it: see {sh('ls', '-ld', file)} on the host, and how its file system is mounted"
+    return say("let %s read it: see %s on the host, and how its file system is mounted", user, sh("ls", "-ld", file))
 
 
-def own_clone(user: str, path: str) -> str:
+def own_clone(user: str, path: str) -> Message:
     if user != ROOT:
         return SET_SUDO
-    return f"give the whole clone to one user: {sh('chown', '-R', f'--reference={path}', f'{path}/.git')} on the host"
+    return say(
+        "give the whole clone to one user: %s on the host", sh("chown", "-R", f"--reference={path}", f"{path}/.git")
+    )
 
 
 # ── The clone ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SET_PATH = "set path under the target to the clone"
-SET_REMOTE = "set git.remote in invoke.yaml, or git remote add on the host"
-SET_BRANCH = "set git.branch in invoke.yaml"
-SAVED_FIRST = "--discard: saved under a ref first"
-UNTRACK = "take it out of the repository (git rm --cached), commit and push, or change copy.protected"
-STANDARD_DEPLOYMENT = "use the standard deployment"
-PUBLISH_SUBMODULE = "publish it where the release was made"
-RENORMALIZE = "git add --renormalize . where the release was made, commit and push"
-MEND_READING = "mend that on the host, then try again"
+SET_PATH = say("set path under the target to the clone")
+SET_REMOTE = say("set git.remote in invoke.yaml, or git remote add on the host")
+SET_BRANCH = say("set git.branch in invoke.yaml")
+SAVED_FIRST = say("--discard: saved under a ref first")
+UNTRACK = say("take it out of the repository (git rm --cached), commit and push, or change copy.protected")
+STANDARD_DEPLOYMENT = say("use the standard deployment")
+PUBLISH_SUBMODULE = say("publish it where the release was made")
+RENORMALIZE = say("git add --renormalize . where the release was made, commit and push")
+MEND_READING = say("mend that on the host, then try again")
 
 
-def remove_index_lock(file: str, sudo: bool) -> str:
-    return f"if no git runs there, {_on_host(sudo, 'rm', file)}"
+def remove_index_lock(file: str, sudo: bool) -> Message:
+    return say("if no git runs there, %s", _on_host(sudo, "rm", file))
 
 
-def see_fetch(path: str, remote: str) -> str:
-    return f"see {sh('git', '-C', path, 'fetch', remote)} on the host"
+def see_fetch(path: str, remote: str) -> Message:
+    return say("see %s on the host", sh("git", "-C", path, "fetch", remote))
 
 
-def get_submodule(command: str) -> str:
-    return f"{command} on the host; if it is not there, {PUBLISH_SUBMODULE}" if command else PUBLISH_SUBMODULE
+def get_submodule(command: str) -> Message:
+    return say("%s on the host; if it is not there, %s", command, PUBLISH_SUBMODULE) if command else PUBLISH_SUBMODULE
 
 
-def keep_or_discard(keep: str) -> str:
-    return f"{keep} it, or give --discard: it is then saved under a ref first"
+PUSH_OR_DISCARD = say("push it, or give --discard: it is then saved under a ref first")
+COMMIT_OR_DISCARD = say("commit and push it, or give --discard: it is then saved under a ref first")
 
 
-def moved_by_sync(branch: str) -> str:
-    return f"sync moves it to {branch}"
+def moved_by_sync(branch: str) -> Message:
+    return say("sync moves it to %s", branch)
 
 
 # ── The services ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-LOOK_INSIDE = "set app.python and app.path"
-SET_CONTAINER = "set app.container to it"
-CHECK_CONTAINER = "see that app.container is the one that is meant"
-MAY_BE_CURED = "the app is ill; the update may be the cure"
+LOOK_INSIDE = say("set app.python and app.path")
+SET_CONTAINER = say("set app.container to it")
+CHECK_CONTAINER = say("see that app.container is the one that is meant")
+MAY_BE_CURED = say("the app is ill; the update may be the cure")
 
 
-def start_container(status: str, container: str, sudo: bool) -> str:
+def start_container(status: str, container: str, sudo: bool) -> Message:
     # Not Compose's `up`: that may make a new container, without the code that was copied into this one.
     return _on_host(sudo, "docker", "unpause" if status == "paused" else "start", container)
 
 
-def make_container(up: str, role: str) -> str:
-    return f"set {role}.container to its name, or make it, on the host: {up}"
+def make_container(up: str, role: str) -> Message:
+    return say("set %s.container to its name, or make it, on the host: %s", role, up)
 
 
-def stop_containers(sudo: bool, *names: str) -> str:
+def stop_containers(sudo: bool, *names: str) -> Message:
     return _on_host(sudo, "docker", "stop", *names)
 
 
-def set_service(role: str) -> str:
-    return f"set {role}.container and {role}.service"
+def set_service(role: str) -> Message:
+    return say("set %s.container and %s.service", role, role)
 
 
-def leave_to_mount(path: str) -> str:
-    return f"add {path} to copy.exclude to leave it to the mount, or take the mount away (standard deployment)"
+def leave_to_mount(path: str) -> Message:
+    return say("add %s to copy.exclude to leave it to the mount, or take the mount away (standard deployment)", path)
 
 
-def set_paths(check: str) -> str:
-    return f"set the paths of the check {check} under health.checks"
+def set_paths(check: str) -> Message:
+    return say("set the paths of the check %s under health.checks", check)
 
 
 # ── The database and its migrations ───────────────────────────────────────────────────────────────────────────────────
 
-AWAIT_MIGRATION = "wait until it has ended, then run the verb again"
-MEND_RELEASE = "mend the release"
-MERGE_HEADS = "release a merge of them: flask db merge heads"
-NAME_VERSION_TABLE = "rename the column version_num in those that are copies"
-SHORTEN_REVISION = "give it a shorter id in the release, or widen the column version_num of Alembic's table"
-RUN_PENDING = "leave --keep-schema out to run them"
-CHANGE_STAMP = "change migrate.stamp in invoke.yaml"
+AWAIT_MIGRATION = say("wait until it has ended, then run the verb again")
+MEND_RELEASE = say("mend the release")
+MERGE_HEADS = say("release a merge of them: flask db merge heads")
+NAME_VERSION_TABLE = say("rename the column version_num in those that are copies")
+SHORTEN_REVISION = say("give it a shorter id in the release, or widen the column version_num of Alembic's table")
+RUN_PENDING = say("leave --keep-schema out to run them")
+CHANGE_STAMP = say("change migrate.stamp in invoke.yaml")
 
 
-def see_database(container: str, sudo: bool) -> str:
-    return f"see why, {_on_host(sudo, 'docker', 'logs', '--tail', '50', container)}"
+def see_database(container: str, sudo: bool) -> Message:
+    return say("see why, %s", _on_host(sudo, "docker", "logs", "--tail", "50", container))
 
 
-def find_revision(target: str) -> str:
-    return f"find its revision, then {_inv(target, 'migrate', '--stamp', 'REVISION')}"
+def find_revision(target: str) -> Message:
+    return say("find its revision, then %s", _inv(target, "migrate", "--stamp", "REVISION"))
 
 
-def keep_schema(target: str) -> str:
-    return f"give --keep-schema to leave the database as it is, or restore a dump of {_inv(target, 'backup', '--list')}"
+def keep_schema(target: str) -> Message:
+    return say(
+        "give --keep-schema to leave the database as it is, or restore a dump of %s", _inv(target, "backup", "--list")
+    )
 
 
-def drop_index(container: str, user: str, database: str, index: str) -> str:
+def drop_index(container: str, user: str, database: str, index: str) -> Message:
     command = ("docker", "exec", container, "psql", "-U", user, "-d", database)
     drop, make = (sh(*command, "-c", f"{words} INDEX CONCURRENTLY {index}") for words in ("DROP", "REINDEX"))
-    return f"on the host, {drop}; then a migration can make it again; one that is not to run again: {make} instead"
+    return say(
+        "on the host, %s; then a migration can make it again; one that is not to run again: %s instead", drop, make
+    )
 
 
-def list_migrations(target: str) -> str:
-    return f"{_inv(target, 'migrate', '--history')} lists them"
+def list_migrations(target: str) -> Message:
+    return say("%s lists them", _inv(target, "migrate", "--history"))
 
 
 # ── Its dumps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-MAKE_ROOM_FOR_DUMP = "free some space there, or set backup.dir, or give --no-backup"
+MAKE_ROOM_FOR_DUMP = say("free some space there, or set backup.dir, or give --no-backup")
 
 
-def list_dumps(target: str) -> str:
-    return f"{_inv(target, 'backup', '--list')} names the dumps that there are, each with its revision"
+def list_dumps(target: str) -> Message:
+    return say("%s names the dumps that there are, each with its revision", _inv(target, "backup", "--list"))
 
 
-def make_dump(target: str) -> str:
-    return f"{_inv(target, 'backup')} makes one of the database as it is now"
+def make_dump(target: str) -> Message:
+    return say("%s makes one of the database as it is now", _inv(target, "backup"))
 
 
-def choose_dump(ids: str) -> str:
-    return f"there are: {ids}"
+def choose_dump(ids: tuple[str, ...]) -> Message:
+    return say("there are: %s", ids)
 
 
-def restore_dump(dump: str, target: str) -> str:
+def restore_dump(dump: str, target: str) -> Message:
     command = _inv(target, "restore", "--backup", dump)
-    return f"{command} brings the old schema back; what was written since is then lost"
+    return say("%s brings the old schema back; what was written since is then lost", command)
 
 
 # ── What runs, and what is to run ─────────────────────────────────────────────────────────────────────────────────────
 
-COPIES_ALL = "the update copies every file"
-PUTS_RIGHT = "the update puts them right; what git does not know is saved"
-RESTARTS = "the update restarts it"
-GIVE_ID = "give the commit's id"
+COPIES_ALL = say("the update copies every file")
+PUTS_RIGHT = say("the update puts them right; what git does not know is saved")
+RESTARTS = say("the update restarts it")
+GIVE_ID = say("give the commit's id")
 
 
-def go_back(revision: str, target: str) -> str:
-    return f"{_inv(target, 'rollback', '--to', revision)} goes back to it at any time"
+def go_back(revision: str, target: str) -> Message:
+    return say("%s goes back to it at any time", _inv(target, "rollback", "--to", revision))
 
 
-def list_releases(target: str) -> str:
+def bring_code(revision: str, target: str) -> Message:
+    return say("%s brings the code of then", _inv(target, "rollback", "--to", revision))
+
+
+def list_releases(target: str) -> Message:
     shown = _inv(target, "rollback", "--list")
-    return f"{shown} shows the confirmed ones; --to REVISION takes any commit of the clone"
+    return say("%s shows the confirmed ones; --to REVISION takes any commit of the clone", shown)
 
 
-def rebuild(image: str, service: str) -> str:
-    return f"{STANDARD_DEPLOYMENT}: rebuild {image}, recreate {service}"
+def rebuild(image: str, service: str) -> Message:
+    return say("%s: rebuild %s, recreate %s", STANDARD_DEPLOYMENT, image, service)
 
 
-def rebuild_or_allow(image: str, service: str) -> str:
-    return f"{rebuild(image, service)}, or give --allow-unsuitable"
+def rebuild_or_allow(image: str, service: str) -> Message:
+    return say("%s, or give --allow-unsuitable", rebuild(image, service))
 
 
-def rebuild_later(image: str, service: str) -> str:
-    return f"{rebuild(image, service)}; --allow-unsuitable is given"
+def rebuild_later(image: str, service: str) -> Message:
+    return say("%s; --allow-unsuitable is given", rebuild(image, service))
 
 
-def update(target: str) -> str:
+def update(target: str) -> Printed:
     return _inv(target, "hot-update")
 
 
-def cure(target: str) -> str:
-    return f"publish a release that cures it, then {_inv(target, 'hot-update')}"
+def cure(target: str) -> Message:
+    return say("publish a release that cures it, then %s", _inv(target, "hot-update"))
 
 
 # ── Runs and the lock ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-RUN_AGAIN = "run the verb again"
-TAKEN_OVER = "the next run takes it over"
-PASSED_OVER = "nothing of it is relied on; see whether the disk is ill"
+RUN_AGAIN = say("run the verb again")
+TAKEN_OVER = say("the next run takes it over")
+PASSED_OVER = say("nothing of it is relied on; see whether the disk is ill")
 
 
-def look(target: str) -> str:
+def look(target: str) -> Printed:
     return _inv(target, "preflight")
 
 
-def look_and_run_again(target: str) -> str:
-    return f"{look(target)}, then {RUN_AGAIN}"
+def look_and_run_again(target: str) -> Message:
+    return say("%s, then %s", look(target), RUN_AGAIN)
 
 
-def follow_run(target: str) -> str:
-    return f"{_inv(target, 'attach')} follows it"
+def follow_run(target: str) -> Message:
+    return say("%s follows it", _inv(target, "attach"))
 
 
-def finish_run(target: str) -> str:
-    return f"{_inv(target, 'unlock')} finishes it"
+def finish_run(target: str) -> Message:
+    return say("%s finishes it", _inv(target, "unlock"))
 
 
-def see_end(target: str) -> str:
-    return f"{_inv(target, 'attach')} tells how it ends"
+def see_end(target: str) -> Message:
+    return say("%s tells how it ends", _inv(target, "attach"))
 
 
 # ── Known causes: what a step's own words show ────────────────────────────────────────────────────────────────────────
 
-LET_PROOF_WRITE = (
+LET_PROOF_WRITE = say(
     "if the app has to write to the database while it boots, set proof.database: writable: it is dumped before that"
 )
-ALLOW_OPTIONS = (
-    "the app reaches PostgreSQL through something that refuses session options (PgBouncer: ignore_startup_parameters): "
-    "allow options there, or set proof.database: writable and migrate.lock_timeout: 0"
+ALLOW_OPTIONS = say(
+    "the app reaches PostgreSQL through something that refuses session options (PgBouncer: "
+    "ignore_startup_parameters): allow options there, or set proof.database: writable and "
+    "migrate.lock_timeout: 0"
 )
-GIVE_MEMORY = "raise the memory limit of the service (mem_limit), or free memory on the host where it has none"
-FREE_PORT = "another process holds the port: see ss -ltnp on the host and in the container"
-FREE_DISK = "the disk is full: see df -h on the host, then docker system df"
-MEND_FILE = "mend the file named above and publish it"
+GIVE_MEMORY = say("raise the memory limit of the service (mem_limit), or free memory on the host where it has none")
+FREE_PORT = say("another process holds the port: see ss -ltnp on the host and in the container")
+FREE_DISK = say("the disk is full: see df -h on the host, then docker system df")
+MEND_FILE = say("mend the file named above and publish it")
 
 
-def install_module(module: str) -> str:
-    return f"{module} is not installed in the image: if the release needs it, rebuild the image (standard deployment)"
+def install_module(module: str) -> Message:
+    return say(
+        "%s is not installed in the image: if the release needs it, rebuild the image (standard deployment)", module
+    )
 
 
-def end_session(pid: str) -> str:
-    return f"see whose session that is and end it (psql: select pg_terminate_backend({pid})), then {RUN_AGAIN}"
+def end_session(pid: str) -> Message:
+    return say("see whose session that is and end it (psql: select pg_terminate_backend(%s)), then %s", pid, RUN_AGAIN)
 
 
-def deploy_revision(revision: str) -> str:
-    return (
-        f"the code does not know the database's revision {revision}: publish a release that has it, or give "
-        "--keep-schema to leave the database as it is"
+def deploy_revision(revision: str) -> Message:
+    return say(
+        "the code does not know the database's revision %s: publish a release that has it, or give "
+        "--keep-schema to leave the database as it is",
+        revision,
     )

@@ -1,16 +1,19 @@
-"""What people and machines read: findings, plans, progress, health, failures."""
+"""What people and machines read: findings, plans, progress, health, failures. Here alone messages become text."""
 
+import getpass
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deploy import backups, output, preflight, releases, words
+from deploy import backups, output, preflight, releases
 from deploy.errors import Failure
+from deploy.message import NOTHING, Message, Printed, Told, Value, counted, say, unpack
 from deploy.plan import Finding, Plan
 from deploy.state import State
+from deploy.wording import text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -27,6 +30,8 @@ HANG = 2
 # Blanks at the end of a line, and what ends its colours.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
+# A name, what is told of it, and a style where one is to be seen.
+Row = tuple[Told, Told] | tuple[Told, Told, str]
 _MARK = {"ok": "✓", "warning": "!", "refusal": "✗"}
 
 
@@ -55,21 +60,44 @@ def _print(console: "Console", told: "RenderableType", name: output.Name = "stdo
     """Lay it out and write it, without the blanks that fill its lines."""
     with console.capture() as laid_out:
         console.print(told)
-    output.write(_PADDING.sub(r"\1", laid_out.get()), name)
+    _write(_PADDING.sub(r"\1", laid_out.get()), name)
 
 
-def _reasoned(text: str) -> str:
+def _write(written: str, name: output.Name = "stdout") -> None:
+    """Write it; that the rest of standard output is lost is told on the other stream."""
+    if (why := output.write(written, name)) and name == "stdout":
+        lost = say("! standard output cannot be written, so the rest of it is lost: %s", why)
+        _write(f"{_shown(lost, 'stderr')}\n", "stderr")
+
+
+def _shown(told: Told, name: output.Name = "stdout") -> str:
+    return output.shown(text(told), name)
+
+
+def _reasoned(told: Told) -> Told:
     """Say so where a program that failed gave no reason."""
-    fact = text.rstrip()
-    return f"{fact} it gave no reason" if fact.endswith(":") else text
+    fact = text(told).rstrip()
+    return say("%s it gave no reason", fact) if fact.endswith(":") else told
 
 
-def _fitted(console: "Console", text: str, style: str = "") -> "Text":
+def _texts(value: Any) -> Any:
+    """Give what a program reads of a value: the text of every message in it."""
+    match value:
+        case Message():
+            return text(value)
+        case Mapping():
+            return {key: _texts(below) for key, below in value.items()}
+        case list() | tuple():
+            return [_texts(below) for below in value]
+    return value
+
+
+def _fitted(console: "Console", line: str, style: str = "") -> "Text":
     """Break a line that is too long for the terminal; what follows is indented, so that it is not taken for another."""
     from rich.text import Text
 
-    whole = Text(text, style=style)
-    indent = len(text) - len(text.lstrip(" "))
+    whole = Text(line, style=style)
+    indent = len(line) - len(line.lstrip(" "))
     width = console.width - indent - HANG
     if console.soft_wrap or whole.cell_len <= console.width or width < HANG:
         return whole
@@ -93,11 +121,35 @@ class Report:
     def _out(self) -> "Console":
         return _console()
 
-    def line(self, text: str, style: str = "") -> None:
+    def line(self, told: Told, style: str = "") -> None:
         if _is_plain():
-            output.line(text)
+            _write(f"{_shown(told)}\n")
             return
-        _print(self._out, _fitted(self._out, output.shown(text), style))
+        _print(self._out, _fitted(self._out, _shown(told), style))
+
+    def error_line(self, told: Told) -> None:
+        """Print a line on standard error."""
+        _write(f"{_shown(told, 'stderr')}\n", "stderr")
+
+    def rows(self, rows: Iterable[Row]) -> None:
+        """Print names and what is told of each, and a style where one is to be seen, below one another."""
+        laid_out = tuple(rows)
+        width = max(len(text(name)) for name, *_ in laid_out)
+        for name, told, *style in laid_out:
+            self.line(say("%s  %s", text(name).ljust(width), told), *style)
+
+    def ask(self, question: Message) -> str:
+        """Ask on the terminal."""
+        _write(_shown(question))
+        return output.answer()
+
+    def secret(self, question: Told) -> str:
+        """Ask on the terminal for what is not shown while it is typed."""
+        return getpass.getpass(text(question))
+
+    def document(self, value: Any) -> None:
+        """Print JSON for machines."""
+        output.document(_texts(value))
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print every finding, what to do about it below it."""
@@ -111,99 +163,107 @@ class Report:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            told = Text(output.shown(_reasoned(finding.evidence)))
+            told = Text(_shown(_reasoned(finding.evidence)))
             if finding.remedy and finding.level != "ok":
-                told.append(output.shown("→ ").join(("\n", output.shown(finding.remedy))), style="dim")
+                told.append("\n" + _shown(say("→ %s", finding.remedy)), style="dim")
             style = _STYLE[finding.level]
             table.add_row(Text(output.shown(_MARK[finding.level]), style), Text(finding.check, style), told)
         _print(self._out, table)
         refused = sum(finding.level == "refusal" for finding in findings)
         warned = sum(finding.level == "warning" for finding in findings)
-        counts = (words.plural(refused, "refusal"), words.plural(warned, "warning"))
-        self.line(f"{words.plural(len(findings), 'finding')}: {', '.join(counts)}", "bold")
+        counts = (counted(refused, "%s refusal", "%s refusals"), counted(warned, "%s warning", "%s warnings"))
+        self.line(say("%s: %s", counted(len(findings), "%s finding", "%s findings"), counts), "bold")
 
     def plan(self, plan: Plan) -> None:
         """Print each step, why it is needed and what it will do."""
-        self.line(f"Plan: {plan.verb} to {plan.revision[:7]}" if plan.revision else f"Plan: {plan.verb}", "bold")
+        to = say("Plan: %s to %s", plan.verb, plan.revision[:7])
+        self.line(to if plan.revision else say("Plan: %s", plan.verb), "bold")
         for number, step in enumerate(plan.steps, 1):
-            self.line(f"{number}. {step.name} ({step.reason})")
+            self.line(say("%s. %s (%s)", number, step.name, step.reason))
             for line in step.summary:
-                self.line(f"     {line}", "dim")
+                self.line(say("     %s", line), "dim")
 
-    def nothing_to_do(self, verb: str, state: State) -> None:
-        self.line(f"{verb}: nothing to do · {self.describe(state)}", "green")
+    def nothing_to_do(self, verb: Told, state: State) -> None:
+        self.line(say("%s: nothing to do · %s", verb, self.describe(state)), "green")
 
     def event(self, event: "Event") -> None:
         """Print what the journal tells, as it comes."""
         match event.kind, event.fields:
             case "run", (run, *_):
-                self.line(f"run {run}", "dim")
+                self.line(say("run %s", run), "dim")
             case "took-over", fields:
-                self.line(f"took over the lock of run {fields[0]}: {fields[-1]}", "yellow")
+                self.line(say("took over the lock of run %s: %s", fields[0], unpack(fields[-1])), "yellow")
             case "resumed", (run, outcome, *_):
-                self.line(f"run {run} had died and was finished first: {outcome or 'unknown'}", "yellow")
+                self.line(say("run %s had died and was finished first: %s", run, outcome or say("unknown")), "yellow")
             case "damaged", (file, how, *_):
-                self.line(f"! {file}: {how}", "yellow")
+                self.line(say("! %s: %s", file, unpack(how)), "yellow")
             case "unwritten", (what, *_):
-                self.line(f"! not written: {what}", "yellow")
+                self.line(say("! not written: %s", unpack(what)), "yellow")
             case "confirming", (seconds, *_):
-                self.line(f"waiting for the confirmation, up to {seconds} s", "dim")
+                self.line(say("waiting for the confirmation, up to %s s", seconds), "dim")
             case "confirmed", (who, *_):
-                self.line(f"✓ confirmed by {who}", "green")
+                self.line(say("✓ confirmed by %s", unpack(who)), "green")
             case "undo", (step, *_):
-                what = "not confirmed" if step == "confirm" else step
-                self.line(f"✗ {what}: undoing what was done", "red")
+                undone: Value = say("not confirmed") if step == "confirm" else step
+                self.line(say("✗ %s: undoing what was done", undone), "red")
             case "undo-begin", (step, *_):
                 self._began[step] = event.at
-                self.line(f"◂ undo {step}", "bold")
+                self.line(say("◂ undo %s", step), "bold")
             case "undo-end", (step, status, *_):
                 mark, style = ("✓", "green") if status == "0" else ("✗", "red")
-                self.line(f"{mark} undo {step} {event.at - self._began.get(step, event.at):.1f} s", style)
+                self.line(
+                    say("%s undo %s %s s", mark, step, f"{event.at - self._began.get(step, event.at):.1f}"), style
+                )
             case "begin", (step, *_):
                 self._began[step] = event.at
-                self.line(f"▸ {step}", "bold")
-            case "line", (_, text):
-                self.line(f"    {text}", "dim")
+                self.line(say("▸ %s", step), "bold")
+            case "line" | "message", (_, told):
+                self.line(say("    %s", unpack(told)), "dim")
             case "end", (step, status, *_):
                 self.times[step] = event.at - self._began.get(step, event.at)
                 good = status == "0"
                 mark, style = ("✓", "green") if good else ("✗", "red")
-                self.line(f"{mark} {step} {self.times[step]:.1f} s", style)
+                self.line(say("%s %s %s s", mark, step, f"{self.times[step]:.1f}"), style)
 
     def done(self, target: str, revision: str) -> None:
-        times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in self.times.items())
-        self.line(f"{target} runs {revision[:7]} and is healthy ({times})", "bold green")
+        self.line(say("%s runs %s and is healthy (%s)", target, revision[:7], self._times), "bold green")
 
     def restored(self, target: str, database: str, dump: backups.Backup) -> None:
-        times = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in self.times.items())
-        at = ", ".join(dump.revisions) or "no revision"
-        self.line(f"{target}: {database} is that of backup {dump.id}, at {at}, and healthy ({times})", "bold green")
+        told = say(
+            "%s: %s is that of backup %s, at %s, and healthy (%s)", target, database, dump.id, _at(dump), self._times
+        )
+        self.line(told, "bold green")
+
+    @property
+    def _times(self) -> tuple[Message, ...]:
+        return tuple(say("%s %s s", step, f"{seconds:.1f}") for step, seconds in self.times.items())
 
     def backups(self, found: backups.Backups) -> None:
         """List the dumps, the newest first."""
         for damaged in found.damaged:
-            self.line(f"! {found.folder}/{damaged}.about is damaged: this dump is passed over", "yellow")
+            self.line(say("! %s/%s.about is damaged: this dump is passed over", found.folder, damaged), "yellow")
         if not found.all:
-            self.line(f"there is no backup in {found.folder}")
+            self.line(say("there is no backup in %s", found.folder))
             return
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("backup", "age", "size", "database at", "code"):
-            table.add_column(name, overflow="fold")
+        for name in (say("backup"), say("age"), say("size"), say("database at"), say("code")):
+            table.add_column(_shown(name), overflow="fold")
         for dump in found.all:
-            at, code = ", ".join(dump.revisions) or "no revision", dump.code[:7] or "unknown"
-            cells = (dump.id, backups.age(found.now - dump.made), backups.size(dump.bytes), at, code)
-            table.add_row(*map(output.shown, cells))
+            age, size = backups.age(found.now - dump.made), backups.size(dump.bytes)
+            code = Printed(dump.code[:7]) or say("unknown")
+            table.add_row(*map(_shown, (Printed(dump.id), age, size, say("%s", _at(dump)), code)))
         _print(self._out, table)
 
     def health(self, checks: Sequence["Check"]) -> None:
         for check in checks:
-            latency = "" if check.latency_ms is None else f" in {check.latency_ms:.0f} ms"
-            if check.healthy:
-                self.line(f"✓ {check.name}: {check.url} healthy{latency}", "green")
+            if check.problem:
+                self.line(say("✗ %s: %s %s", check.name, check.url, check.problem), "red")
+            elif check.latency_ms is None:
+                self.line(say("✓ %s: %s healthy", check.name, check.url), "green")
             else:
-                self.line(f"✗ {check.name}: {check.url} {check.problem}", "red")
+                self.line(say("✓ %s: %s healthy in %s ms", check.name, check.url, f"{check.latency_ms:.0f}"), "green")
 
     def health_json(self, target: str, checks: Sequence["Check"], state: State) -> None:
         """Print one JSON object; `schema` changes when a key changes its meaning."""
@@ -225,26 +285,36 @@ class Report:
                 for check in checks
             ],
         }
-        output.document(answer)
+        self.document(answer)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: State) -> Message:
         """Say in one line what state production is in."""
-        repository, database = state.repository, state.database
-        at = ", ".join(database.revisions) or ("no revision" if not database.problem else "unknown")
-        statuses = [f"{name} {probes[-1].status or 'no answer'}" for name, probes in state.probes.items() if probes]
-        running = releases.running(state)[:7] or preflight.drift(state)
-        if releases.running(state) and state.app and state.app.processes and not state.fresh:
-            running += " (the app server runs what was there before)"
-        where = repository.head[:7] or "unknown"
-        return (
-            f"clone at {where}, container at {running}, database at {at}, health: {', '.join(statuses) or 'not asked'}"
+        repository, database, running = state.repository, state.database, releases.running(state)
+        at: Value = database.revisions or (say("unknown") if database.problem else say("no revision"))
+        statuses = tuple(
+            say("%s %s", name, probes[-1].status or say("no answer")) for name, probes in state.probes.items() if probes
+        )
+        runs: Value = running[:7] or preflight.drift(state) or NOTHING
+        if running and state.app and state.app.processes and not state.fresh:
+            runs = say("%s (the app server runs what was there before)", runs)
+        return say(
+            "clone at %s, container at %s, database at %s, health: %s",
+            repository.head[:7] or say("unknown"),
+            runs,
+            at,
+            statuses or say("not asked"),
         )
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
         console = _console("stderr")
-        told = [(f"✗ {_reasoned(failure.fact)}", "bold red"), *((f"  {line}", "") for line in failure.evidence)]
+        told = [(say("✗ %s", _reasoned(failure.fact)), "bold red")]
+        told += [(say("  %s", line), "") for line in failure.evidence]
         if failure.remedy:
-            told.append((f"→ {failure.remedy}", "bold"))
-        for text, style in told:
-            _print(console, _fitted(console, output.shown(text, "stderr"), style), "stderr")
+            told.append((say("→ %s", failure.remedy), "bold"))
+        for line, style in told:
+            _print(console, _fitted(console, _shown(line, "stderr"), style), "stderr")
+
+
+def _at(dump: backups.Backup) -> Value:
+    return dump.revisions or say("no revision")

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from deploy import answers, inside, remedies, shell
 from deploy.errors import Failure
+from deploy.message import say
 
 Variables = Mapping[str, shell.Variable]
 Choice = Literal["confirm", "undo"]
@@ -100,7 +101,7 @@ class Event:
 def new_run_id(clock: str, token: str) -> str:
     """Name a run by the host's clock, as the host told it: names sort by age. `token` tells two plans apart."""
     if not _CLOCK.fullmatch(clock):
-        raise Failure("the host did not tell its clock", remedy=remedies.RUN_AGAIN)
+        raise Failure(say("the host did not tell its clock"), remedy=remedies.RUN_AGAIN)
     return f"{clock}-{token}"
 
 
@@ -189,7 +190,7 @@ def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: s
         if decided in ("confirm", "undo", "ended"):
             return decided, by
     said = answers.first_lines("\n".join(told))
-    raise Failure("the host did not say what was decided of the run", evidence=said, remedy=remedies.RUN_AGAIN)
+    raise Failure(say("the host did not say what was decided of the run"), evidence=said, remedy=remedies.RUN_AGAIN)
 
 
 @contextmanager

@@ -1,26 +1,36 @@
-"""Say lists, numbers and exit statuses in words."""
+"""Say lists and exit statuses in words."""
 
 import signal
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from deploy.message import Message, Told, Value, say
+from deploy.wording import text
 
 FIRST_NAMES = 5
 
 
-def names(items: tuple[str, ...]) -> str:
+def names(items: Sequence[Value]) -> Value:
     """Name the first few and count the rest."""
-    shown = ", ".join(items[:FIRST_NAMES])
     rest = len(items) - FIRST_NAMES
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return say("%s and %s more", tuple(items[:FIRST_NAMES]), rest) if rest > 0 else tuple(items)
 
 
-def plural(number: int, noun: str) -> str:
-    """Count something in words: 1 commit, 2 commits."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def joined(told: Iterable[Told]) -> Told:
+    """Say one thing after the other, at least one, with semicolons between them."""
+    return reduce(lambda one, other: say("%s; %s", one, other), told)
 
 
-def ended(status: str) -> str:
+def ended(status: str) -> Message:
     """Say how a program ended by its exit status: ended with status 137 (killed)."""
-    told = f"ended with status {status}" if status else "ended"
+    if not status:
+        return say("ended")
     number = int(status) - 128 if status.isascii() and status.isdigit() and len(status) < 4 else 0
     if number in signal.valid_signals() and (name := signal.strsignal(number)):
-        return f"{told} ({name.lower()})"
-    return told
+        return say("ended with status %s (%s)", status, name.lower())
+    return say("ended with status %s", status)
+
+
+def for_script(told: Message) -> str:
+    """Tell it to a script: as text, until each of them forwards a message as it is."""
+    return text(told)

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from deploy.plan import Finding, Options
+from deploy.message import NOTHING
+from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.settings import Settings, Target
 from deploy.state import App, Chain, Container, Database, Probe, Record, Repository, Revision, State
+from tests.texts import as_text
 
 OLD = "1" * 40
 NEW = "2" * 40
@@ -25,7 +27,7 @@ CHAIN = Chain(
 )
 
 REPOSITORY = Repository(
-    problem="",
+    problem=NOTHING,
     owner="root",
     remotes=(("origin", "git@example.com:whalefall.git"),),
     branches=("main", "origin/main"),
@@ -63,7 +65,7 @@ STATE = State(
     clock="20260102T000000",
     tools=dict.fromkeys(("git", "curl", "docker", "awk", "tar", "flock", "setsid", "timeout"), "/usr/bin/x"),
     engine="20.10.24",
-    engine_problem="",
+    engine_problem=NOTHING,
     compose="2.26.1",
     compose_file=True,
     free_mib=9000,
@@ -88,13 +90,13 @@ STATE = State(
     },
     siblings=(),
     app=APP,
-    app_problem="",
+    app_problem=NOTHING,
     running=OLD,
     changes=(("M", "app/page.py"),),
     image_files={"pyproject.toml": BLOB, "Dockerfile.prod": BLOB},
     image_changes={},
     image_changes_since_head={},
-    database=Database(problem="", tables=12, revisions=(HEAD,)),
+    database=Database(problem=NOTHING, tables=12, revisions=(HEAD,)),
     probes={
         "nginx": (Probe("http://localhost/api/v1/health/basic", 200),),
         "direct": (Probe("http://localhost:5001/api/v1/health/health", 200),),
@@ -132,7 +134,7 @@ def database(**changes: Any) -> State:
     return replace(STATE, database=replace(STATE.database, **changes))
 
 
-def finding(check: str, state: State, options: Options | None = None) -> Finding:
-    """The finding of a check; the worst where it has several."""
+def finding(check: str, state: State, options: Options | None = None) -> Any:
+    """The finding of a check, as a person reads it; the worst where it has several."""
     found = [f for f in judge(SETTINGS, state, options or Options()) if f.check == check]
-    return max(found, key=lambda f: ("ok", "warning", "refusal").index(f.level))
+    return as_text(max(found, key=lambda f: ("ok", "warning", "refusal").index(f.level)))

@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 
 from deploy import answers, backups, runs, shell
 from deploy.errors import Exit, Failure
+from deploy.message import say
 from deploy.report import Report
 from deploy.state import kept, parse
+from tests.texts import as_text
 
 
 def test_an_odd_answer_is_a_failure_with_its_first_lines() -> None:
-    with pytest.raises(Failure) as caught, answers.understood("one\n\ntwo\nthree\nfour\n", "the host's history"):
+    with pytest.raises(Failure) as caught, answers.understood("one\n\ntwo\nthree\nfour\n", say("the host's history")):
         raise IndexError
-    told = caught.value
+    told = as_text(caught.value)
     assert (told.fact, told.evidence) == ("the host's history was not understood", ("one", "two", "three"))
     assert told.code == Exit.FAILED
 
 
 def test_an_empty_answer_is_told_as_empty() -> None:
-    with pytest.raises(Failure) as caught, answers.understood("", "it"):
+    with pytest.raises(Failure) as caught, answers.understood("", say("it")):
         raise ValueError
-    assert caught.value.evidence == ("it is empty",)
+    assert as_text(caught.value).evidence == ("it is empty",)
 
 
 def test_of_a_long_line_only_the_beginning_is_shown() -> None:
@@ -32,8 +34,8 @@ def test_of_a_long_line_only_the_beginning_is_shown() -> None:
 
 
 def test_a_failure_of_its_own_is_passed_on() -> None:
-    with pytest.raises(Failure, match="the fact"), answers.understood("text", "it"):
-        raise Failure("the fact")
+    with pytest.raises(Failure, match="the fact"), answers.understood("text", say("it")):
+        raise Failure(say("the fact"))
 
 
 KINDS = ("host", "env", "repository", "head", "container", "app", "database", "history", "probe", "end", "now", "id")
@@ -44,7 +46,7 @@ ODD = st.lists(st.lists(st.sampled_from(KINDS) | st.text(), min_size=1).map("\t"
 def test_no_odd_answer_of_the_host_ends_a_reader_otherwise(answer: str) -> None:
     for read in (parse, backups.parse, lambda text: kept.history(shell.records(text))):
         try:
-            with answers.understood(answer, "it"):
+            with answers.understood(answer, say("it")):
                 read(answer)
         except Failure:
             """One message."""

@@ -5,6 +5,7 @@ import pytest
 from deploy import backups
 from deploy.backups import Backup, Backups
 from deploy.errors import Exit, Failure
+from tests.texts import as_text
 
 NEW = Backup("20260102T000000-abcd", 1000, 50762, ("20251224134000",), "1" * 40)
 OLD = Backup("20260101T000000-abcd", 500, 1, (), "")
@@ -42,13 +43,13 @@ def test_an_unknown_id_is_a_usage_error_that_names_those_that_exist() -> None:
     with pytest.raises(Failure) as raised:
         BOTH.find("20250101T000000-abcd", "prod")
     assert raised.value.code == Exit.USAGE
-    assert raised.value.remedy == f"there are: {NEW.id}, {OLD.id}"
+    assert as_text(raised.value.remedy) == f"there are: {NEW.id}, {OLD.id}"
 
 
 def test_where_there_is_no_dump_nothing_can_be_restored() -> None:
     with pytest.raises(Failure) as raised:
         Backups("/backups", 0, ()).find("20250101T000000-abcd", "prod")
-    assert (raised.value.code, raised.value.fact) == (Exit.REFUSED, "there is no backup in /backups")
+    assert (raised.value.code, as_text(raised.value.fact)) == (Exit.REFUSED, "there is no backup in /backups")
 
 
 @pytest.mark.parametrize(
@@ -56,11 +57,11 @@ def test_where_there_is_no_dump_nothing_can_be_restored() -> None:
     [(-3, "0 seconds"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (86400 * 9, "9 days")],
 )
 def test_an_age_is_told_in_its_largest_unit(seconds: int, told: str) -> None:
-    assert backups.age(seconds) == told
+    assert as_text(backups.age(seconds)) == told
 
 
 @pytest.mark.parametrize(
     ("number", "told"), [(0, "0 bytes"), (50762, "49.6 KiB"), (1536 * 1024, "1.5 MiB"), (5 << 40, "5120.0 GiB")]
 )
 def test_a_size_is_told_in_the_largest_unit_that_it_fills(number: int, told: str) -> None:
-    assert backups.size(number) == told
+    assert as_text(backups.size(number)) == told

@@ -3,6 +3,8 @@
 import pytest
 
 from deploy import causes
+from deploy.message import Printed, say
+from tests.texts import as_text
 
 
 @pytest.mark.parametrize(
@@ -17,17 +19,30 @@ from deploy import causes
     ],
 )
 def test_a_known_cause_has_its_own_remedy(line: str, told: str) -> None:
-    assert told in causes.remedy(["Traceback (most recent call last):", line])
+    assert told in as_text(causes.remedy([Printed("Traceback (most recent call last):"), Printed(line)]))
+
+
+def test_a_cause_is_found_in_a_message_of_ours_and_in_the_printed_words_in_it() -> None:
+    killed = say("the kernel killed a process in %s for want of memory", "app")
+    held = Printed("waits for a lock on instances: held by session 7 (user ada)")
+    lock = say("no lock within %s s%s: the migration %s", 1, say(", %s times", 4), held)
+    assert as_text(causes.remedy([killed])).startswith("raise the memory limit")
+    assert "pg_terminate_backend(7)" in as_text(causes.remedy([lock]))
 
 
 def test_an_unknown_cause_has_none() -> None:
-    assert causes.remedy(["the app does not answer, 120 s after the restart"]) == ""
+    assert causes.remedy([say("the app does not answer, %s s after the restart", 120)]) is None
 
 
 def test_a_syntax_error_is_placed_where_the_traceback_ends() -> None:
-    lines = ['  File "/app/wsgi.py", line 3, in <module>', '  File "/app/app/x.py", line 7', "SyntaxError: invalid"]
-    assert causes.place(lines) == "/app/app/x.py, line 7"
-    assert causes.place(['  File "/app/wsgi.py", line 3', "KeyError: 'x'"]) == ""
+    lines = [
+        *map(
+            Printed,
+            ('  File "/app/wsgi.py", line 3, in <module>', '  File "/app/app/x.py", line 7', "SyntaxError: invalid"),
+        )
+    ]
+    assert as_text(causes.place(lines)) == "/app/app/x.py, line 7"
+    assert causes.place([Printed('  File "/app/wsgi.py", line 3'), Printed("KeyError: 'x'")]) is None
 
 
 STARTING = "[2026-11-26 10:00:00 +0000] [10] [INFO] Starting gunicorn 22.0.0"

@@ -2,6 +2,7 @@
 
 from deploy import evidence
 from deploy.runs import Event
+from tests.texts import as_text
 
 
 def of(*events: tuple[str, ...]) -> evidence.Evidence:
@@ -10,17 +11,17 @@ def of(*events: tuple[str, ...]) -> evidence.Evidence:
 
 def test_nothing_was_changed_where_nothing_differs() -> None:
     assert of(("line", "proof", "boots")) == evidence.Evidence((), (), ())
-    assert of().unchanged == "nothing was changed"
+    assert as_text(of().unchanged) == "nothing was changed"
 
 
 def test_what_could_not_be_seen_is_said_instead_of_claimed() -> None:
     found = of(("unseen", "the database", "no such container"))
-    assert found.unchanged == "nothing was changed, as far as could be seen (the database: no such container)"
+    assert as_text(found.unchanged) == "nothing was changed, as far as could be seen (the database: no such container)"
 
 
 def test_what_differs_is_named_and_a_sum_is_not_shown() -> None:
     found = of(("differs", "HEAD", "a", ""), ("differs", "work tree", "17 4", "18 4"), ("schema", "came", "table t"))
-    assert found.lines == (
+    assert as_text(found.lines) == (
         "HEAD is not as before: a -> none",
         "work tree is not as before",
         "the schema is not as before: table t came",

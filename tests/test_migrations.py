@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 
 from deploy import migrations, remedies
+from deploy.message import NOTHING, Printed, say
 from deploy.state import Chain, Database, Revision, Versions
 from tests.build import BASE, CHAIN, HEAD, MIDDLE, SETTINGS
+from tests.texts import as_text
 
 INSTANCE_IDS = {"credentials.instance_ids": "ARRAY"}
 CALCULATED_AT = "database_size_aggregations.calculated_at"
 
 
 def unstamped(**columns: str) -> Database:
-    return Database(problem="", tables=9, columns=columns)
+    return Database(problem=NOTHING, tables=9, columns=columns)
 
 
 @pytest.mark.parametrize(
@@ -34,38 +36,41 @@ def test_a_database_that_was_never_stamped_gets_the_revision_that_its_schema_sho
 
 
 def test_a_stamped_database_is_not_stamped_again() -> None:
-    assert migrations.stamp(SETTINGS, Database(problem="", tables=9, revisions=(MIDDLE,), columns=INSTANCE_IDS)) == ""
+    assert (
+        migrations.stamp(SETTINGS, Database(problem=NOTHING, tables=9, revisions=(MIDDLE,), columns=INSTANCE_IDS)) == ""
+    )
 
 
 def test_an_empty_database_is_simply_upgraded() -> None:
-    empty = Database(problem="")
+    empty = Database(problem=NOTHING)
     assert migrations.stamp(SETTINGS, empty) == ""
     assert migrations.problem(SETTINGS, empty, CHAIN) is None
     assert [revision.id for revision in migrations.pending(SETTINGS, empty, CHAIN)] == [BASE, MIDDLE, HEAD]
 
 
 def test_a_database_with_a_trace_of_a_revision_is_not_stamped() -> None:
-    database = replace(unstamped(**INSTANCE_IDS), traces=("there is the table ops.versions",))
+    database = replace(unstamped(**INSTANCE_IDS), traces=(say("there is the table %s", "ops.versions"),))
     assert migrations.stamp(SETTINGS, database) == ""
     evidence = "the database has tables and no revision, but it had one: there is the table ops.versions"
-    assert migrations.problem(SETTINGS, database, CHAIN) == (evidence, remedies.find_revision(SETTINGS.target.name))
+    problem = migrations.problem(SETTINGS, database, CHAIN)
+    assert as_text(problem) == (evidence, as_text(remedies.find_revision(SETTINGS.target.name)))
 
 
 def test_a_revision_too_long_for_its_column_is_found_beforehand() -> None:
     chain = Chain(heads=("r" * 33,), revisions=(*CHAIN.revisions, Revision("r" * 33, (HEAD,), "")))
-    database = Database(problem="", tables=9, revisions=(HEAD,), version_table="public.alembic_version")
+    database = Database(problem=NOTHING, tables=9, revisions=(HEAD,), version_table="public.alembic_version")
     found = migrations.problem(SETTINGS, database, chain)
     assert found is not None
-    assert found[0] == f"the revision {'r' * 33} has 33 characters, and version_num takes 32"
+    assert as_text(found[0]) == f"the revision {'r' * 33} has 33 characters, and version_num takes 32"
     assert migrations.problem(SETTINGS, replace(database, longest_revision=33), chain) is None
     assert migrations.problem(SETTINGS, replace(database, longest_revision=0), chain) is None
 
 
 def test_it_is_not_guessed_which_of_several_tables_is_alembics() -> None:
-    database = Database(problem="", tables=9, versions=(Versions("a.v", ("1",)), Versions("b.v")))
+    database = Database(problem=NOTHING, tables=9, versions=(Versions("a.v", ("1",)), Versions("b.v")))
     found = migrations.problem(SETTINGS, database, CHAIN)
     assert found is not None
-    assert found[0] == "which of these tables is Alembic's is not known: a.v at 1, b.v at no revision"
+    assert as_text(found[0]) == "which of these tables is Alembic's is not known: a.v at 1, b.v at no revision"
 
 
 def test_what_is_pending_follows_the_stamp() -> None:
@@ -114,15 +119,19 @@ def test_a_release_without_migrations_is_no_problem() -> None:
             "the database has tables, was never stamped, and no rule under migrate.stamp matches its schema",
         ),
         (
-            Database(problem="", tables=1, revisions=("beef",)),
+            Database(problem=NOTHING, tables=1, revisions=("beef",)),
             CHAIN,
             "the database is at beef, which this code does not know",
         ),
-        (Database(problem=""), Chain(heads=("a", "b")), "migrations has 2 heads: a, b"),
-        (Database(problem=""), Chain(error="SyntaxError"), "the migrations in migrations cannot be read: SyntaxError"),
+        (Database(problem=NOTHING), Chain(heads=("a", "b")), "migrations has 2 heads: a, b"),
+        (
+            Database(problem=NOTHING),
+            Chain(error=Printed("SyntaxError")),
+            "the migrations in migrations cannot be read: SyntaxError",
+        ),
     ],
 )
 def test_an_impossible_upgrade_is_told_with_its_reason(database: Database, chain: Chain, evidence: str) -> None:
     problem = migrations.problem(SETTINGS, database, chain)
     assert problem is not None
-    assert problem[0] == evidence
+    assert as_text(problem[0]) == evidence

@@ -14,13 +14,14 @@ from deploy import output
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = """
 from deploy.errors import Failure
+from deploy.message import Printed, say
 from deploy.plan import Finding
 from deploy.report import Report
 report = Report()
-report.line("✓ 数据库 → ready")
-report.findings([Finding("ok", "short", "fine"), Finding("warning", "a long one", "看", "do → it")])
-report.failure(Failure("✗ it failed", evidence=("因为 …",), remedy="run it again"))
-report.line("the end")
+report.line(say("✓ %s → ready", "数据库"))
+report.findings([Finding("ok", "short", say("fine")), Finding("warning", "a long one", Printed("看"), say("do → it"))])
+report.failure(Failure(say("✗ it failed"), evidence=(Printed("因为 …"),), remedy=say("run it again")))
+report.line(say("the end"))
 """
 
 

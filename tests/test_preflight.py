@@ -1,14 +1,17 @@
 """What the preflight makes of a state: ok, warning or refusal, with its evidence."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from deploy.errors import Exit, Failure
+from deploy.message import Printed, say
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.state import Chain, Memory, Probe, Sibling, State
 from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
+from tests.texts import as_text
 
 
 def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
@@ -21,7 +24,7 @@ def test_a_host_where_all_is_well_has_only_ok_findings() -> None:
         ("tools", replace(STATE, tools={"git": "", "curl": ""}), "not installed on the host: git, curl"),
         (
             "engine",
-            replace(STATE, engine="", engine_problem="permission denied"),
+            replace(STATE, engine="", engine_problem=Printed("permission denied")),
             "Docker does not answer: permission denied",
         ),
         ("compose", replace(STATE, compose=""), "docker compose is missing (docker-compose v1 is not enough)"),
@@ -128,14 +131,14 @@ def test_a_container_of_the_service_that_serves_nobody_of_ours_is_no_replica(sib
 def test_a_container_that_another_project_made_is_refused_where_this_one_has_its_own() -> None:
     elsewhere = replace(STATE.containers["app"], project="staging", folder="/opt/staging")
     state = replace(STATE, containers=dict(STATE.containers) | {"app": elsewhere})
-    (warning,) = (f for f in judge(SETTINGS, state, Options()) if f.level == "warning")
+    (warning,) = (as_text(f) for f in judge(SETTINGS, state, Options()) if f.level == "warning")
     assert "was made by the Compose project staging in /opt/staging, not in /opt/whalefall" in warning.evidence
     (found,) = refusals(replace(state, siblings=(REPLICA,)))
     assert (found.check, found.remedy) == ("app container", "set app.container to it")
 
 
-def refusals(state: State) -> list[Finding]:
-    return [found for found in judge(SETTINGS, state, Options()) if found.level == "refusal"]
+def refusals(state: State) -> list[Any]:
+    return [as_text(found) for found in judge(SETTINGS, state, Options()) if found.level == "refusal"]
 
 
 def test_an_app_that_is_ill_is_a_warning_with_its_last_error_line() -> None:
@@ -223,17 +226,18 @@ def test_a_recreated_container_is_a_warning() -> None:
 
 def test_a_refused_plan_tells_every_refusal_that_its_verb_needs() -> None:
     findings = (
-        Finding("refusal", "env", "no .env", "put it back"),
-        Finding("warning", "health", "ill"),
-        Finding("refusal", "disk", "full", "free some"),
-        Finding("refusal", "redis", "exited", "start it"),
+        Finding("refusal", "env", say("no .env"), say("put it back")),
+        Finding("warning", "health", say("ill")),
+        Finding("refusal", "disk", say("full"), say("free some")),
+        Finding("refusal", "redis", say("exited"), say("start it")),
     )
     with pytest.raises(Failure) as caught:
         refuse(findings, ("env", "disk", "health"))
-    assert caught.value.code is Exit.REFUSED
-    assert caught.value.fact == "env: no .env"
-    assert caught.value.evidence == ("disk: full → free some",)
-    assert caught.value.remedy == "put it back"
+    told = as_text(caught.value)
+    assert told.code is Exit.REFUSED
+    assert told.fact == "env: no .env"
+    assert told.evidence == ("disk: full → free some",)
+    assert told.remedy == "put it back"
 
 
 def test_the_targets_commit_is_named_in_the_finding_of_the_remote() -> None:

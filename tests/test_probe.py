@@ -5,10 +5,12 @@ from dataclasses import replace
 from threading import Event
 
 from deploy.host import Disconnected
+from deploy.message import say
 from deploy.probe import Probe, Request, summary, wanted
 from deploy.settings import Check
 from deploy.settings.model import Probe as Setting
 from deploy.state import Probed
+from deploy.wording import text
 from tests.build import SETTINGS
 
 
@@ -43,12 +45,12 @@ def test_without_requests_nothing_was_met() -> None:
 
 
 def test_it_is_told_in_one_line() -> None:
-    told = str(Probed(requests=312, failed=2, longest_gap_s=0.131, slowest_request_s=0.02))
+    told = text(Probed(requests=312, failed=2, longest_gap_s=0.131, slowest_request_s=0.02).told)
     assert told == "2 of 312 requests failed, longest gap 0.13 s, slowest request 0.02 s"
 
 
 def test_a_probe_that_could_not_ask_does_not_tell_of_no_failed_request() -> None:
-    assert str(summary([])) == "nothing could be asked"
+    assert text(summary([]).told) == "nothing could be asked"
 
 
 def asking(*answers: bool | Exception) -> tuple[Callable[[], bool], Event]:
@@ -76,7 +78,7 @@ def test_every_answer_is_counted_and_a_request_without_one_is_not_waited_for() -
 
 
 def test_a_lost_connection_says_nothing_of_production() -> None:
-    ask, used = asking(True, Disconnected("lost"), True)
+    ask, used = asking(True, Disconnected(say("lost")), True)
     probe = Probe({"url": ask}, per_second=1000)
     used.wait()
     found = probe.end()
@@ -119,4 +121,4 @@ def test_the_longest_wait_for_a_lock_is_told() -> None:
     told.wait()
     found = probe.end()
     assert found.longest_lock_wait_s == 2.9
-    assert str(found).endswith(", longest wait for a lock 2.90 s")
+    assert text(found.told).endswith(", longest wait for a lock 2.90 s")

@@ -3,6 +3,7 @@
 import pytest
 
 from deploy.errors import Failure
+from deploy.message import Printed, say
 from deploy.report import Report
 from deploy.runs import Event
 
@@ -15,11 +16,15 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_does_not_fit_into_a_line_is_indented_below_it(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()
-    report.line("one two three four five six")
-    report.line("    one two three four")
-    report.line("  it fits into here.")
+    report.line(Printed("one two three four five six"))
+    report.line(Printed("    one two three four"))
+    report.line(Printed("  it fits into here."))
     report.failure(
-        Failure("it went wrong for a reason", evidence=("which is told down here",), remedy="do it once more")
+        Failure(
+            say("it went wrong for a %s", "reason"),
+            evidence=(say("which is told down here"),),
+            remedy=say("do it once more"),
+        )
     )
     told = capsys.readouterr()
     assert told.out.splitlines() == [
@@ -39,7 +44,7 @@ def test_what_does_not_fit_into_a_line_is_indented_below_it(capsys: pytest.Captu
 
 
 def test_a_word_that_is_longer_than_a_line_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    Report().line("x" * 30)
+    Report().line(Printed("x" * 30))
     assert capsys.readouterr().out.splitlines() == ["x" * 18, "  " + "x" * 12]
 
 
@@ -50,5 +55,5 @@ def test_a_run_that_was_not_confirmed_says_so_when_it_is_undone(capsys: pytest.C
 
 
 def test_a_reason_that_was_not_given_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
-    Report().failure(Failure("it failed: "))
+    Report().failure(Failure(say("it failed: %s", "")))
     assert capsys.readouterr().err.splitlines() == ["✗ it failed: it", "  gave no reason"]

@@ -7,10 +7,12 @@ import pytest
 
 from deploy import shell, state
 from deploy.errors import Failure
+from deploy.message import Printed
 from deploy.state import kept
 from deploy.state.records import RECORDS
 from deploy.state.script import SOURCES
 from tests.build import BLOB, SETTINGS
+from tests.texts import as_text
 
 
 def answer(*rows: tuple[str, ...]) -> str:
@@ -41,7 +43,7 @@ def test_an_answer_without_its_end_is_a_failure() -> None:
 
 def test_a_host_without_anything_is_still_a_state() -> None:
     found = state.parse(answer(("host", "root", "prod", "boot")))
-    assert (found.user, found.app, found.repository.problem, found.database.problem) == (
+    assert (found.user, found.app, as_text(found.repository.problem), as_text(found.database.problem)) == (
         "root",
         None,
         "not read",
@@ -87,7 +89,7 @@ def test_texts_of_the_container_are_put_back_where_its_facts_refer_to_them() -> 
     texts = (("app_text", "owner: no such user"), ("app_text", "SyntaxError in [A_KEY].py"))
     found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(inside)), *texts))
     assert found.app is not None
-    assert found.app.chain == state.Chain(error="SyntaxError in [A_KEY].py")
+    assert found.app.chain == state.Chain(error=Printed("SyntaxError in [A_KEY].py"))
     assert found.app.problems == ("owner: no such user", "")
 
 
@@ -180,4 +182,4 @@ def test_the_revision_is_that_of_the_table_that_the_code_knows(
 def test_what_shows_that_there_was_a_revision_is_told() -> None:
     run = "history\t1\tr1\thot-update\tx\t\t\t1\tdone\t\tbackup 0 1,migrate 0 1.5\t"
     found = database("db_version_table\ta.v\t32\tf", run, "dumped\tr0\t1")
-    assert found.traces == ("there is the table a.v", "the run r1 migrated it", "the dump r0 has it at 1")
+    assert as_text(found.traces) == ("there is the table a.v", "the run r1 migrated it", "the dump r0 has it at 1")

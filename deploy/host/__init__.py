@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from deploy.host.dialogue import Answer, Disconnected, Ended
+from deploy.message import Told
 
 if TYPE_CHECKING:
     import requests
@@ -31,7 +32,7 @@ class Target(Protocol):
 class Host(Protocol):
     """A host that runs Bash scripts and lets its own services be asked."""
 
-    label: str
+    label: Told
 
     def run(self, script: str, *, stdin: bytes = b"", timeout: float | None = None) -> Answer:
         """Run a script to its end; timeout in seconds."""
@@ -49,7 +50,7 @@ class Host(Protocol):
         """End the connection."""
 
 
-Ask = Callable[[str], str]
+Ask = Callable[[Told], str]
 
 
 def connect(target: Target, ssh: "Ssh", *, ask: Ask | None, ask_once: Ask | None = None) -> Host:

@@ -16,6 +16,7 @@ from paramiko.pkey import PublicBlob, UnknownKeyType
 
 from deploy import remedies
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Told, say
 
 # Seconds for an answer of the host: an agent may ask its user first, and a person looks for a code.
 KEY_TIMEOUT, PERSON_TIMEOUT = 60, 300
@@ -23,7 +24,6 @@ KEY_TIMEOUT, PERSON_TIMEOUT = 60, 300
 _FACTORS = 4
 
 _AGENT_ERRORS = (paramiko.SSHException, EOFError, OSError)
-NEEDS_PASSPHRASE = "needs a passphrase, not tried"
 
 
 class Agent(AgentSSH):
@@ -47,17 +47,19 @@ class Agent(AgentSSH):
 class Authentication:
     """What opens one door: private key files, certificates and an agent's keys, and somebody to ask.
 
-    With `identities_only` the agent's other keys are not tried. `tried` tells, once it failed, what was.
+    With `identities_only` the agent's other keys are not tried. `tried` tells, once it failed, what was, and
+    `needs_passphrase` whether a key was not, for want of one.
     """
 
     user: str
-    label: str
+    label: Told
     files: tuple[Path, ...]
     certificates: tuple[Path, ...]
     agent: str
     identities_only: bool
-    ask: Callable[[str], str] | None
-    tried: list[str] = field(default_factory=list)
+    ask: Callable[[Told], str] | None
+    tried: list[Message] = field(default_factory=list)
+    needs_passphrase: bool = False
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Try every key, then give what else is asked for; Failure names the factor that is lacking."""
@@ -66,7 +68,7 @@ class Authentication:
             if not wanted:
                 return
             wanted = self._by_key(transport) if "publickey" in wanted else self._by_person(transport, wanted)
-        raise paramiko.AuthenticationException(f"still asked for: {', '.join(wanted)}")
+        raise paramiko.AuthenticationException(say("still asked for: %s", tuple(wanted)))
 
     def _by_key(self, transport: paramiko.Transport) -> list[str]:
         """Try keys until one is accepted; what is asked for besides."""
@@ -76,25 +78,24 @@ class Authentication:
             except paramiko.BadAuthenticationType as error:
                 return list(error.allowed_types)
             except paramiko.AuthenticationException:
-                self.tried.append(f"{name}: not accepted")
-        raise paramiko.AuthenticationException("no key was accepted")
+                self.tried.append(say("%s: not accepted", name))
+        raise paramiko.AuthenticationException(say("no key was accepted"))
 
     def _by_person(self, transport: paramiko.Transport, wanted: list[str]) -> list[str]:
-        named = ", ".join(wanted)
         if self.ask is None or not {"keyboard-interactive", "password"} & set(wanted):
             raise Failure(
-                f"{self.label} asks for another factor besides the key: {named}",
+                say("%s asks for another factor besides the key: %s", self.label, tuple(wanted)),
                 remedy=remedies.GIVE_FACTOR,
                 code=Exit.REFUSED,
             )
         transport.auth_timeout = PERSON_TIMEOUT
         if "keyboard-interactive" not in wanted:
-            return transport.auth_password(self.user, self.ask(f"password of {self.label}: "))
+            return transport.auth_password(self.user, self.ask(say("password of %s: ", self.label)))
         return self._by_questions(transport, self.ask)
 
-    def _by_questions(self, transport: paramiko.Transport, ask: Callable[[str], str]) -> list[str]:
+    def _by_questions(self, transport: paramiko.Transport, ask: Callable[[Told], str]) -> list[str]:
         """Answer the host's questions here, in the main thread, where a Ctrl-C arrives."""
-        questions: Queue[list[str] | None] = Queue()
+        questions: Queue[list[Message] | None] = Queue()
         answers: Queue[list[str]] = Queue()
         ended: list[list[str] | Exception] = []
 
@@ -113,20 +114,20 @@ class Authentication:
         Thread(target=talk, daemon=True).start()
         while (asked := questions.get()) is not None:
             answers.put([ask(question) for question in asked])
-        outcome = ended[0] if ended else paramiko.SSHException("the host's questions were not understood")
+        outcome = ended[0] if ended else paramiko.SSHException(say("the host's questions were not understood"))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def agent_told(self) -> str:
+    def agent_told(self) -> Message:
         """Tell what the agent holds."""
         try:
             with _held_by(self.agent) as held:
-                return f"agent: {len(held)} keys" if held else "agent: none, or it has no keys"
+                return say("agent: %s keys", len(held)) if held else say("agent: none, or it has no keys")
         except _AGENT_ERRORS:
-            return "agent: does not answer"
+            return say("agent: does not answer")
 
-    def _keys(self) -> Iterator[tuple[str, paramiko.PKey]]:
+    def _keys(self) -> Iterator[tuple[Message, paramiko.PKey]]:
         """Give keys: the agent's that a file names, the files' own, then the agent's others, unless forbidden."""
         with ExitStack() as stack:
             held: tuple[AgentKey, ...] = ()
@@ -135,18 +136,18 @@ class Authentication:
             named = {_public(file) for file in self.files}
             ours = [key for key in held if key.asbytes() in named]
             for key in ours:
-                yield from self._variants(f"key {key.comment} of the agent", key)
+                yield from self._variants(say("key %s of the agent", key.comment), key)
             yield from self._files_keys({key.asbytes() for key in ours})
             for key in () if self.identities_only else held:
                 if key not in ours:
-                    yield from self._variants(f"key {key.comment} of the agent", key)
+                    yield from self._variants(say("key %s of the agent", key.comment), key)
 
-    def _files_keys(self, known: set[bytes]) -> Iterator[tuple[str, paramiko.PKey]]:
+    def _files_keys(self, known: set[bytes]) -> Iterator[tuple[Message, paramiko.PKey]]:
         for file in self.files:
             if _public(file) not in known and (key := self._load(file)):
-                yield from self._variants(f"key {file}", key)
+                yield from self._variants(say("key %s", str(file)), key)
 
-    def _variants(self, name: str, key: paramiko.PKey) -> Iterator[tuple[str, paramiko.PKey]]:
+    def _variants(self, name: Message, key: paramiko.PKey) -> Iterator[tuple[Message, paramiko.PKey]]:
         """Give a key with each certificate that was made for it, then by itself."""
         if isinstance(key, AgentKey) and "-cert-" in key.name:
             key.public_blob = PublicBlob(key.name, key.blob)  # type: ignore[assignment]
@@ -158,7 +159,7 @@ class Authentication:
                 blob = PublicBlob.from_file(str(file))
                 if key.asbytes()[kind:] in blob.key_blob:
                     key.public_blob = blob
-                    yield f"{name} with certificate {file}", key
+                    yield say("%s with certificate %s", name, str(file)), key
         key.public_blob = None
         yield name, key
 
@@ -168,9 +169,10 @@ class Authentication:
         try:
             return paramiko.PKey.from_path(file)
         except (TypeError, paramiko.PasswordRequiredException):
-            self.tried.append(f"key {file}: {NEEDS_PASSPHRASE}")
+            self.tried.append(say("key %s: needs a passphrase, not tried", str(file)))
+            self.needs_passphrase = True
         except (paramiko.SSHException, UnknownKeyType, OSError, ValueError) as error:
-            self.tried.append(f"key {file}: not readable, {error}")
+            self.tried.append(say("key %s: not readable, %s", str(file), str(error)))
         return None
 
 
@@ -195,7 +197,7 @@ def _public(file: Path) -> bytes:
     return b""
 
 
-def _line(label: str, instructions: str, prompt: str) -> str:
+def _line(label: Told, instructions: str, prompt: str) -> Message:
     """Say who asks. What a host writes may hold anything."""
     said = " ".join(f"{instructions} {prompt}".split())
-    return f"{label}: {''.join(letter if letter.isprintable() else '?' for letter in said)} "
+    return say("%s: %s ", label, "".join(letter if letter.isprintable() else "?" for letter in said))

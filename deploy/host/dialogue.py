@@ -13,6 +13,7 @@ from typing import Protocol
 from deploy import remedies
 from deploy.errors import Exit, Failure
 from deploy.host import login
+from deploy.message import Printed, Told, say, unpack
 
 BLOCK = 65536
 
@@ -133,7 +134,7 @@ class Process(Protocol):
 class _Script:
     """A script in a process that is ready for one, and what it writes between its marks."""
 
-    def __init__(self, process: Process, label: str, deadline: Deadline) -> None:
+    def __init__(self, process: Process, label: Told, deadline: Deadline) -> None:
         mark = secrets.token_hex(16).encode()
         self._begin, self._end, self._mark = mark + b"(", mark + b")", mark
         self._process = process
@@ -180,7 +181,7 @@ class _Script:
             return self._status, stderr
         status = self._process.status(self._deadline)
         if not self._began or status == 0:
-            raise Disconnected(f"a command on {self._label} ended without a word of how", evidence=tail(stderr))
+            raise Disconnected(say("a command on %s ended without a word of how", self._label), evidence=tail(stderr))
         return status, stderr
 
     def close(self) -> None:
@@ -218,7 +219,7 @@ class _Script:
 class Shell(ABC):
     """A host that runs Bash scripts, as root through sudo when `escalate` was called."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: Told) -> None:
         self.label = label
         self._sudo: tuple[str, ...] = ()
         self._password = ""
@@ -240,7 +241,8 @@ class Shell(ABC):
                 stdout = b"".join(iter(running.read, b""))
                 status, stderr = running.finish()
         except TimeoutError:
-            raise Failure(f"a command on {self.label} took longer than {timeout:g} s and was ended") from None
+            fact = say("a command on %s took longer than %s s and was ended", self.label, f"{timeout:g}")
+            raise Failure(fact) from None
         return Answer(status, _text(stdout), _text(stderr))
 
     @contextmanager
@@ -252,7 +254,7 @@ class Shell(ABC):
         with self._script(script, stdin, None) as running:
             yield self._lines(running)
 
-    def escalate(self, ask: Callable[[str], str] | None) -> None:
+    def escalate(self, ask: Callable[[Told], str] | None) -> None:
         """Run everything from now on as root: by itself, through sudo, or through sudo with the password asked for."""
         match self.run(_ASK_SUDO).stdout.split()[-1:]:
             case ["root"]:
@@ -262,18 +264,19 @@ class Shell(ABC):
             case ["password"]:
                 self._use_password(ask)
             case ["missing"]:
-                fact = f"there is no sudo on {self.label}"
+                fact = say("there is no sudo on %s", self.label)
                 raise Failure(fact, remedy=remedies.INSTALL_SUDO, code=Exit.REFUSED)
             case answer:
-                raise Failure(f"{self.label} did not say whether sudo needs a password", evidence=tuple(answer))
+                fact = say("%s did not say whether sudo needs a password", self.label)
+                raise Failure(fact, evidence=tuple(map(Printed, answer)))
 
-    def _use_password(self, ask: Callable[[str], str] | None) -> None:
-        fact = f"sudo on {self.label} needs a password"
+    def _use_password(self, ask: Callable[[Told], str] | None) -> None:
+        fact = say("sudo on %s needs a password", self.label)
         refusal = Failure(fact, remedy=remedies.FREE_SUDO, code=Exit.REFUSED)
         if ask is None:
             raise refusal
         try:
-            password = ask(f"sudo password for {self.label}: ")
+            password = ask(say("sudo password for %s: ", self.label))
         except EOFError:
             raise refusal from None
         # Tried on its own first: sudo takes what follows a wrong password for the next attempt.
@@ -287,8 +290,8 @@ class Shell(ABC):
             accepted = trial.status(deadline) == 0
         if not accepted:
             # Login files may complain on the same stream.
-            evidence = tuple(line for line in complaints if line.startswith("sudo")) or complaints
-            fact = f"sudo on {self.label} did not accept the password, or does not let this user run commands"
+            evidence = tuple(line for line in complaints if str(line).startswith("sudo")) or complaints
+            fact = say("sudo on %s did not accept the password, or does not let this user run commands", self.label)
             raise Failure(fact, evidence=evidence, remedy=remedies.TRY_SUDO, code=Exit.REFUSED)
         self._sudo, self._password = _SUDO_PASSWORD, password
 
@@ -309,7 +312,7 @@ class Shell(ABC):
         yield from lines(iter(running.read, b""))
         status, stderr = running.finish()
         if status != 0:
-            raise Ended(f"a command on {self.label} ended with status {status}", evidence=tail(stderr))
+            raise Ended(say("a command on %s ended with status %s", self.label, status), evidence=tail(stderr))
 
 
 def lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -330,9 +333,9 @@ def _overlap(text: bytes, mark: bytes) -> int:
     return next((count for count in range(longest, 0, -1) if text.endswith(mark[:count])), 0)
 
 
-def tail(stderr: bytes, count: int = 10) -> tuple[str, ...]:
+def tail(stderr: bytes, count: int = 10) -> tuple[Told, ...]:
     """Keep the last lines of what a command complained."""
-    return tuple(line for line in _text(stderr).splitlines() if line.strip())[-count:]
+    return tuple(unpack(line) for line in _text(stderr).split("\n") if line.strip())[-count:]
 
 
 def _text(written: bytes) -> str:

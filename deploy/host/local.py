@@ -6,8 +6,10 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from deploy.answers import said_by
 from deploy.errors import Failure
 from deploy.host.dialogue import BLOCK, Deadline, Process, Shell
+from deploy.message import say
 
 if TYPE_CHECKING:
     import requests
@@ -17,7 +19,7 @@ class LocalHost(Shell):
     """This machine."""
 
     def __init__(self) -> None:
-        super().__init__("this machine")
+        super().__init__(say("this machine"))
 
     def http(self) -> "requests.Session":
         from deploy.host import loopback
@@ -31,7 +33,7 @@ class LocalHost(Shell):
         try:
             return _LocalProcess(command)
         except OSError as error:
-            raise Failure(f"{command[0]} does not run on {self.label}", evidence=(str(error),)) from error
+            raise Failure(say("%s does not run on %s", command[0], self.label), evidence=(said_by(error),)) from error
 
     def _start_ahead(self, command: tuple[str, ...], count: int) -> None:
         """Nothing here takes long to begin."""

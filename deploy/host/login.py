@@ -3,31 +3,39 @@
 from deploy import remedies
 from deploy.answers import first_lines
 from deploy.errors import Failure
+from deploy.message import Printed, Told, say
 
 # A shell that took our stdin for its commands ends with this; a shell that finds no such program, with that.
 KNOCKED, NOT_FOUND = 97, 127
 
 
-def waits(label: str, seconds: float, said: bytes) -> Failure:
+def waits(label: Told, seconds: float, said: bytes) -> Failure:
     """Say that nothing of ours began in time."""
-    fact = f"{label} did not come to our script within {seconds:g} s: its login files wait for something, or read stdin"
+    fact = say(
+        "%s did not come to our script within %s s: its login files wait for something, or read stdin",
+        label,
+        f"{seconds:g}",
+    )
     return Failure(fact, evidence=_first_lines(said), remedy=remedies.STOP_LOGIN_FILES)
 
 
-def refuses(label: str, status: int, said: bytes, complained: bytes) -> Failure:
+def refuses(label: Told, status: int, said: bytes, complained: bytes) -> Failure:
     """Say why a login ended before our script, by how it ended and what it wrote."""
     evidence = _first_lines(complained + b"\n" + said)
     if status == KNOCKED:
-        fact = f"the login files of {label} start another shell, which reads what is meant for our script"
+        fact = say("the login files of %s start another shell, which reads what is meant for our script", label)
         return Failure(fact, evidence=evidence, remedy=remedies.STOP_LOGIN_FILES)
     if status == NOT_FOUND:
-        return Failure(f"there is no bash on {label}", evidence=evidence, remedy=remedies.INSTALL_BASH)
+        return Failure(say("there is no bash on %s", label), evidence=evidence, remedy=remedies.INSTALL_BASH)
     if b"restricted" in complained:
-        fact = f"the login shell of {label} is a restricted one"
+        fact = say("the login shell of %s is a restricted one", label)
         return Failure(fact, evidence=evidence, remedy=remedies.FREE_SHELL)
-    told = f"instead it says: {evidence[0]}" if evidence else f"it ends with status {status} and says nothing"
-    return Failure(f"{label} does not run our script; {told}", evidence=evidence[1:], remedy=remedies.SEE_LOGIN)
+    if evidence:
+        fact = say("%s does not run our script; instead it says: %s", label, evidence[0])
+    else:
+        fact = say("%s does not run our script; it ends with status %s and says nothing", label, status)
+    return Failure(fact, evidence=evidence[1:], remedy=remedies.SEE_LOGIN)
 
 
-def _first_lines(said: bytes) -> tuple[str, ...]:
+def _first_lines(said: bytes) -> tuple[Printed, ...]:
     return first_lines(said.decode("utf-8", "replace"))

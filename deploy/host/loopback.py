@@ -71,9 +71,9 @@ def _pool(open_channel: OpenChannel) -> type[HTTPConnectionPool]:
             try:
                 channel = open_channel(self._dns_host, self.port, self.timeout)
             except TimeoutError as error:
-                raise ConnectTimeoutError(self, f"no connection to {self.host} in {self.timeout} s") from error
+                raise ConnectTimeoutError(self, str(error)) from error
             except OSError as error:
-                raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
+                raise NewConnectionError(self, str(error)) from error
             return cast(socket.socket, _ChannelSocket(channel))
 
     class Pool(HTTPConnectionPool):

@@ -14,11 +14,13 @@ import fabric  # type: ignore[import-untyped]
 import paramiko
 
 from deploy import remedies
+from deploy.answers import said_by
 from deploy.errors import Exit, Failure
 from deploy.host import authentication, known_hosts, ssh_config
-from deploy.host.authentication import NEEDS_PASSPHRASE, Authentication
+from deploy.host.authentication import Authentication
 from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
 from deploy.host.known_hosts import Entry, Key, Verdict
+from deploy.message import Printed, Told, say
 from deploy.shell import sh
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Ssh(Protocol):
 class SshHost(Shell):
     """A host reached by SSH, over one connection."""
 
-    def __init__(self, host: str, ssh: Ssh, ask: Callable[[str], str] | None = None) -> None:
+    def __init__(self, host: str, ssh: Ssh, ask: Callable[[Told], str] | None = None) -> None:
         self._connection = _Connection(host, ssh, ask, identity=ssh.identity)
         super().__init__(self._connection.label)
         # By its command, what was started ahead and waits for its stdin.
@@ -129,17 +131,17 @@ class SshHost(Shell):
 
     def _no_tcp(self, code: int, where: str) -> Exception:
         if code == _NOBODY_LISTENS:
-            return ConnectionRefusedError("connection refused")
+            return ConnectionRefusedError()
         if code != _PROHIBITED:
-            return ConnectionError("no channel")
-        fact = f"sshd on {self.label} forbids connections to its {where}"
+            return ConnectionError()
+        fact = say("sshd on %s forbids connections to its %s", self.label, where)
         return Failure(fact, remedy=remedies.ALLOW_FORWARDING)
 
     def _unopened(self, error: Exception) -> Failure:
         if not self._transport.is_active():
-            return Disconnected(f"the connection to {self.label} was lost")
-        fact = f"{self.label} opened no further session"
-        return Failure(fact, evidence=(str(error),), remedy=remedies.FREE_SESSIONS)
+            return Disconnected(say("the connection to %s was lost", self.label))
+        fact = say("%s opened no further session", self.label)
+        return Failure(fact, evidence=(said_by(error),), remedy=remedies.FREE_SESSIONS)
 
     @property
     def _transport(self) -> paramiko.Transport:
@@ -150,7 +152,7 @@ class SshHost(Shell):
 class _RemoteProcess:
     """A command at the other end of a channel. Its stdin and stderr have a thread each, so that neither ever blocks."""
 
-    def __init__(self, channel: paramiko.Channel, label: str) -> None:
+    def __init__(self, channel: paramiko.Channel, label: Told) -> None:
         self._channel = channel
         self._label = label
         self._complaints = bytearray()
@@ -220,8 +222,8 @@ class _RemoteProcess:
             self._heard.notify_all()
 
 
-def _cut_off(label: str) -> Disconnected:
-    return Disconnected(f"the connection to {label} was lost, or the command there was killed")
+def _cut_off(label: Told) -> Disconnected:
+    return Disconnected(say("the connection to %s was lost, or the command there was killed", label))
 
 
 class _StrictPolicy(paramiko.MissingHostKeyPolicy):
@@ -241,7 +243,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         self,
         host: str,
         ssh: Ssh,
-        ask: Callable[[str], str] | None,
+        ask: Callable[[Told], str] | None,
         *,
         identity: str = "",
         gateway: "_Connection | None" = None,
@@ -270,16 +272,16 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         )
 
     @property
-    def label(self) -> str:
+    def label(self) -> Printed:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.user}@{host}:{self.port}"
+        return Printed(f"{self.user}@{host}:{self.port}")
 
     def derive_shorthand(self, host_string: str) -> dict[str, Any]:
         """Read user@host:port, with an IPv6 address bare or, before a port, in brackets."""
         address = host_string.removeprefix("ssh://")
         found = _ADDRESS.fullmatch(address)
         if not found or not 0 < int(found[5] or 22) < 65536:
-            fact = f"{host_string!r} is not user@host:port nor an alias from ssh_config"
+            fact = say("%s is not user@host:port nor an alias from ssh_config", repr(host_string))
             raise Failure(fact, remedy=remedies.SET_HOST, code=Exit.USAGE)
         return {"user": found[1], "host": found[2] or found[3] or found[4], "port": int(found[5]) if found[5] else None}
 
@@ -321,7 +323,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         if self._identity_file:
             identity = Path(self._identity_file).expanduser()
             if not identity.is_file():
-                fact = f"ssh.identity: there is no file {identity}"
+                fact = say("ssh.identity: there is no file %s", str(identity))
                 raise Failure(fact, remedy=remedies.SET_IDENTITY, code=Exit.USAGE)
             files.insert(0, identity)
         elif not files:
@@ -380,29 +382,34 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             case Verdict.CHANGED:
                 raise self._changed(key, entries)
             case Verdict.REVOKED:
-                fact = f"the host key of {self._known_name} is revoked in known_hosts: it must not be used any more"
-                shown = (f"shown: {key.fingerprint}",)
+                fact = say(
+                    "the host key of %s is revoked in known_hosts: it must not be used any more", self._known_name
+                )
+                shown = (say("shown: %s", key.fingerprint),)
                 raise Failure(fact, evidence=shown, remedy=remedies.VERIFY_KEY, code=Exit.REFUSED)
 
     def _unknown(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
-        looked = ", ".join(map(str, self._known_hosts_files()))
-        evidence = [f"shown: {key.fingerprint}", f"looked in: {looked}"]
+        looked = tuple(map(str, self._known_hosts_files()))
+        evidence = [say("shown: %s", key.fingerprint), say("looked in: %s", looked)]
         if any(entry.marker == "@cert-authority" for entry in entries):
             evidence.append(
-                "a certificate authority is known for it; host certificates are not supported, the key itself must be"
+                say(
+                    "a certificate authority is known for it; host certificates are not supported, the key itself "
+                    "must be"
+                )
             )
         remedy = remedies.learn_key(self._ssh_command())
-        fact = f"the host key of {self._known_name} is not known"
+        fact = say("the host key of %s is not known", self._known_name)
         return Failure(fact, evidence=tuple(evidence), remedy=remedy, code=Exit.REFUSED)
 
     def _changed(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
         known = [entry for entry in entries if not entry.marker]
         evidence = (
-            f"shown: {key.fingerprint}",
-            *(f"known: {entry.key.fingerprint} ({entry.place})" for entry in known),
+            say("shown: %s", key.fingerprint),
+            *(say("known: %s (%s)", entry.key.fingerprint, entry.place) for entry in known),
         )
         remedy = remedies.replace_key(self._ssh_command())
-        fact = f"the host key of {self._known_name} has changed"
+        fact = say("the host key of %s has changed", self._known_name)
         return Failure(fact, evidence=evidence, remedy=remedy, code=Exit.REFUSED)
 
     def _ssh_command(self) -> str:
@@ -416,31 +423,33 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
         if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
             # One error for each address of the name; the first is the one that ssh would tell.
             error = next(iter(error.errors.values()))
-        evidence = (str(error),) if str(error) else ()
+        evidence = (said_by(error),) if str(error) else ()
         match error:
             case paramiko.ChannelException():
-                return Failure(f"the gateway {self.gateway.label} does not reach {self.label}", evidence=evidence)
+                return Failure(
+                    say("the gateway %s does not reach %s", self.gateway.label, self.label), evidence=evidence
+                )
             case socket.gaierror() | UnicodeError():
-                fact = f"the name {self.host} is not resolved"
+                fact = say("the name %s is not resolved", self.host)
                 return Failure(fact, evidence=evidence, remedy=remedies.CHECK_NAME)
             case TimeoutError():
-                fact = f"{self.label} did not answer within {self.connect_timeout} s"
+                fact = say("%s did not answer within %s s", self.label, self.connect_timeout)
                 return Failure(fact, evidence=evidence, remedy=remedies.CHECK_NETWORK)
             case ConnectionRefusedError():
-                fact = f"{self.label} refused the connection"
+                fact = say("%s refused the connection", self.label)
                 return Failure(fact, evidence=evidence, remedy=remedies.CHECK_SSHD)
             case paramiko.SSHException() | EOFError():
-                fact = f"no SSH connection to {self.label} came about within {self.connect_timeout} s"
+                fact = say("no SSH connection to %s came about within %s s", self.label, self.connect_timeout)
                 return Failure(fact, evidence=evidence, remedy=remedies.CHECK_PORT)
             case _:
-                return Failure(f"{self.label} cannot be reached", evidence=evidence)
+                return Failure(say("%s cannot be reached", self.label), evidence=evidence)
 
     def _not_let_in(self, error: Exception) -> Failure:
         tried = tuple(self._authentication.tried)
-        needs_passphrase = any(NEEDS_PASSPHRASE in line for line in tried)
-        remedy = remedies.unlock_key(self.user) if needs_passphrase else remedies.authorize_key(self.user)
-        evidence = (*tried, self._authentication.agent_told(), str(error) or type(error).__name__)
-        return Failure(f"{self.label} did not let {self.user} in", evidence=evidence, remedy=remedy)
+        locked = self._authentication.needs_passphrase
+        remedy = remedies.unlock_key(self.user) if locked else remedies.authorize_key(self.user)
+        evidence = (*tried, self._authentication.agent_told(), said_by(error) or Printed(type(error).__name__))
+        return Failure(say("%s did not let %s in", self.label, self.user), evidence=evidence, remedy=remedy)
 
 
 def _kind(algorithm: str) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 import paramiko
 
 from deploy import remedies
+from deploy.answers import said_by
 from deploy.errors import Exit, Failure
+from deploy.message import Printed, Told, say
 
 # Seconds for ssh to tell: a Match exec of the user's runs a command.
 _PATIENCE = 30
@@ -28,7 +30,7 @@ _USED = {
 }
 
 
-class Told(paramiko.SSHConfig):
+class Lookup(paramiko.SSHConfig):
     """ssh_config as it holds for one host, whoever is asked for."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -39,13 +41,13 @@ class Told(paramiko.SSHConfig):
         return self._settings
 
 
-def read(host: str, user: str | None, port: int | None, identity: str) -> Told:
+def read(host: str, user: str | None, port: int | None, identity: str) -> Lookup:
     """Read what holds for a host; with a private key of the settings, that one and those of ssh_config."""
     ssh = shutil.which("ssh")
     try:
-        return Told(_as_ssh_tells(ssh, host, user, port, identity) if ssh else _as_paramiko_reads(host))
+        return Lookup(_as_ssh_tells(ssh, host, user, port, identity) if ssh else _as_paramiko_reads(host))
     except (paramiko.SSHException, OSError, subprocess.SubprocessError) as error:
-        raise _unreadable(str(error)) from error
+        raise _unreadable(said_by(error)) from error
 
 
 def files(value: str) -> tuple[Path, ...]:
@@ -81,7 +83,7 @@ def _as_ssh_tells(ssh: str, host: str, user: str | None, port: int | None, ident
     command = [ssh, "-G", *options, "--", host]
     ended = subprocess.run(command, input=includes, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if ended.returncode != 0:
-        raise _unreadable(*ended.stderr.splitlines()[-3:])
+        raise _unreadable(*map(Printed, ended.stderr.splitlines()[-3:]))
     pairs = [line.partition(" ")[::2] for line in ended.stdout.splitlines()]
     used = [(key, value) for key, value in pairs if key in _USED]
     # Paramiko knows the tokens in the values: %h, %p and their like.
@@ -118,9 +120,16 @@ def _refuse_unknown(file: Path, lines: Iterable[str]) -> None:
         criteria = {word.lower() for word in words} & {"final", "localnetwork", "tagged", "version", "sessiontype"}
         if (directive.lower() == "include" and included) or (directive.lower() == "match" and criteria):
             raise _unreadable(
-                f"{file}:{number}: {line.strip()} is understood by OpenSSH only, which is not installed here"
+                say(
+                    "%s:%s: %s is understood by OpenSSH only, which is not installed here",
+                    str(file),
+                    number,
+                    line.strip(),
+                )
             )
 
 
-def _unreadable(*evidence: str) -> Failure:
-    return Failure("ssh_config cannot be read", evidence=evidence, remedy=remedies.MEND_SSH_CONFIG, code=Exit.USAGE)
+def _unreadable(*evidence: Told) -> Failure:
+    return Failure(
+        say("ssh_config cannot be read"), evidence=evidence, remedy=remedies.MEND_SSH_CONFIG, code=Exit.USAGE
+    )

@@ -7,6 +7,7 @@ A check is a function that yields its findings, in the module of its subject: th
 from collections.abc import Iterator
 
 from deploy import remedies
+from deploy.message import say
 from deploy.plan import Finding, Options
 from deploy.preflight import database, host, repository, running, services, suitability
 from deploy.preflight.database import dumped
@@ -57,4 +58,4 @@ def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, 
 def _unread(state: State) -> Iterator[Finding]:
     """What could not be read is never a good sign."""
     for check, why in state.unread.items():
-        yield Finding("refusal", check, f"this could not be read: {why}", remedies.MEND_READING)
+        yield Finding("refusal", check, say("this could not be read: %s", why), remedies.MEND_READING)

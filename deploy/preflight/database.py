@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from deploy import backups, migrations, remedies
+from deploy.message import Value, say
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import Chain, State
@@ -16,18 +17,18 @@ def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding
     if postgres is None or not postgres.running:
         return
     if state.database.problem:
-        evidence = f"{settings.postgres.database} does not answer: {state.database.problem}"
+        evidence = say("%s does not answer: %s", settings.postgres.database, state.database.problem)
         yield Finding(
             "refusal", "database", evidence, remedies.see_database(settings.postgres.container, settings.target.sudo)
         )
         return
-    at = ", ".join(state.database.revisions) or ("never stamped" if state.database.tables else "empty")
-    yield Finding("ok", "database", f"{settings.postgres.database} answers, at {at}")
+    at: Value = state.database.revisions or (say("never stamped") if state.database.tables else say("empty"))
+    yield Finding("ok", "database", say("%s answers, at %s", settings.postgres.database, at))
 
 
 def schema(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     if state.app and state.app.migrating:
-        evidence = f"a migration runs in {settings.app.container} already: {names(state.app.migrating)}"
+        evidence = say("a migration runs in %s already: %s", settings.app.container, names(state.app.migrating))
         yield Finding("refusal", "migrations", evidence, remedies.AWAIT_MIGRATION)
         return
     if state.chain is None or state.database.problem:
@@ -40,14 +41,16 @@ def schema(settings: Settings, state: State, options: Options) -> Iterator[Findi
         return
     stamp = migrations.stamp(settings, state.database)
     pending = migrations.pending(settings, state.database, state.chain)
-    stamped = f"to be stamped {stamp}; " if stamp else ""
-    waiting = names(tuple(f"{revision.id} {revision.message}".strip() for revision in pending))
-    yield Finding("ok", "migrations", stamped + (f"{len(pending)} pending: {waiting}" if pending else "none pending"))
+    waiting = names(tuple(revision.title for revision in pending))
+    told = say("%s pending: %s", len(pending), waiting) if pending else say("none pending")
+    yield Finding("ok", "migrations", say("to be stamped %s; %s", stamp, told) if stamp else told)
 
 
 def indexes(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     for index, table in state.database.invalid_indexes:
-        evidence = f"{index} on {table} is invalid: its making was cut off, so that it is written and never used"
+        evidence = say(
+            "%s on %s is invalid: its making was cut off, so that it is written and never used", index, table
+        )
         postgres = settings.postgres
         remedy = remedies.drop_index(postgres.container, postgres.user, postgres.database, index)
         yield Finding("warning", "indexes", evidence, remedy)
@@ -59,12 +62,12 @@ def backup(settings: Settings, state: State, options: Options) -> Iterator[Findi
     if free is None or not state.database.size or not dumped(settings, state, options):
         return
     size = -(-state.database.size // MIB)
-    place = f"{free} MiB free for a dump in {settings.backup.dir or backups.FOLDER}"
+    place = say("%s MiB free for a dump in %s", free, backups.place(settings.backup.dir))
     if free < size + floor:
-        evidence = f"{place}: the database has {size} MiB, and {floor} MiB have to stay free"
+        evidence = say("%s: the database has %s MiB, and %s MiB have to stay free", place, size, floor)
         yield Finding("refusal", "backup", evidence, remedies.MAKE_ROOM_FOR_DUMP)
     else:
-        yield Finding("ok", "backup", f"{place}, the database has {size} MiB")
+        yield Finding("ok", "backup", say("%s, the database has %s MiB", place, size))
 
 
 def dumped(settings: Settings, state: State, options: Options) -> bool:
@@ -79,11 +82,11 @@ def _kept_schema(state: State, chain: Chain, target: str) -> Finding:
     if ahead := migrations.unknown(state.database, chain):
         known = {revision.id for revision in chain.revisions}
         newer = [r for r in (state.app.chain.revisions if state.app and state.app.chain else ()) if r.id not in known]
-        told = names(tuple(f"{r.id} {r.message}".strip() for r in newer)) or ", ".join(ahead)
-        evidence = f"this code will run on a newer schema: the database has {told}"
+        told = names(tuple(r.title for r in newer)) if newer else ahead
+        evidence = say("this code will run on a newer schema: the database has %s", told)
         return Finding("warning", "migrations", evidence, remedies.list_dumps(target))
     waiting = chain.pending(state.database.revisions)
     if waiting:
-        evidence = f"{len(waiting)} pending, and not run"
+        evidence = say("%s pending, and not run", len(waiting))
         return Finding("warning", "migrations", evidence, remedies.RUN_PENDING)
-    return Finding("ok", "migrations", "this code knows the database's revision")
+    return Finding("ok", "migrations", say("this code knows the database's revision"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from deploy import releases, remedies
+from deploy.message import Message, say
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -12,39 +13,38 @@ from deploy.words import names
 def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if state.app is None:
         return
-    told, record = drift(state), state.app.record
-    if record is None or not record.complete:
+    runs, told = releases.running(state)[:7], drift(state)
+    if told is None:
+        yield Finding("ok", "release", say("%s runs", runs))
+    elif not runs:
         yield Finding("warning", "release", told, remedies.COPIES_ALL)
-    elif state.app.drift:
-        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedies.PUTS_RIGHT)
-    elif told:
-        yield Finding("warning", "release", f"{record.revision[:7]}, but {told}", remedies.RESTARTS)
     else:
-        yield Finding("ok", "release", f"{record.revision[:7]} runs")
+        remedy = remedies.PUTS_RIGHT if state.app.drift else remedies.RESTARTS
+        yield Finding("warning", "release", say("%s, but %s", runs, told), remedy)
 
 
-def drift(state: State) -> str:
+def drift(state: State) -> Message | None:
     """Say how what runs differs from what was deployed; nothing where it does not."""
     app = state.app
     if app is None:
-        return "unknown: the container cannot be looked into"
+        return say("unknown: the container cannot be looked into")
     if state.replicas_up:
-        return f"unknown: {names(state.replicas_up)} of the same service too"
+        return say("unknown: %s of the same service too", names(state.replicas_up))
     if app.record is None:
         return _of_the_image(state)
     if not app.record.complete:
-        return f"a copy of {app.record.revision[:7]} was not finished (run {app.record.run})"
+        return say("a copy of %s was not finished (run %s)", app.record.revision[:7], app.record.run)
     if app.drift:
-        return f"changed by hand: {names(app.drift)}"
+        return say("changed by hand: %s", names(app.drift))
     if app.processes and not state.fresh:
-        return "the app server is older and runs what was there before"
-    return ""
+        return say("the app server is older and runs what was there before")
+    return None
 
 
-def _of_the_image(state: State) -> str:
+def _of_the_image(state: State) -> Message:
     """Say what runs in a container without a record: the code of its image, whatever was deployed since."""
-    image = state.image_revision[:7] or f"the image of {state.image_created[:10]}"
+    image = state.image_revision[:7] or say("the image of %s", state.image_created[:10])
     deployed = releases.deployed(state)
     if not deployed:
-        return f"unknown: never hot-updated, the code is that of {image}"
-    return f"the container was recreated since {deployed[:7]} was deployed, the code is that of {image} again"
+        return say("unknown: never hot-updated, the code is that of %s", image)
+    return say("the container was recreated since %s was deployed, the code is that of %s again", deployed[:7], image)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from deploy import causes, compose, remedies
+from deploy.message import Message, say
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
@@ -14,22 +15,25 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
         return
     wanted = (("app", settings.app), ("postgres", settings.postgres), ("redis", settings.redis))
     for role, service in wanted:
-        check = f"{role} container" if role == "app" else role
+        check = "app container" if role == "app" else role
         found = state.containers.get(role)
         if found is None:
             up = compose.up(settings, state, service.service)
             remedy = remedies.make_container(up, role)
-            yield Finding("refusal", check, f"no container {service.container}", remedy)
+            yield Finding("refusal", check, say("no container %s", service.container), remedy)
         elif found.service != service.service:
-            evidence = (
-                f"{service.container} is not of the compose service {service.service} but of {found.service or 'none'}"
+            evidence = say(
+                "%s is not of the compose service %s but of %s",
+                service.container,
+                service.service,
+                found.service or say("none"),
             )
             yield Finding("refusal", check, evidence, remedies.set_service(role))
         elif not found.running:
             remedy = remedies.start_container(found.status, service.container, settings.target.sudo)
-            yield Finding("refusal", check, f"{service.container} is {found.status}", remedy)
+            yield Finding("refusal", check, say("%s is %s", service.container, found.status), remedy)
         else:
-            yield Finding("ok", check, f"{service.container} is running")
+            yield Finding("ok", check, say("%s is running", service.container))
 
 
 def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
@@ -38,16 +42,18 @@ def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     if app is None or app.service != settings.app.service:
         return
     if up := state.replicas_up:
-        evidence = f"besides {settings.app.container} the service {app.service} has {names(up)}, and one is updated"
+        evidence = say(
+            "besides %s the service %s has %s, and one is updated", settings.app.container, app.service, names(up)
+        )
         yield Finding("refusal", check, evidence, remedies.stop_containers(settings.target.sudo, *up))
     if app.folder in ("", settings.target.path):
         return
-    evidence = f"{settings.app.container} was made by the Compose project {app.project} in {app.folder}"
+    evidence = say("%s was made by the Compose project %s in %s", settings.app.container, app.project, app.folder)
     if here := tuple(one.name for one in state.siblings if one.folder == settings.target.path):
-        evidence = f"{evidence}, and that of {settings.target.path} made {names(here)}"
+        evidence = say("%s, and that of %s made %s", evidence, settings.target.path, names(here))
         yield Finding("refusal", check, evidence, remedies.SET_CONTAINER)
     else:
-        yield Finding("warning", check, f"{evidence}, not in {settings.target.path}", remedies.CHECK_CONTAINER)
+        yield Finding("warning", check, say("%s, not in %s", evidence, settings.target.path), remedies.CHECK_CONTAINER)
 
 
 def app_container(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
@@ -55,7 +61,7 @@ def app_container(settings: Settings, state: State, _: Options) -> Iterator[Find
         yield Finding(
             "refusal",
             "app container",
-            f"cannot look into {settings.app.container}: {state.app_problem}",
+            say("cannot look into %s: %s", settings.app.container, state.app_problem),
             remedies.LOOK_INSIDE,
         )
     if state.app is None:
@@ -68,25 +74,25 @@ def capabilities(settings: Settings, state: State, _: Options) -> Iterator[Findi
     """Root without them can neither give files to the code's owner nor signal the workers."""
     app = state.app
     if app and app.lacks and not app.owner.startswith("0:"):
-        evidence = f"{settings.app.container} is without the capabilities {names(app.lacks)}"
+        evidence = say("%s is without the capabilities %s", settings.app.container, names(app.lacks))
         yield Finding("warning", "app container", evidence, remedies.ADD_CAPABILITIES)
 
 
 def memory(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     """The proof and a rolling restart need what one more worker takes."""
-    if cramped(state):
-        evidence = f"{settings.app.container} {cramped(state)}"
+    if evidence := cramped(settings, state):
         yield Finding("warning", "memory", evidence, remedies.RAISE_MEMORY)
-    elif state.memory and state.memory.limit:
-        yield Finding("ok", "memory", f"{state.memory.room} of {state.memory.limit} MiB are left")
+    elif state.memory and state.memory.limit and state.memory.room is not None:
+        yield Finding("ok", "memory", say("%s of %s MiB are left", state.memory.room, state.memory.limit))
 
 
-def cramped(state: State) -> str:
+def cramped(settings: Settings, state: State) -> Message | None:
     """Say why there is no room for one more worker in the app's container; nothing where there is, or nobody knows."""
-    room = state.memory.room if state.memory else None
-    if state.memory is None or room is None or state.app is None or room >= state.app.worker_mib:
-        return ""
-    return f"has {room} of {state.memory.limit} MiB left, and a worker takes {state.app.worker_mib} MiB"
+    memory, app = state.memory, state.app
+    if memory is None or memory.limit is None or memory.room is None or app is None or memory.room >= app.worker_mib:
+        return None
+    told = settings.app.container, memory.room, memory.limit, app.worker_mib
+    return say("%s has %s of %s MiB left, and a worker takes %s MiB", *told)
 
 
 def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
@@ -95,8 +101,8 @@ def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         return
     for mount, touched in state.app.mounted.items():
         place = f"{settings.app.path}/{mount}"
-        source = state.containers["app"].mounts.get(place, "elsewhere")
-        evidence = f"{place} is mounted from {source}, and the release changes {names(touched)}"
+        source = state.containers["app"].mounts.get(place) or say("elsewhere")
+        evidence = say("%s is mounted from %s, and the release changes %s", place, source, names(touched))
         yield Finding("refusal", "mounts", evidence, remedies.leave_to_mount(mount))
 
 
@@ -108,20 +114,20 @@ def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         probes = state.probes.get(check.name, ())
         if not probes:
             continue
-        last = probes[-1]
+        last, asked = probes[-1], tuple(probe.url for probe in probes)
         if last.status == 404 and not app_answers(settings, state):
             # What stands before the app has no page to say that with.
-            evidence = f"404 at {', '.join(probe.url for probe in probes)}, and the app itself does not answer"
+            evidence = say("404 at %s, and the app itself does not answer", asked)
             yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
         elif last.status == 404:
-            evidence = f"404 at {', '.join(probe.url for probe in probes)}"
+            evidence = say("404 at %s", asked)
             yield Finding("refusal", "health", evidence, remedies.set_paths(check.name))
         elif 200 <= last.status < 300:
-            yield Finding("ok", "health", f"{last.url} answers {last.status}")
+            yield Finding("ok", "health", say("%s answers %s", last.url, last.status))
         else:
-            answer = f"answers {last.status}" if last.status else "does not answer"
+            answer = say("%s answers %s", last.url, last.status) if last.status else say("%s does not answer", last.url)
             why = last_error(settings, state)
-            evidence = f"{last.url} {answer}" + (f": {why}" if why else "")
+            evidence = say("%s: %s", answer, why) if why else answer
             yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
 
 

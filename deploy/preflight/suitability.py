@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterator, Mapping
 
 from deploy import remedies
+from deploy.message import say
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
 from deploy.state import App, State
@@ -20,16 +21,18 @@ def suitable(settings: Settings, state: State, options: Options) -> Iterator[Fin
     if changed:
         level: Level = "warning" if options.allow_unsuitable else "refusal"
         remedy = remedies.rebuild_later if options.allow_unsuitable else remedies.rebuild_or_allow
-        yield Finding(level, "suitable", f"not suitable for a hot update: {names(changed)} changed", remedy(*rebuilt))
+        yield Finding(
+            level, "suitable", say("not suitable for a hot update: %s changed", names(changed)), remedy(*rebuilt)
+        )
     if earlier := tuple(name for name in overridden(state) if name not in changed):
         yield Finding(
             "warning",
             "suitable",
-            f"the image still lacks earlier changes of {names(earlier)}",
+            say("the image still lacks earlier changes of %s", names(earlier)),
             remedies.rebuild(*rebuilt),
         )
     if not changed and not earlier:
-        yield Finding("ok", "suitable", "no change to dependencies, image, Compose, Nginx or Supervisor")
+        yield Finding("ok", "suitable", say("no change to dependencies, image, Compose, Nginx or Supervisor"))
 
 
 def unsuitable(state: State) -> dict[str, str]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import Printed, say
 from deploy.sandbox.command import run
+from deploy.shell import sh
 
 # Debian's own address of its archive, for machines that have no source of it.
 ARCHIVE = "http://deb.debian.org/debian"
@@ -23,11 +25,18 @@ def require(packages: Sequence[str], install: bool) -> None:
     """Install packages; Failure when there is no consent, no root, or no APT."""
     names = " ".join(packages)
     if not install:
-        raise Failure(f"not installed: {names}", remedy=f"inv sandbox.up --install, or apt-get install {names}")
+        raise Failure(
+            say("not installed: %s", names), remedy=say("inv sandbox.up --install, or apt-get install %s", names)
+        )
     if os.getuid() != 0:
-        raise Failure(f"not installed, and installing needs root: {names}", remedy=f"sudo apt-get install {names}")
+        raise Failure(
+            say("not installed, and installing needs root: %s", names),
+            remedy=Printed(sh("sudo", "apt-get", "install", *packages)),
+        )
     if not shutil.which("apt-get"):
-        raise Failure(f"not installed, and this is neither Debian nor Ubuntu: {names}", remedy="install them by hand")
+        raise Failure(
+            say("not installed, and this is neither Debian nor Ubuntu: %s", names), remedy=say("install them by hand")
+        )
     _apt_get("update")
     plain = [name for name in packages if name != "docker-compose"]
     if plain:
@@ -54,7 +63,9 @@ def _install_compose() -> None:
     elif platform.freedesktop_os_release()["ID"] == "debian":
         _take_compose_from_trixie()
     else:
-        raise Failure("this release has no package of Compose v2", remedy="install it from docs.docker.com/compose")
+        raise Failure(
+            say("this release has no package of Compose v2"), remedy=say("install it from docs.docker.com/compose")
+        )
 
 
 def _take_compose_from_trixie() -> None:

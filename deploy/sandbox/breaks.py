@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
+from deploy.message import Message, say
 from deploy.sandbox import sshd
 from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, compose, execute, psql, replicas, restart_app, start, wait_until_healthy
@@ -25,11 +26,13 @@ MESSAGE = "production fell ill here"
 FORGOTTEN = "/tmp/forgotten-console"
 
 
-def break_(sandbox: Sandbox, kind: str) -> str:
+def break_(sandbox: Sandbox, kind: str) -> Message:
     """Make the sandbox ill; return in one line what was done."""
     cause = _CAUSES.get(kind)
     if cause is None:
-        raise Failure(f"there is no kind of illness {kind!r}", remedy=f"one of: {', '.join(KINDS)}", code=Exit.USAGE)
+        raise Failure(
+            say("there is no kind of illness %s", repr(kind)), remedy=say("one of: %s", KINDS), code=Exit.USAGE
+        )
     return cause(sandbox)
 
 
@@ -49,28 +52,28 @@ def restore(sandbox: Sandbox) -> None:
     wait_until_healthy(sandbox)
 
 
-def _stop_service(sandbox: Sandbox) -> str:
+def _stop_service(sandbox: Sandbox) -> Message:
     run("docker", "stop", sandbox.redis)
-    return f"stopped the container {sandbox.redis}"
+    return say("stopped the container %s", sandbox.redis)
 
 
-def _crash_loop(sandbox: Sandbox) -> str:
+def _crash_loop(sandbox: Sandbox) -> Message:
     script = f'test -e "$1" || cp -p {CRASHING} "$1"; echo "raise SystemError(\'$2\')" >{CRASHING}'
     execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
     restart_app(sandbox)
     deadline = time.monotonic() + CRASH_SECONDS
     while answer(sandbox.app_port, "/")[0] and time.monotonic() < deadline:
         time.sleep(0.2)
-    return f"{CRASHING} in {sandbox.app} raises an error: Gunicorn crashes and is started again, for ever"
+    return say("%s in %s raises an error: Gunicorn crashes and is started again, for ever", CRASHING, sandbox.app)
 
 
-def _take_env(sandbox: Sandbox) -> str:
+def _take_env(sandbox: Sandbox) -> Message:
     _restore_env(sandbox)
     sandbox.env_file.rename(_env_aside(sandbox))
-    return f"took away {sandbox.env_file}"
+    return say("took away %s", str(sandbox.env_file))
 
 
-def _name_secrets_like_words(sandbox: Sandbox) -> str:
+def _name_secrets_like_words(sandbox: Sandbox) -> Message:
     _take_env(sandbox)
     head = git(sandbox.path, "rev-parse", "HEAD")
     names = (
@@ -87,81 +90,83 @@ def _name_secrets_like_words(sandbox: Sandbox) -> str:
     lines = [f"WORD_{number}_KEY={word}\n" for number, word in enumerate((*words, *names))]
     kept = _env_aside(sandbox).read_text(encoding="utf-8")
     write_private(sandbox.env_file, kept + "".join(lines))
-    return f"added secrets to {sandbox.env_file} that are words of ours and names of the settings"
+    return say("added secrets to %s that are words of ours and names of the settings", str(sandbox.env_file))
 
 
-def _unstamp(sandbox: Sandbox) -> str:
+def _unstamp(sandbox: Sandbox) -> Message:
     """Have it as one that was made from SQL files: nothing here remembers a revision either."""
     for trace in _traces(sandbox):
         trace.rename(trace.with_name(f"{trace.name}{ASIDE}"))
     return _forget_stamp(sandbox)
 
 
-def _forget_stamp(sandbox: Sandbox) -> str:
+def _forget_stamp(sandbox: Sandbox) -> Message:
     revision = psql(sandbox, "SELECT version_num FROM alembic_version")
     _revision(sandbox).write_text(revision, encoding="ascii")
     psql(sandbox, "DROP TABLE alembic_version")
-    return f"dropped the table alembic_version, which said {revision}"
+    return say("dropped the table alembic_version, which said %s", revision)
 
 
-def _close_database(sandbox: Sandbox) -> str:
+def _close_database(sandbox: Sandbox) -> Message:
     psql(
         sandbox,
         "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS false;"
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'whalefall_prod'",
         database="postgres",
     )
-    return f"the database refuses every connection, while {sandbox.postgres} is up"
+    return say("the database refuses every connection, while %s is up", sandbox.postgres)
 
 
-def _fill_disk(sandbox: Sandbox) -> str:
+def _fill_disk(sandbox: Sandbox) -> Message:
     if not sandbox.host.is_mount():
-        raise Failure("disk-full needs a sandbox that root made: only that has a filesystem of its own")
+        raise Failure(say("disk-full needs a sandbox that root made: only that has a filesystem of its own"))
     free = os.statvfs(sandbox.host)
     with _ballast(sandbox).open("ab") as ballast:
         os.posix_fallocate(ballast.fileno(), 0, os.fstat(ballast.fileno()).st_size + free.f_bavail * free.f_frsize)
-    return f"filled the disk of {sandbox.host}"
+    return say("filled the disk of %s", str(sandbox.host))
 
 
-def _recreate(sandbox: Sandbox) -> str:
+def _recreate(sandbox: Sandbox) -> Message:
     compose(sandbox, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", "whalefall")
     wait_until_healthy(sandbox)
-    return f"recreated the container {sandbox.app}: /app is the image's again"
+    return say("recreated the container %s: /app is the image's again", sandbox.app)
 
 
-def _add_replica(sandbox: Sandbox) -> str:
+def _add_replica(sandbox: Sandbox) -> Message:
     """Have Compose start a second container of the app's service, by a file in which it has neither name nor ports."""
     override = sandbox.root / "replica.yml"
     override.write_text("services: {whalefall: {container_name: !reset null, ports: !reset []}}\n", encoding="ascii")
     files = ("--file", "docker-compose.prod.yml", "--file", str(override))
     told = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", "whalefall=2", "whalefall")
     run("docker", "compose", "--project-name", sandbox.project, *files, "up", *told, cwd=sandbox.path)
-    return f"started {', '.join(replicas(sandbox))}, a second container of the service whalefall"
+    return say("started %s, a second container of the service whalefall", tuple(replicas(sandbox)))
 
 
-def _make_dirty(sandbox: Sandbox) -> str:
+def _make_dirty(sandbox: Sandbox) -> Message:
     with (sandbox.path / "README.md").open("a", encoding="utf-8") as readme:
         readme.write("Changed on production.\n")
     (sandbox.path / "docs/release notes.txt").unlink(missing_ok=True)
     (sandbox.path / "notes of the night.txt").write_text("to be kept\n", encoding="utf-8")
-    return "changed README.md, deleted docs/release notes.txt, left notes of the night.txt"
+    return say("changed README.md, deleted docs/release notes.txt, left notes of the night.txt")
 
 
-def _commit_here(sandbox: Sandbox) -> str:
+def _commit_here(sandbox: Sandbox) -> Message:
     (sandbox.path / "hotfix.txt").write_text(f"made on production at {time.time():.3f}\n", encoding="utf-8")
     made = commit(sandbox.path, "Fix it on production")
-    return f"committed {made[:7]} on main and did not push it"
+    return say("committed %s on main and did not push it", made[:7])
 
 
-def _detach(sandbox: Sandbox) -> str:
+def _detach(sandbox: Sandbox) -> Message:
     git(sandbox.path, "checkout", "--quiet", "--detach")
     _commit_here(sandbox)
-    return f"HEAD is detached at {git(sandbox.path, 'rev-parse', '--short', 'HEAD')}, which the remote does not have"
+    return say(
+        "HEAD is detached at %s, which the remote does not have", git(sandbox.path, "rev-parse", "--short", "HEAD")
+    )
 
 
-def _make_login_noisy(sandbox: Sandbox) -> str:
+def _make_login_noisy(sandbox: Sandbox) -> Message:
     sshd.set_login_file(sandbox, _NOISY_LOGIN.format(home=Path.home()))
-    return "every login prints lines, exports names of git, Compose and Bash, ignores signals and sets limits"
+    return say("every login prints lines, exports names of git, Compose and Bash, ignores signals and sets limits")
 
 
 # Whatever is found in people's ~/.bashrc, and worse. The home that sshd tells is but the folder of this file.
@@ -178,7 +183,7 @@ ulimit -S -f 100; umask 077; cd /tmp
 """
 
 
-def _leave_transaction_open(sandbox: Sandbox) -> str:
+def _leave_transaction_open(sandbox: Sandbox) -> Message:
     """Leave what a console does that somebody forgot: psql waits for a command of the shell, in a transaction."""
     _close_transaction(sandbox)
     forgotten = (
@@ -189,10 +194,10 @@ def _leave_transaction_open(sandbox: Sandbox) -> str:
     )
     run("docker", "exec", "--detach", sandbox.postgres, "sh", "-c", forgotten)
     _await_consoles(sandbox, "1")
-    return "a forgotten console is idle in a transaction that has read the table instances"
+    return say("a forgotten console is idle in a transaction that has read the table instances")
 
 
-def _rewrite_branch(sandbox: Sandbox) -> str:
+def _rewrite_branch(sandbox: Sandbox) -> Message:
     tree = sandbox.developer
     git(tree, "fetch", "--quiet", "origin")
     git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
@@ -201,10 +206,10 @@ def _rewrite_branch(sandbox: Sandbox) -> str:
     git(tree, "reset", "--quiet", "--soft", "HEAD~1")
     made = commit(tree, "Release it once more, amended")
     git(tree, "push", "--quiet", "--force", "origin", "main")
-    return f"origin's main was rewritten from {gone[:7]} to {made[:7]}: its last commit is gone from it"
+    return say("origin's main was rewritten from %s to %s: its last commit is gone from it", gone[:7], made[:7])
 
 
-_CAUSES: dict[str, Callable[[Sandbox], str]] = {
+_CAUSES: dict[str, Callable[[Sandbox], Message]] = {
     "service-stopped": _stop_service,
     "crash-loop": _crash_loop,
     "env-missing": _take_env,

@@ -1,14 +1,17 @@
 """Run a program and turn its failure into words."""
 
 import os
-import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import Printed, say
+from deploy.shell import sh
 
 SHOWN_LINES = 12
+# The remedy where something is missing on this machine.
+INSTALL = Printed(sh("inv", "sandbox.up", "--install"))
 
 
 def run(
@@ -30,12 +33,14 @@ def run(
             text=True, errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise Failure(f"{words[0]} is not installed", remedy="inv sandbox.up --install") from error
+        raise Failure(say("%s is not installed", words[0]), remedy=INSTALL) from error
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"{name} did not end within {timeout:g} s", evidence=(shlex.join(words),)) from error
+        raise Failure(
+            say("%s did not end within %s s", name, f"{timeout:g}"), evidence=(Printed(sh(*words)),)
+        ) from error
     if ended.returncode:
-        evidence = (shlex.join(words), *tail(f"{ended.stdout}\n{ended.stderr}"))
-        raise Failure(f"{name} ended with {ended.returncode}", evidence=evidence)
+        evidence = (Printed(sh(*words)), *tail(f"{ended.stdout}\n{ended.stderr}"))
+        raise Failure(say("%s ended with %s", name, ended.returncode), evidence=evidence)
     return ended.stdout
 
 
@@ -48,6 +53,6 @@ def works(*argv: str | Path, timeout: float = 30) -> bool:
     return True
 
 
-def tail(text: str, lines: int = SHOWN_LINES) -> tuple[str, ...]:
+def tail(text: str, lines: int = SHOWN_LINES) -> tuple[Printed, ...]:
     """Return the last lines that say something."""
-    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+    return tuple(Printed(line) for line in text.splitlines() if line.strip())[-lines:]

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.home import Sandbox
 
@@ -67,7 +68,10 @@ def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> No
     while not is_healthy(sandbox):
         if time.monotonic() > deadline:
             log = run("docker", "logs", "--tail", "50", sandbox.app)
-            raise Failure(f"the app of sandbox {sandbox.name} does not answer after {seconds:g} s", evidence=tail(log))
+            raise Failure(
+                say("the app of sandbox %s does not answer after %s s", sandbox.name, f"{seconds:g}"),
+                evidence=tail(log),
+            )
         time.sleep(pause)
         pause = min(pause * 1.5, 1)
 

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import NOTHING, Message, Told, say
 from deploy.sandbox import apt
-from deploy.sandbox.command import run, tail, works
+from deploy.sandbox.command import INSTALL, run, tail, works
 from deploy.sandbox.home import home
 from deploy.sandbox.processes import Process
 
@@ -32,16 +33,16 @@ def ensure(install: bool, tools: Sequence[str] = ()) -> None:
         _start(install)
     reason = usable()
     if reason:
-        raise Failure(reason, remedy="inv sandbox.up --install")
+        raise Failure(reason, remedy=INSTALL)
 
 
-def usable() -> str | None:
+def usable() -> Message | None:
     """Return why the sandbox cannot run on this machine; None when it can."""
     missing = _missing_packages()
     if missing:
-        return f"not installed: {' '.join(missing)}"
+        return say("not installed: %s", " ".join(missing))
     complaint = _complaint()
-    return f"the Docker engine does not answer: {complaint}" if complaint else None
+    return say("the Docker engine does not answer: %s", complaint) if complaint else None
 
 
 def find(program: str) -> str | None:
@@ -49,13 +50,13 @@ def find(program: str) -> str | None:
     return shutil.which(program) or shutil.which(program, path=SBIN)
 
 
-def stop(say: Callable[[str], None]) -> None:
+def stop(tell: Callable[[Told], None]) -> None:
     """Stop the engine if we started it, unless containers run on it."""
     process = _ours()
     if process is None:
         return
     if works("docker", "info") and run("docker", "ps", "--quiet").strip():
-        say("the Docker engine goes on: other containers run on it")
+        tell(say("the Docker engine goes on: other containers run on it"))
         return
     process.end()
     _record().unlink()
@@ -73,7 +74,7 @@ def _missing_packages() -> list[str]:
     return missing
 
 
-def _complaint() -> str | None:
+def _complaint() -> Told | None:
     """Return what the client says of an engine that does not answer; None when it answers."""
     try:
         run("docker", "info", "--format", "{{.ServerVersion}}", timeout=30)
@@ -83,15 +84,15 @@ def _complaint() -> str | None:
 
 
 def _start(install: bool) -> None:
-    complaint = _complaint() or ""
-    if "permission denied" in complaint.lower():
+    complaint = _complaint() or NOTHING
+    if isinstance(complaint, str) and "permission denied" in complaint.lower():
         raise Failure(
-            "this user may not talk to the Docker engine",
+            say("this user may not talk to the Docker engine"),
             evidence=(complaint,),
-            remedy="sudo usermod -aG docker $USER, then log in again",
+            remedy=say("sudo usermod -aG docker $USER, then log in again"),
         )
     if not install or os.getuid() != 0:
-        raise Failure("no Docker engine answers", evidence=(complaint,), remedy="as root: inv sandbox.up --install")
+        raise Failure(say("no Docker engine answers"), evidence=(complaint,), remedy=say("as root: %s", INSTALL))
     if Path("/run/systemd/system").is_dir():
         run("systemctl", "start", "docker")
     else:
@@ -117,7 +118,7 @@ def _start_by_hand() -> None:
     while _complaint():
         if started.poll() is not None or time.monotonic() > deadline:
             log_lines = tail(_log().read_text(encoding="utf-8", errors="replace"))
-            raise Failure("the Docker engine did not start", evidence=log_lines, remedy=f"see {_log()}")
+            raise Failure(say("the Docker engine did not start"), evidence=log_lines, remedy=say("see %s", str(_log())))
         time.sleep(pause)
         pause = min(pause * 1.5, 2)
 

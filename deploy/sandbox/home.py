@@ -12,8 +12,10 @@ from pathlib import Path
 import yaml
 
 from deploy.errors import Exit, Failure
+from deploy.message import Printed, say
 from deploy.sandbox import shape as shapes
 from deploy.sandbox.shape import Shape
+from deploy.shell import sh
 
 # Below the range that outgoing connections take their ports from.
 PORTS = range(20000, 32000)
@@ -164,8 +166,8 @@ def folder(name: str) -> Path:
     """Return the folder of the sandbox of this name; Failure when nothing can have that name."""
     if not valid(name):
         raise Failure(
-            f"a sandbox cannot be named {name!r}",
-            remedy="use small letters, digits and hyphens, 40 at most, a letter or digit first",
+            say("a sandbox cannot be named %s", repr(name)),
+            remedy=say("use small letters, digits and hyphens, 40 at most, a letter or digit first"),
             code=Exit.USAGE,
         )
     return home() / name
@@ -177,8 +179,8 @@ def load(name: str) -> Sandbox:
     try:
         known = json.loads((root / "sandbox.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        remedy = f"inv sandbox.up --name {name}"
-        raise Failure(f"there is no sandbox {name}", remedy=remedy, code=Exit.USAGE) from error
+        remedy = Printed(sh("inv", "sandbox.up", "--name", name))
+        raise Failure(say("there is no sandbox %s", name), remedy=remedy, code=Exit.USAGE) from error
     # One that was made before there were shapes is of January's.
     shape = shapes.named(known.pop("shape", shapes.JANUARY.name))
     return Sandbox(name=name, root=root, shape=shape, **known)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import Printed, Told, say
 from deploy.sandbox import apt
-from deploy.sandbox.command import run, works
+from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.home import Sandbox, home
+from deploy.shell import sh
 
 SERVICES = Path(__file__).parent / "services"
 DEBIAN = "debian:bookworm-slim"
@@ -37,15 +39,15 @@ class Dependencies:
     redis: str
 
 
-def dependencies(install: bool, say: Callable[[str], None]) -> Dependencies:
+def dependencies(install: bool, tell: Callable[[Told], None]) -> Dependencies:
     """Make sure that the images of the services are there; they are shared by all sandboxes."""
     with _one_at_a_time():
         tags = {service: _tag(SERVICES / service) for service in ("app", "postgres", "redis")}
         missing = [service for service in tags if not exists(tags[service])]
         if missing and not exists(DEBIAN):
-            _get_debian(install, say)
+            _get_debian(install, tell)
         for service in missing:
-            say(f"building the image of {service} (once on this machine, about a minute)")
+            tell(say("building the image of %s (once on this machine, about a minute)", service))
             _build("--tag", tags[service], SERVICES / service)
     return Dependencies(**tags)
 
@@ -82,13 +84,15 @@ def _tag(folder: Path) -> str:
     return f"whalefall-sandbox-{folder.name}:{content.hexdigest()[:12]}"
 
 
-def _get_debian(install: bool, say: Callable[[str], None]) -> None:
-    say(f"pulling {DEBIAN}")
+def _get_debian(install: bool, tell: Callable[[Told], None]) -> None:
+    tell(say("pulling %s", DEBIAN))
     if works("docker", "pull", "--quiet", DEBIAN, timeout=PULL_SECONDS):
         return
-    say("no registry answers: making the image from Debian's packages (about a minute)")
+    tell(say("no registry answers: making the image from Debian's packages (about a minute)"))
     if os.getuid() != 0:
-        raise Failure(f"{DEBIAN} cannot be pulled, and making it needs root", remedy=f"docker pull {DEBIAN}")
+        raise Failure(
+            say("%s cannot be pulled, and making it needs root", DEBIAN), remedy=Printed(sh("docker", "pull", DEBIAN))
+        )
     if not works("debootstrap", "--version"):
         apt.require(["debootstrap"], install)
     with tempfile.TemporaryDirectory(prefix="whalefall-debian-") as made:
@@ -102,7 +106,7 @@ def _import(filesystem: Path) -> None:
             ["docker", "import", "-", DEBIAN], stdin=tar.stdout, capture_output=True, text=True, check=False
         )
     if tar.returncode or imported.returncode:
-        raise Failure(f"making {DEBIAN} failed", evidence=tuple(imported.stderr.splitlines()[-3:]))
+        raise Failure(say("making %s failed", DEBIAN), evidence=tail(imported.stderr, 3))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
+from deploy.message import say
 from deploy.sandbox import origin
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
@@ -42,14 +43,17 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     """Make a release of this kind, push it to origin, and return its commit."""
     change = _CHANGES.get(kind)
     if change is None:
-        raise Failure(f"there is no kind of release {kind!r}", remedy=f"one of: {', '.join(KINDS)}", code=Exit.USAGE)
+        raise Failure(
+            say("there is no kind of release %s", repr(kind)), remedy=say("one of: %s", KINDS), code=Exit.USAGE
+        )
     tree = sandbox.developer
     git(tree, "fetch", "--quiet", "origin")
     git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
     git(tree, "clean", "--quiet", "--force", "-dx")
     if kind in NEEDED and not (tree / NEEDED[kind]).exists():
-        fact = f"no release of the kind {kind}: the app of the shape {sandbox.shape.name} has no {NEEDED[kind]}"
-        raise Failure(fact, remedy="inv sandbox.up --shape today, with another --name", code=Exit.USAGE)
+        shape = sandbox.shape.name
+        fact = say("no release of the kind %s: the app of the shape %s has no %s", kind, shape, NEEDED[kind])
+        raise Failure(fact, remedy=say("inv sandbox.up --shape today, with another --name"), code=Exit.USAGE)
     number = int(git(tree, "rev-list", "--count", "HEAD")) + 1
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
@@ -289,7 +293,9 @@ def _head(tree: Path) -> str:
 def _oldest(tree: Path, pattern: str) -> Path:
     found = sorted(tree.glob(pattern))
     if not found:
-        raise Failure(f"no file {pattern} is left to release", remedy="inv sandbox.down, then inv sandbox.up")
+        raise Failure(
+            say("no file %s is left to release", pattern), remedy=say("inv sandbox.down, then inv sandbox.up")
+        )
     return found[0]
 
 

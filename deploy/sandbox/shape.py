@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
+from deploy.message import say
 
 APP = Path(__file__).parent / "app"
 SHAPES = Path(__file__).parent / "shapes"
@@ -83,5 +84,5 @@ NAMES = {shape.name: shape for shape in (JANUARY, TODAY)}
 def named(name: str) -> Shape:
     """Return the shape of this name; Failure when there is none."""
     if name not in NAMES:
-        raise Failure(f"there is no shape {name!r}", remedy=f"one of: {', '.join(NAMES)}", code=Exit.USAGE)
+        raise Failure(say("there is no shape %s", repr(name)), remedy=say("one of: %s", tuple(NAMES)), code=Exit.USAGE)
     return NAMES[name]

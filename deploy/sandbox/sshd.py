@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.sandbox.command import run, tail
 from deploy.sandbox.engine import find
 from deploy.sandbox.home import Sandbox
@@ -29,7 +30,7 @@ def start(sandbox: Sandbox) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not (process(sandbox) and _answers(sandbox.ssh_port)):
         if time.monotonic() > deadline:
-            raise Failure("sshd did not start", evidence=tail(_log(sandbox).read_text(encoding="utf-8")))
+            raise Failure(say("sshd did not start"), evidence=tail(_log(sandbox).read_text(encoding="utf-8")))
         time.sleep(0.05)
 
 

@@ -4,13 +4,15 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deploy import output
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Printed, Told, say
+from deploy.report import Report
 from deploy.sandbox import breaks, compose, engine, home, host, images, origin, processes, releases, sshd
 from deploy.sandbox import shape as shapes
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox, load
 from deploy.sandbox.shape import Shape
+from deploy.shell import sh
 
 __all__ = ["BREAK_KINDS", "RELEASE_KINDS", "Sandbox", "Status", "load"]
 
@@ -43,28 +45,35 @@ class Status:
     behind: int
     sshd: bool
 
-    def __str__(self) -> str:
+    @property
+    def rows(self) -> tuple[tuple[Told, Told], ...]:
+        """Tell it, by name."""
         sandbox = self.sandbox
-        rows = {
-            **self.services,
-            "health": "healthy" if self.healthy else "ill",
-            "deployed": f"{self.deployed[:7]}, {self.behind} behind origin at {self.head[:7]}",
-            "nginx": f"http://127.0.0.1:{sandbox.http_port}",
-            "app": f"http://127.0.0.1:{sandbox.app_port}",
-            "sshd": f"127.0.0.1:{sandbox.ssh_port}" + ("" if self.sshd else ", not running"),
-            "clone": str(sandbox.path),
-        }
-        return "\n".join(f"{name:<9} {value}" for name, value in rows.items())
+        sshd = Printed(f"127.0.0.1:{sandbox.ssh_port}")
+        return (
+            *((Printed(name), Printed(state)) for name, state in self.services.items()),
+            (say("health"), say("healthy") if self.healthy else say("ill")),
+            (say("deployed"), say("%s, %s behind origin at %s", self.deployed[:7], self.behind, self.head[:7])),
+            (say("nginx"), Printed(f"http://127.0.0.1:{sandbox.http_port}")),
+            (say("app"), Printed(f"http://127.0.0.1:{sandbox.app_port}")),
+            (say("sshd"), sshd if self.sshd else say("%s, not running", sshd)),
+            (say("clone"), Printed(str(sandbox.path))),
+        )
 
 
-def prepare(install: bool, say: Callable[[str], None], tools: Sequence[str] = ()) -> images.Dependencies:
+def show(told: Told) -> None:
+    """Print a line."""
+    Report().line(told)
+
+
+def prepare(install: bool, tell: Callable[[Told], None], tools: Sequence[str] = ()) -> images.Dependencies:
     """Make sure that this machine has all that a sandbox needs: an engine that answers, sshd, the services' images.
 
     `tools` are programs that are needed besides, named as their packages are. `install` is the consent to install and
     start what is missing. Failure says what is missing and what to do.
     """
     engine.ensure(install, tools)
-    return images.dependencies(install, say)
+    return images.dependencies(install, tell)
 
 
 def up(
@@ -73,7 +82,7 @@ def up(
     install: bool = False,
     shape: str = "",
     import_seconds: float = 3.5,
-    say: Callable[[str], None] = output.line,
+    tell: Callable[[Told], None] = show,
 ) -> Sandbox:
     """Make a sandbox, or bring one back up; a half-made one is made anew.
 
@@ -82,35 +91,37 @@ def up(
     """
     folder = home.folder(name)
     wanted = shapes.named(shape) if shape else None
-    services = prepare(install, say)
+    services = prepare(install, tell)
     if (folder / "target.yaml").exists():
-        return _revive(_shaped(load(name), wanted), say)
+        return _revive(_shaped(load(name), wanted), tell)
     if folder.exists():
-        down(name, say=say)
+        down(name, tell=tell)
     sandbox = home.plan(name, wanted or shapes.TODAY)
     taken = compose.foreign_folder(sandbox)
     if taken:
-        raise Failure(f"another sandbox {name} is on this Docker engine, made from {taken}", remedy="choose a --name")
-    _make(sandbox, services, import_seconds, say)
-    say(f"sandbox {name} is up, origin is one release ahead of it")
-    _suggest(name, say)
+        raise Failure(
+            say("another sandbox %s is on this Docker engine, made from %s", name, taken), remedy=say("choose a --name")
+        )
+    _make(sandbox, services, import_seconds, tell)
+    tell(say("sandbox %s is up, origin is one release ahead of it", name))
+    _suggest(name, tell)
     return sandbox
 
 
-def down(name: str = DEFAULT, *, say: Callable[[str], None] = output.line) -> None:
+def down(name: str = DEFAULT, *, tell: Callable[[Told], None] = show) -> None:
     """Remove a sandbox and all that it brought."""
     root = home.folder(name)
     if (root / "sandbox.json").exists():
         _remove(load(name))
     if root.exists():
         shutil.rmtree(root)
-        say(f"sandbox {name} is gone")
+        tell(say("sandbox %s is gone", name))
 
 
-def tidy(say: Callable[[str], None] = output.line) -> None:
+def tidy(tell: Callable[[Told], None] = show) -> None:
     """Where no sandbox is left, stop the engine that was started for them, and leave nothing."""
     if not home.names():
-        engine.stop(say)
+        engine.stop(tell)
     if home.home().exists() and not any(home.home().iterdir()):
         home.home().rmdir()
 
@@ -141,7 +152,7 @@ def release(name: str, kind: str) -> str:
     return releases.publish(load(name), kind)
 
 
-def break_(name: str, kind: str) -> str:
+def break_(name: str, kind: str) -> Message:
     """Make the sandbox ill; return in one line what was done."""
     return breaks.break_(load(name), kind)
 
@@ -153,18 +164,19 @@ def restore(name: str) -> None:
 
 def _shaped(sandbox: Sandbox, wanted: Shape | None) -> Sandbox:
     if wanted not in (None, sandbox.shape):
-        remedy = f"inv sandbox.down --name {sandbox.name}, or choose another --name"
-        raise Failure(f"the sandbox {sandbox.name} has the shape {sandbox.shape.name}", remedy=remedy, code=Exit.USAGE)
+        fact = say("the sandbox %s has the shape %s", sandbox.name, sandbox.shape.name)
+        remedy = say("%s, or choose another --name", sh("inv", "sandbox.down", "--name", sandbox.name))
+        raise Failure(fact, remedy=remedy, code=Exit.USAGE)
     return sandbox
 
 
-def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float, say: Callable[[str], None]) -> None:
+def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float, tell: Callable[[Told], None]) -> None:
     sandbox.remember()
-    say("making its origin and its deployment clone")
+    tell(say("making its origin and its deployment clone"))
     origin.create(sandbox)
     host.make(sandbox)
     host.write_env(sandbox, services, import_seconds)
-    say("building the production image and starting the stack")
+    tell(say("building the production image and starting the stack"))
     images.production(sandbox, services.app)
     compose.start(sandbox)
     compose.in_app(sandbox, compose.FLASK, "db", "upgrade")
@@ -176,18 +188,19 @@ def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float
     sandbox.register()
 
 
-def _revive(sandbox: Sandbox, say: Callable[[str], None]) -> Sandbox:
+def _revive(sandbox: Sandbox, tell: Callable[[Told], None]) -> Sandbox:
     host.make(sandbox)
     compose.start(sandbox)
     sshd.start(sandbox)
-    say(f"sandbox {sandbox.name} is up" + ("" if compose.is_healthy(sandbox) else "; its app does not answer yet"))
+    up = say("sandbox %s is up", sandbox.name)
+    tell(up if compose.is_healthy(sandbox) else say("%s; its app does not answer yet", up))
     return sandbox
 
 
 def _remove(sandbox: Sandbox) -> None:
     reason = engine.usable()
     if reason:
-        raise Failure(f"the containers of sandbox {sandbox.name} cannot be removed: {reason}")
+        raise Failure(say("the containers of sandbox %s cannot be removed: %s", sandbox.name, reason))
     sshd.stop(sandbox)
     for process in processes.of_host(sandbox.host, sandbox.ssh_port):
         process.end()
@@ -202,8 +215,7 @@ def _behind(sandbox: Sandbox, deployed: str) -> int:
     return int(git(sandbox.origin, "rev-list", "--count", f"{shared}..main"))
 
 
-def _suggest(name: str, say: Callable[[str], None]) -> None:
-    say(f"try: inv hot-update --target {name}")
-    say(f"     inv sandbox.release migration --name {name}")
-    say(f"     inv sandbox.break dirty --name {name}")
-    say(f"     inv sandbox.down --name {name}")
+def _suggest(name: str, tell: Callable[[Told], None]) -> None:
+    tell(say("try: %s", sh("inv", "hot-update", "--target", name)))
+    for words in (("sandbox.release", "migration"), ("sandbox.break", "dirty"), ("sandbox.down",)):
+        tell(say("     %s", sh("inv", *words, "--name", name)))

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from deploy import remedies
+from deploy import answers, remedies
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Printed, Told, Value, say
 from deploy.settings.model import SECTIONS, Settings, Target
 from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
 
@@ -88,16 +89,16 @@ def _judged(entry: Entry, known: Iterable[str], problems: Problems) -> Entry:
     return entry
 
 
-def _unknown(key: str, known: Iterable[str]) -> str:
+def _unknown(key: str, known: Iterable[str]) -> Message:
     close = difflib.get_close_matches(key, known, n=1)
-    return "unknown key" + (f" · did you mean {close[0]}?" if close else "")
+    return say("unknown key · did you mean %s?", close[0]) if close else say("unknown key")
 
 
 def _mapping(entry: Entry | None, problems: Problems) -> dict[str, Entry]:
     if entry is None:
         return {}
     if not isinstance(entry.value, dict):
-        problems.add(entry.place, "must be a mapping of keys to values")
+        problems.add(entry.place, say("must be a mapping of keys to values"))
         return {}
     return entry.value
 
@@ -116,35 +117,40 @@ def _resolve(name: str, entry: Entry, general: Entry, forced: Entry, problems: P
     settings = _validate(_SETTINGS_SHAPE, whole, problems)
     if settings:
         for loc, what in _conflicts(settings):
-            problems.add(_at(whole, loc.split(".")).place, f"{loc} {what}")
+            problems.add(_at(whole, loc.split(".")).place, say("%s %s", loc, what))
     return settings
 
 
 def _check_reach(name: str, target: Entry, problems: Problems) -> None:
     host, local = (key in target.value and target.value[key].value for key in ("host", "local"))
     if host and local is True:
-        problems.add(target.place, f"has a host and local: true; drop targets.{name}.host or targets.{name}.local")
+        problems.add(
+            target.place, say("has a host and local: true; drop targets.%s.host or targets.%s.local", name, name)
+        )
     if not host and not local:
-        problems.add(target.place, f"has no host; set targets.{name}.host, or local: true to run on this machine")
+        problems.add(target.place, say("has no host; set targets.%s.host, or local: true to run on this machine", name))
 
 
-def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
+def _conflicts(settings: Settings) -> Iterator[tuple[str, Message]]:
     app = PurePosixPath(settings.app.path)
     if PurePosixPath(settings.app.record).is_relative_to(app):
-        yield "app.record", f"({settings.app.record}) must lie outside of app.path ({app})"
+        yield "app.record", say("(%s) must lie outside of app.path (%s)", settings.app.record, str(app))
     for cache in settings.clean.caches:
         if app.is_relative_to(cache):
-            yield "clean.caches", f"({cache}) would empty app.path ({app})"
+            yield "clean.caches", say("(%s) would empty app.path (%s)", cache, str(app))
     names = [check.name for check in settings.health.checks]
     if len(set(names)) < len(names):
-        yield "health.checks", "has two checks of the same name"
+        yield "health.checks", say("has two checks of the same name")
     if settings.health.timeout >= settings.confirm.timeout:
         yield (
             "confirm.timeout",
-            f"({settings.confirm.timeout}) must be longer than health.timeout ({settings.health.timeout})",
+            say("(%s) must be longer than health.timeout (%s)", settings.confirm.timeout, settings.health.timeout),
         )
     if settings.restart.check not in names:
-        yield "restart.check", f"({settings.restart.check}) must be one of the health.checks: {', '.join(names)}"
+        yield (
+            "restart.check",
+            say("(%s) must be one of the health.checks: %s", settings.restart.check, tuple(names)),
+        )
 
 
 def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems) -> _Shape | None:
@@ -152,12 +158,12 @@ def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems) -> _
     try:
         return shape.validate_json(json.dumps(_bare(entry)))
     except ValidationError as error:
-        found: dict[Place, list[str]] = {}
+        found: dict[Place, list[Told]] = {}
         for detail in error.errors(include_url=False, include_input=False):
             place, what = _explain(entry, dict(detail))
             found.setdefault(place, []).append(what)
         for place, whats in found.items():
-            problems.add(place, " or ".join(dict.fromkeys(whats)))
+            problems.add(place, reduce(lambda one, other: say("%s or %s", one, other), dict.fromkeys(whats)))
         return None
 
 
@@ -184,31 +190,32 @@ def _at(entry: Entry, loc: Iterable[str | int]) -> Entry:
 
 
 _WORDS = {
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "tuple_type": "must be a list",
-    "dict_type": "must be a mapping of keys to values",
-    "mapping_type": "must be a mapping of keys to values",
-    "dataclass_type": "must be a mapping of keys to values",
-    "dataclass_exact_type": "must be a mapping of keys to values",
+    "bool_type": say("must be true or false"),
+    "int_type": say("must be a whole number"),
+    "int_from_float": say("must be a whole number"),
+    "tuple_type": say("must be a list"),
+    "dict_type": say("must be a mapping of keys to values"),
+    "mapping_type": say("must be a mapping of keys to values"),
+    "dataclass_type": say("must be a mapping of keys to values"),
+    "dataclass_exact_type": say("must be a mapping of keys to values"),
 }
 
 
-def _explain(tree: Entry, detail: dict[str, Any]) -> tuple[Place, str]:
+def _explain(tree: Entry, detail: dict[str, Any]) -> tuple[Place, Told]:
     kind, loc = detail["type"], detail["loc"]
     entry = _at(tree, loc)
     if kind == "unexpected_keyword_argument":
         return entry.place, _unknown(str(loc[-1]), _keys(loc[:-1]))
     if kind == "missing":
-        return entry.place.below(str(loc[-1])), "is missing"
+        return entry.place.below(str(loc[-1])), say("is missing")
     if entry.value is None:
-        return entry.place, "has no value"
+        return entry.place, say("has no value")
     if kind == "value_error":
-        return entry.place, str(detail["ctx"]["error"])
+        return entry.place, answers.said_by(detail["ctx"]["error"])
     if kind == "string_type":
-        return entry.place, "must be text" + (f": {misread(entry.value, entry.written)}" if entry.written else "")
-    return entry.place, _WORDS.get(kind, detail["msg"])
+        text = say("must be text")
+        return entry.place, say("%s: %s", text, misread(entry.value, entry.written)) if entry.written else text
+    return entry.place, _WORDS.get(kind, Printed(detail["msg"]))
 
 
 def _keys(loc: tuple[str | int, ...]) -> list[str]:
@@ -221,16 +228,17 @@ def _keys(loc: tuple[str | int, ...]) -> list[str]:
 
 def _select(tree: Entry, wanted: str | None, known: Iterable[str], problems: Problems) -> str:
     """Choose the target, and report a default that does not exist even when another is wanted."""
-    there_are = f"there are: {', '.join(sorted(known)) or 'none'}"
+    names: Value = tuple(sorted(known)) or say("none")
+    there_are = say("there are: %s", names)
     default = tree.value.get("default_target")
     name = default.value if default else _DEFAULT_TARGET
     if not isinstance(name, str):
-        problems.add(default.place, "must be text")
+        problems.add(default.place, say("must be text"))
     elif name not in known and (default or wanted is None):
         place = default.place if default else Place("invoke.yaml", key="default_target")
-        problems.add(place, f"there is no target {name} · {there_are}")
+        problems.add(place, say("there is no target %s · %s", name, there_are))
     if wanted is not None and wanted not in known:
-        problems.add(Place("--target"), f"there is no target {wanted} · {there_are}")
+        problems.add(Place("--target"), say("there is no target %s · %s", wanted, there_are))
     return wanted or name
 
 
@@ -239,7 +247,7 @@ def _refuse_placeholder(target: Target) -> None:
     if host != "example.com" and not host.endswith(".example.com"):
         return
     raise Failure(
-        f"the host of target {target.name} is still the placeholder {target.host}",
+        say("the host of target %s is still the placeholder %s", target.name, target.host),
         remedy=remedies.replace_placeholder(target.name),
         code=Exit.USAGE,
     )

@@ -12,20 +12,22 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
+from deploy.message import say
+
 _Many = TypeVar("_Many", bound=Sized)
 
 
 def _text(value: str) -> str:
     if "\0" in value:
-        raise ValueError("must not contain a NUL character")
+        raise ValueError(say("must not contain a NUL character"))
     return value
 
 
 def _name(value: str) -> str:
     if not value.strip():
-        raise ValueError("must not be empty")
+        raise ValueError(say("must not be empty"))
     if value.startswith("-"):
-        raise ValueError("must not start with -, or programs take it for an option")
+        raise ValueError(say("must not start with -, or programs take it for an option"))
     return _text(value)
 
 
@@ -33,27 +35,27 @@ def _host(value: str) -> str:
     if not value:
         return value
     if re.search(r"\s", value):
-        raise ValueError("must be user@host:port or an alias from ssh_config, without spaces")
+        raise ValueError(say("must be user@host:port or an alias from ssh_config, without spaces"))
     return _name(value)
 
 
 def _pattern(value: str) -> str:
     path = PurePosixPath(_name(value.removeprefix("!")))
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError("must be a pattern from the repository's root, without / at its start and without ..")
+        raise ValueError(say("must be a pattern from the repository's root, without / at its start and without .."))
     return value
 
 
 def _exclusion(value: str) -> str:
     if value.startswith("!"):
-        raise ValueError("must not start with !: exceptions are not supported here")
+        raise ValueError(say("must not start with !: exceptions are not supported here"))
     return _pattern(value)
 
 
 def _relative(value: str) -> str:
     path = PurePosixPath(_name(value))
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ValueError("must be a relative path below its folder, without ..")
+        raise ValueError(say("must be a relative path below its folder, without .."))
     # Normal form (userdata for ./userdata/): these are compared with the names that git tells.
     return str(path)
 
@@ -61,9 +63,9 @@ def _relative(value: str) -> str:
 def _absolute(value: str) -> str:
     path = PurePosixPath(_text(value))
     if not path.is_absolute() or ".." in path.parts:
-        raise ValueError("must be an absolute path, without ..")
+        raise ValueError(say("must be an absolute path, without .."))
     if len(path.parts) == 1:
-        raise ValueError("must not be the root folder")
+        raise ValueError(say("must not be the root folder"))
     return str(path)
 
 
@@ -73,28 +75,30 @@ def _folder(value: str) -> str:
 
 def _positive(value: int) -> int:
     if value < 1:
-        raise ValueError("must be at least 1")
+        raise ValueError(say("must be at least 1"))
     return value
 
 
 def _natural(value: int) -> int:
     if value < 0:
-        raise ValueError("must not be negative")
+        raise ValueError(say("must not be negative"))
     return value
 
 
 def _url(value: str) -> str:
     if value.startswith("https:"):
-        raise ValueError("https is not supported: the checks speak http to the production host's loopback interface")
+        raise ValueError(
+            say("https is not supported: the checks speak http to the production host's loopback interface")
+        )
     found = re.fullmatch(r"http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", value)
     if not found or not 0 < int(found[1] or 80) < 65536:
-        raise ValueError("must be http://host or http://host:port; what follows belongs into paths")
+        raise ValueError(say("must be http://host or http://host:port; what follows belongs into paths"))
     return value
 
 
 def _url_path(value: str) -> str:
     if not re.fullmatch(r"/[!-~]*", value):
-        raise ValueError("must be a URL path: it starts with / and has no spaces")
+        raise ValueError(say("must be a URL path: it starts with / and has no spaces"))
     return value
 
 
@@ -105,25 +109,27 @@ def _probe_urls(value: str) -> str:
 def _probe_url(value: str) -> str:
     found = re.fullmatch(r"(http://[^/]+)(/[!-~]*)?", value)
     if not found:
-        raise ValueError("must be http://host:port/path, as the production host reaches it, or several between spaces")
+        raise ValueError(
+            say("must be http://host:port/path, as the production host reaches it, or several between spaces")
+        )
     return _url(found[1]) + (found[2] or "")
 
 
 def _column(value: str) -> str:
     if not re.fullmatch(r"[^.\0]+\.[^.\0]+", value):
-        raise ValueError("must be table.column")
+        raise ValueError(say("must be table.column"))
     return value
 
 
 def _variable(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("must be the name of an environment variable")
+        raise ValueError(say("must be the name of an environment variable"))
     return value
 
 
 def _some(value: _Many) -> _Many:
     if not value:
-        raise ValueError("must not be empty")
+        raise ValueError(say("must not be empty"))
     return value
 
 

@@ -11,6 +11,7 @@ from yaml.constructor import ConstructorError
 
 from deploy import remedies
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Told, Value, counted, say
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Problems:
     """Collects what is wrong: for each place the first thing found there."""
 
     def __init__(self) -> None:
-        self._found: dict[Place, str] = {}
+        self._found: dict[Place, Told] = {}
 
-    def add(self, place: Place, what: str) -> None:
+    def add(self, place: Place, what: Told) -> None:
         """Note what is wrong at a place."""
         self._found.setdefault(place, what)
 
@@ -56,12 +57,11 @@ class Problems:
         """Raise one Failure that names everything found, if anything was."""
         if not self._found:
             return
-        count = len(self._found)
         files = list(dict.fromkeys(place.file for place in self._found))
         ordered = sorted(self._found, key=lambda place: (files.index(place.file), place.line))
         raise Failure(
-            "a setting is wrong" if count == 1 else f"{count} settings are wrong",
-            evidence=tuple(f"{place}: {self._found[place]}" for place in ordered),
+            counted(len(self._found), "a setting is wrong", "%s settings are wrong"),
+            evidence=tuple(say("%s: %s", str(place), self._found[place]) for place in ordered),
             remedy=remedies.CORRECT_SETTINGS,
             code=Exit.USAGE,
         )
@@ -71,7 +71,7 @@ def read(path: Path, project: Path, ignored: Collection[str], problems: Problems
     """Read a YAML or JSON file without the top-level keys to be ignored; None when there is nothing to go on."""
     place = Place(str(path.relative_to(project)) if path.is_relative_to(project) else str(path))
     if path.suffix not in (".yaml", ".yml", ".json"):
-        problems.add(place, "must be a .yaml, .yml or .json file")
+        problems.add(place, say("must be a .yaml, .yml or .json file"))
         return None
     try:
         entry = _parse(path.read_text(encoding="utf-8-sig"), place, ignored, problems)
@@ -79,24 +79,24 @@ def read(path: Path, project: Path, ignored: Collection[str], problems: Problems
         problems.add(*_why(error, place))
         return None
     if not isinstance(entry.value, dict):
-        problems.add(place, "must be a mapping of keys to values")
+        problems.add(place, say("must be a mapping of keys to values"))
         return None
     return entry
 
 
-def _why(error: Exception, place: Place) -> tuple[Place, str]:
+def _why(error: Exception, place: Place) -> tuple[Place, Message]:
     match error:
         case FileNotFoundError():
-            return place, "there is no such file"
+            return place, say("there is no such file")
         case OSError():
-            return place, f"cannot be read: {error.strerror}"
+            return place, say("cannot be read: %s", str(error.strerror))
         case UnicodeDecodeError():
-            return place, "is not UTF-8 text"
+            return place, say("is not UTF-8 text")
         case yaml.MarkedYAMLError(problem_mark=yaml.Mark(line=line)):
-            return place.below("", line + 1), f"is not valid YAML: {error.problem}"
+            return place.below("", line + 1), say("is not valid YAML: %s", str(error.problem))
         case yaml.YAMLError():
-            return place, f"is not valid YAML: {str(error).splitlines()[0]}"
-    return place, "contains itself, by an alias"
+            return place, say("is not valid YAML: %s", str(error).splitlines()[0])
+    return place, say("contains itself, by an alias")
 
 
 def _parse(text: str, place: Place, ignored: Collection[str], problems: Problems) -> Entry:
@@ -141,12 +141,12 @@ def _members(loader: _Loader, node: yaml.MappingNode, place: Place, problems: Pr
     for key, value in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
-            problems.add(place.below("?", line), "a key must be text")
+            problems.add(place.below("?", line), say("a key must be text"))
             continue
         name = _printable(key.value)
         here = place.below(name, line)
         if key in loader.repeated:
-            problems.add(here, "stands here more than once")
+            problems.add(here, say("stands here more than once"))
         _scalar(loader, key, here, problems, text=True)
         yield name, _entry(loader, value, here, problems)
 
@@ -155,19 +155,21 @@ def _scalar(loader: _Loader, node: yaml.Node, place: Place, problems: Problems, 
     """Build a scalar, and report one that YAML takes for something else than it looks like."""
     written = _printable(node.value)
     if written != node.value:
-        problems.add(place, "contains a character that is none: half of a surrogate pair")
+        problems.add(place, say("contains a character that is none: half of a surrogate pair"))
         return Entry(written, place)
     try:
         value = loader.construct_object(node)
     except (ValueError, ConstructorError):
-        problems.add(place, f"YAML cannot make a value of {written}: quote it ({json.dumps(written)})")
+        problems.add(place, say("YAML cannot make a value of %s: quote it (%s)", written, json.dumps(written)))
         return Entry(written, place)
     if isinstance(value, str):
         return Entry(value, place)
     if not text and _as_it_looks(value, written):
         return Entry(value, place, written)
-    or_write = f", or write {json.dumps(value)}" if isinstance(value, int) and not text else ""
-    problems.add(place, misread(value, written) + or_write)
+    told = misread(value, written)
+    if isinstance(value, int) and not text:
+        told = say("%s, or write %s", told, json.dumps(value))
+    problems.add(place, told)
     return Entry(written, place)
 
 
@@ -181,18 +183,19 @@ def _as_it_looks(value: object, written: str) -> bool:
     return value is None or isinstance(value, float)
 
 
-def misread(value: object, written: str) -> str:
+def misread(value: object, written: str) -> Message:
     """Say what YAML takes an unquoted text for, and how to write it as text."""
+    kind: Value
     match value:
         case None:
-            kind = "nothing"
+            kind = say("nothing")
         case bool():
             kind = json.dumps(value)
         case int() | float():
-            kind = "a number" if str(value) == written else f"the number {value}"
+            kind = say("a number") if str(value) == written else say("the number %s", value)
         case _:
-            kind = "a date or other data"
-    return f"YAML takes {written} for {kind}: quote it ({json.dumps(written, ensure_ascii=False)})"
+            kind = say("a date or other data")
+    return say("YAML takes %s for %s: quote it (%s)", written, kind, json.dumps(written, ensure_ascii=False))
 
 
 def given(value: object, place: Place) -> Entry:

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy import answers, remedies, shell
 from deploy.errors import Failure
+from deploy.message import NOTHING, Message, Told, say, unpack
 from deploy.state import container, kept
 from deploy.state.model import (
     LONGEST_REVISION,
@@ -22,13 +23,10 @@ from deploy.state.model import (
     Versions,
 )
 
-# How much of what is not understood is shown.
-SHOWN = 200
-
 
 def parse(answer: str) -> State:
     """Read what the script answered. An answer without its end, or that makes no sense, is a failure, not a state."""
-    with answers.understood(answer, "the host's state"):
+    with answers.understood(answer, say("the host's state")):
         return _parse(answer)
 
 
@@ -37,8 +35,8 @@ def _parse(answer: str) -> State:
     for kind, *fields in shell.records(answer):
         rows[kind].append(tuple(fields))
     if not rows["end"]:
-        last = answer.strip().splitlines()[-1:]
-        raise Failure("the host did not tell its whole state", evidence=tuple(last), remedy=remedies.RUN_AGAIN)
+        last = tuple(map(unpack, answer.rstrip("\n").split("\n")[-1:]))
+        raise Failure(say("the host did not tell its whole state"), evidence=last, remedy=remedies.RUN_AGAIN)
 
     def one(kind: str, index: int = 0) -> str:
         return rows[kind][0][index] if rows[kind] else ""
@@ -48,14 +46,14 @@ def _parse(answer: str) -> State:
 
     history, damaged_history = kept.history(rows["history"])
     holder, damaged_holder = kept.holder(rows["holder"])
-    app, app_problem, damaged_inside = _app(one("app"), column("app_text")) if rows["app"] else (None, "", ())
+    app, app_problem, damaged_inside = _app(one("app"), column("app_text")) if rows["app"] else (None, NOTHING, ())
     return State(
         user=one("host"),
         boot_id=one("host", 2),
         clock=one("clock"),
         tools=dict(_pairs(rows["tool"])),
         engine=one("engine"),
-        engine_problem=one("engine", 1),
+        engine_problem=unpack(one("engine", 1)),
         compose=one("compose"),
         compose_file=bool(rows["compose_file"]),
         free_mib=int(one("disk")) if rows["disk"] else None,
@@ -65,7 +63,7 @@ def _parse(answer: str) -> State:
         containers={row[0]: _container(row) for row in rows["container"]},
         siblings=tuple(Sibling(*row) for row in rows["sibling"]),
         app=app,
-        app_problem=app_problem or one("app_problem"),
+        app_problem=app_problem or unpack(one("app_problem")),
         running=one("running_known"),
         changes=tuple(_pairs(rows["differs_change"])),
         image_files={row[1]: _blob(row[3]) for row in rows["differs_nothing"]},
@@ -81,10 +79,10 @@ def _parse(answer: str) -> State:
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         running_gone=bool(rows["running_gone"]),
-        unread=dict(_pairs(rows["unread"])),
+        unread={check: unpack(why) for check, why in _pairs(rows["unread"])},
         memory=_memory(rows["memory"][0]) if rows["memory"] else None,
         guard="".join(
-            "\t".join(line.split("\t")[1:]) + "\n" for line in answer.splitlines() if line.startswith("guard\t")
+            "\t".join(line.split("\t")[1:]) + "\n" for line in answer.split("\n") if line.startswith("guard\t")
         ),
         damaged=(*damaged_history, *damaged_holder, *damaged_inside),
     )
@@ -99,7 +97,7 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         return Repository()
     fault, problem, *rest = rows["repository"][0]
     if fault:
-        return Repository(problem=problem, foreign=fault == "foreign")
+        return Repository(problem=unpack(problem), foreign=fault == "foreign")
     head, branch, target = rows["head"][0] if rows["head"] else ("", "", "")
 
     def names(kind: str) -> tuple[str, ...]:
@@ -109,12 +107,12 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         return tuple(" ".join(row) for row in rows[kind])
 
     return Repository(
-        problem="",
+        problem=NOTHING,
         owner=rest[1],
         remotes=tuple(_pairs(rows["remote"])),
         branches=names("known_branch"),
         fetched=bool(rows["fetched"]),
-        fetch_problem=rows["fetched"][0][1] if rows["fetched"] else "",
+        fetch_problem=unpack(rows["fetched"][0][1]) if rows["fetched"] else NOTHING,
         lacks_branch=bool(rows["fetched"]) and rows["fetched"][0][0] == "branch",
         head=head,
         branch=branch,
@@ -168,14 +166,14 @@ def with_texts(facts: Any, texts: Sequence[str]) -> Any:
     return facts
 
 
-def _app(told: str, texts: Sequence[str]) -> tuple[App | None, str, tuple[str, ...]]:
+def _app(told: str, texts: Sequence[str]) -> tuple[App | None, Told, tuple[Message, ...]]:
     """Read what the program in the container told; where that cannot be, say so, and name its damaged files."""
     try:
         facts = with_texts(json.loads(told), texts)
-        problems = tuple(f"{name}, in the container, cannot be understood" for name in container.damaged(facts))
-        return container.app(facts), "", problems
+        problems = tuple(say("%s, in the container, cannot be understood", name) for name in container.damaged(facts))
+        return container.app(facts), NOTHING, problems
     except (ValueError, AttributeError, RecursionError) as error:
-        return None, f"what was told in it cannot be understood: {error}"[:SHOWN], ()
+        return None, say("what was told in it cannot be understood: %s", answers.said_by(error)), ()
 
 
 def _blob(text: str) -> str:
@@ -200,18 +198,18 @@ def _database(rows: Mapping[str, list[tuple[str, ...]]], known: set[str], histor
         for name, longest, usual in rows.get("db_version_table", ())
     )
     ours = version_table(versions, known)
-    problem = rows["database"][0][0]
-    if odd := [one for one in (ours.revisions if ours else ()) if not container.REVISION.fullmatch(one)]:
-        problem = problem or f"{ours.table if ours else ''} holds what is no revision: {odd[0][:60]!r}"
+    problem = unpack(rows["database"][0][0])
+    if ours and (odd := [one for one in ours.revisions if not container.REVISION.fullmatch(one)]):
+        problem = problem or say("%s holds what is no revision: %s", ours.table, repr(odd[0][:60]))
     migrated = [run for run in history if ("migrate", 0) in ((name, status) for name, status, _ in run.steps)]
     return Database(
         version_table=ours.table if ours else "",
         longest_revision=ours.longest if ours else LONGEST_REVISION,
         versions=versions,
         traces=(
-            *(f"there is the table {one.table}" for one in versions),
-            *(f"the run {run.id} migrated it" for run in migrated[-1:]),
-            *(f"the dump {row[0]} has it at {row[1]}" for row in rows.get("dumped", ())[-1:]),
+            *(say("there is the table %s", one.table) for one in versions),
+            *(say("the run %s migrated it", run.id) for run in migrated[-1:]),
+            *(say("the dump %s has it at %s", row[0], row[1]) for row in rows.get("dumped", ())[-1:]),
         ),
         problem=problem,
         tables=int(rows["db_tables"][0][0]) if "db_tables" in rows else 0,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from deploy.message import Told, Value, say, unpack
 from deploy.state.kept import OBJECT, RUN
 from deploy.state.model import App, Chain, Record, Revision
 
@@ -18,9 +19,9 @@ _OWNER = re.compile(r"([0-9]{1,10}:[0-9]{1,10})?")
 
 def app(told: Any) -> App:
     """Read the one object that `inspect` told; ValueError names what in it cannot be."""
-    facts = _mapping(told, "the answer")
+    facts = _mapping(told, say("the answer"))
 
-    def get(name: str, read: Callable[[Any, str], _Item], nothing: _Item) -> _Item:
+    def get(name: str, read: Callable[[Any, Value], _Item], nothing: _Item) -> _Item:
         return nothing if facts.get(name) is None else read(facts[name], name)
 
     return App(
@@ -38,7 +39,7 @@ def app(told: Any) -> App:
         lacks=get("lacks", _texts, ()),
         readonly=get("readonly", _texts, ()),
         mounted=get("mounted", _lists, {}),
-        problems=get("problems", _texts, ()),
+        problems=get("problems", _told, ()),
         migrating=get("migrating", _texts, ()),
     )
 
@@ -48,24 +49,24 @@ def damaged(told: Any) -> tuple[str, ...]:
     return _texts(told.get("damaged") or [], "damaged")
 
 
-def revision(told: Any, what: str = "a migration") -> str:
+def revision(told: Any, what: Value = "a migration") -> str:
     return _matching(REVISION)(told, what)
 
 
-def _record(told: Any, what: str) -> Record:
+def _record(told: Any, what: Value) -> Record:
     facts = _mapping(told, what)
     return Record(
-        _matching(OBJECT)(facts.get("revision"), "the revision that runs"),
+        _matching(OBJECT)(facts.get("revision"), say("the revision that runs")),
         facts.get("complete") is True,
-        _matching(RUN)(facts.get("run"), "the run that copied"),
+        _matching(RUN)(facts.get("run"), say("the run that copied")),
         {name: blob or "" for name, blob in _blobs(facts.get("overridden") or {}, "overridden").items()},
     )
 
 
-def _chain(told: Any, what: str) -> Chain:
+def _chain(told: Any, what: Value) -> Chain:
     facts = _mapping(told, what)
     if "error" in facts:
-        return Chain(error=_text(facts["error"], what))
+        return Chain(error=unpack(_text(facts["error"], what)))
     revisions = (_mapping(one, what) for one in _list(facts.get("revisions"), what))
     return Chain(
         heads=tuple(revision(head) for head in _list(facts.get("heads"), what)),
@@ -81,55 +82,59 @@ def _chain(told: Any, what: str) -> Chain:
     )
 
 
-def _blobs(told: Any, what: str) -> Mapping[str, str | None]:
+def _blobs(told: Any, what: Value) -> Mapping[str, str | None]:
     found = _mapping(told, what)
     return {name: None if blob is None else _matching(OBJECT)(blob, what) for name, blob in found.items()}
 
 
-def _mapping(told: Any, what: str) -> Mapping[str, Any]:
+def _mapping(told: Any, what: Value) -> Mapping[str, Any]:
     if not isinstance(told, dict) or len(told) > MOST:
-        raise ValueError(f"{what} is no object")
+        raise ValueError(say("%s is no object", what))
     return told
 
 
-def _list(told: Any, what: str) -> Sequence[Any]:
+def _list(told: Any, what: Value) -> Sequence[Any]:
     if not isinstance(told, list) or len(told) > MOST:
-        raise ValueError(f"{what} is no list")
+        raise ValueError(say("%s is no list", what))
     return told
 
 
-def _flags(told: Any, what: str) -> Mapping[str, bool]:
+def _flags(told: Any, what: Value) -> Mapping[str, bool]:
     return {name: value is True for name, value in _mapping(told, what).items()}
 
 
-def _lists(told: Any, what: str) -> Mapping[str, tuple[str, ...]]:
+def _lists(told: Any, what: Value) -> Mapping[str, tuple[str, ...]]:
     return {name: _texts(value, what) for name, value in _mapping(told, what).items()}
 
 
-def _numbers(told: Any, what: str) -> tuple[int, ...]:
+def _numbers(told: Any, what: Value) -> tuple[int, ...]:
     return tuple(_number(one, what) for one in _list(told, what))
 
 
-def _texts(told: Any, what: str) -> tuple[str, ...]:
+def _texts(told: Any, what: Value) -> tuple[str, ...]:
     return tuple(_text(one, what) for one in _list(told, what))
 
 
-def _text(told: Any, what: str) -> str:
+def _told(told: Any, what: Value) -> tuple[Told, ...]:
+    return tuple(map(unpack, _texts(told, what)))
+
+
+def _text(told: Any, what: Value) -> str:
     if not isinstance(told, str) or len(told) > LONGEST:
-        raise ValueError(f"{what} is no text")
+        raise ValueError(say("%s is no text", what))
     return told
 
 
-def _number(told: Any, what: str) -> int:
+def _number(told: Any, what: Value) -> int:
     if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told < 1 << 62:
-        raise ValueError(f"{what} is no number")
+        raise ValueError(say("%s is no number", what))
     return told
 
 
-def _matching(pattern: re.Pattern[str]) -> Callable[[Any, str], str]:
-    def read(told: Any, what: str) -> str:
+def _matching(pattern: re.Pattern[str]) -> Callable[[Any, Value], str]:
+    def read(told: Any, what: Value) -> str:
         if not isinstance(told, str) or not pattern.fullmatch(told):
-            raise ValueError(f"{what} is not what it should be: {str(told)[:60]!r}")
+            raise ValueError(say("%s is not what it should be: %s", what, repr(str(told)[:60])))
         return told
 
     return read

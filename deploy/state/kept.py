@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from deploy import words
+from deploy.message import Message, counted, say
 from deploy.state.model import PastRun, Probed
 
 Rows = Iterable[tuple[str, ...]]
@@ -16,7 +16,7 @@ OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
 LATEST = 253402300799
 
 
-def history(rows: Rows) -> tuple[tuple[PastRun, ...], tuple[str, ...]]:
+def history(rows: Rows) -> tuple[tuple[PastRun, ...], tuple[Message, ...]]:
     """Give the runs that the history tells, and say which records of it are none."""
     runs, damaged = [], []
     for number, row in enumerate(rows, 1):
@@ -27,42 +27,44 @@ def history(rows: Rows) -> tuple[tuple[PastRun, ...], tuple[str, ...]]:
             damaged += [number] if any(row) else []
     if not damaged:
         return tuple(runs), ()
-    many = words.plural(len(damaged), "record")
-    return tuple(runs), (f"history: passed over {many} that cannot be understood, the last one in line {damaged[-1]}",)
+    many = counted(len(damaged), "%s record", "%s records")
+    return tuple(runs), (
+        say("history: passed over %s that cannot be understood, the last one in line %s", many, damaged[-1]),
+    )
 
 
 def past_run(row: tuple[str, ...]) -> PastRun:
     """Read a record of the history, ValueError where it is none; older ones have no probe, newer ones may have more."""
     if len(row) < 10:
-        raise ValueError("a record that was cut off")
+        raise ValueError(say("a record that was cut off"))
     ended, run, verb, operator, was, revision, began, outcome, why, steps, probe, *_ = (*row, "")
     if not (RUN.fullmatch(run) and OBJECT.fullmatch(was) and OBJECT.fullmatch(revision) and verb and outcome):
-        raise ValueError("a record that names no run")
+        raise ValueError(say("a record that names no run"))
     return PastRun(
         when(ended), run, verb, operator, was, revision, when(began), outcome, why, _steps(steps), _probed(probe)
     )
 
 
-def holder(rows: Rows) -> tuple[dict[str, str], tuple[str, ...]]:
+def holder(rows: Rows) -> tuple[dict[str, str], tuple[Message, ...]]:
     """Give what is known of the lock's holder, and say where that is not even its run."""
     told = {row[0]: row[1] for row in rows if len(row) > 1}
     if not rows or RUN.fullmatch(told.get("run", "")):
         return told, ()
-    return {**told, "run": ""}, ("holder: the file does not say which run has the lock",)
+    return {**told, "run": ""}, (say("holder: the file does not say which run has the lock"),)
 
 
 def when(seconds: str) -> int:
     """Read a moment in seconds since the epoch."""
     found = number(seconds)
     if found > LATEST:
-        raise ValueError("no such moment")
+        raise ValueError(say("no such moment"))
     return int(found)
 
 
 def number(told: str) -> float:
     """Read a number that is neither negative nor endless; Python would take signs, spaces and other digits too."""
     if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?(e-[0-9]{1,3})?", told):
-        raise ValueError("not a number")
+        raise ValueError(say("not a number"))
     return float(told)
 
 

@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from deploy.message import NOTHING, Message, Told, say, unpack
+
 # The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else commit:NAME.
 TargetIs = str
+
+_NOT_READ, _NOT_ASKED = say("not read"), say("not asked")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Revision:
     message: str
     depends: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Name it by its id and its message."""
+        return f"{self.id} {self.message}".strip()
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -89,7 +98,7 @@ class Chain:
 
     heads: tuple[str, ...] = ()
     revisions: tuple[Revision, ...] = ()
-    error: str = ""
+    error: Told = NOTHING
 
     def pending(self, current: Iterable[str]) -> tuple[Revision, ...]:
         """Revisions that an upgrade from `current` would run, in order."""
@@ -125,15 +134,19 @@ class Probed:
         waited = "" if self.longest_lock_wait_s is None else f" {self.longest_lock_wait_s}"
         return f"{self.requests} {self.failed} {self.longest_gap_s} {self.slowest_request_s}{waited}"
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> Message:
         if not self.requests:
-            return "nothing could be asked"
-        waited = self.longest_lock_wait_s
-        return (
-            f"{self.failed} of {self.requests} requests failed, longest gap {self.longest_gap_s:.2f} s, "
-            f"slowest request {self.slowest_request_s:.2f} s"
-            + ("" if waited is None else f", longest wait for a lock {waited:.2f} s")
+            return say("nothing could be asked")
+        told = say(
+            "%s of %s requests failed, longest gap %s s, slowest request %s s",
+            self.failed,
+            self.requests,
+            f"{self.longest_gap_s:.2f}",
+            f"{self.slowest_request_s:.2f}",
         )
+        waited = self.longest_lock_wait_s
+        return told if waited is None else say("%s, longest wait for a lock %s s", told, f"{waited:.2f}")
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,12 @@ class PastRun:
     steps: tuple[tuple[str, int, float], ...]
     # What --probe met, where it was asked for.
     probe: Probed | None = None
+
+    @property
+    def failed(self) -> tuple[str, str, Told]:
+        """Tell of `why`: the step that failed or was decided on, its status, and the reason or who decided."""
+        step, status, reason = (*self.why.split(" ", 2), "", "", "")[:3]
+        return step, status, unpack(reason)
 
     @property
     def released(self) -> bool:
@@ -190,7 +209,7 @@ class App:
     readonly: tuple[str, ...]
     # What is mounted into its folder, with the files there that a copy would have to touch; others are left out.
     mounted: Mapping[str, tuple[str, ...]]
-    problems: tuple[str, ...]
+    problems: tuple[Told, ...]
     # Commands of Flask-Migrate that run in there, whoever started them.
     migrating: tuple[str, ...]
 
@@ -212,9 +231,9 @@ class Versions:
 
 @dataclass(frozen=True)
 class Database:
-    """What PostgreSQL answered; `problem` is its error line where it could not be asked."""
+    """What PostgreSQL answered; `problem` tells why where it could not be asked."""
 
-    problem: str = "not asked"
+    problem: Told = _NOT_ASKED
     tables: int = 0
     revisions: tuple[str, ...] = ()
     # The table that the revisions are from; nothing where there is none.
@@ -224,7 +243,7 @@ class Database:
     # Every table that looks like one for versions.
     versions: tuple[Versions, ...] = ()
     # What shows that there was a revision before, where there is none.
-    traces: tuple[str, ...] = ()
+    traces: tuple[Message, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     # In bytes.
     size: int = 0
@@ -236,14 +255,14 @@ class Database:
 class Repository:
     """The deployment clone. `problem` where it is not one; `target` is the branch's head, if `fetched`."""
 
-    problem: str = "not read"
+    problem: Told = _NOT_READ
     # It is one, of somebody else.
     foreign: bool = False
     owner: str = ""
     remotes: tuple[tuple[str, str], ...] = ()
     branches: tuple[str, ...] = ()
     fetched: bool = False
-    fetch_problem: str = ""
+    fetch_problem: Told = NOTHING
     # The problem is that the remote has no such branch.
     lacks_branch: bool = False
     head: str = ""
@@ -284,7 +303,7 @@ class State:
     clock: str
     tools: Mapping[str, str]
     engine: str
-    engine_problem: str
+    engine_problem: Told
     compose: str
     compose_file: bool
     free_mib: int | None
@@ -294,7 +313,7 @@ class State:
     containers: Mapping[str, Container]
     siblings: tuple[Sibling, ...]
     app: App | None
-    app_problem: str
+    app_problem: Told
     # The running revision where the clone knows it, and what the target changes since then (status, path).
     running: str
     changes: tuple[tuple[str, str], ...]
@@ -319,11 +338,11 @@ class State:
     # What the harness compares under the lock, byte for byte.
     guard: str
     # What is ours, on the host or in the container, and could not be understood: passed over.
-    damaged: tuple[str, ...]
+    damaged: tuple[Message, ...]
     # The remote's branch does not have the running revision.
     running_gone: bool = False
     # What could not be read: the checks that cannot be made, each with the reason.
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.
     memory: Memory | None = None
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from deploy import shell
-from deploy.plan import Options, Plan, Step
+from deploy.message import Message
+from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
 from deploy.steps import backup, clean, copy, migrate, proof, restart, restore, revive, sync
@@ -20,7 +21,7 @@ class StepModule(Protocol):
     NEEDS: tuple[str, ...]
     TARGET: TargetIs
 
-    def reason(self, settings: Settings, state: State, options: Options) -> str: ...
+    def reason(self, settings: Settings, state: State, options: Options) -> Message | None: ...
     def step(self, settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step: ...
 
 
@@ -53,7 +54,7 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
         names = ("backup", *(name for name in names if name != "backup"))
     for name in names:
         module = STEPS[name]
-        reason = module.reason(settings, state, options) or ("asked for" if verb in UNCONDITIONAL else "")
+        reason = module.reason(settings, state, options) or (ASKED_FOR if verb in UNCONDITIONAL else None)
         if reason:
             steps.append(module.step(settings, state, options, run, proven))
     if "proof" not in (step.name for step in steps):

@@ -1,10 +1,12 @@
 """Dump the database into the host's backup folder, before it is migrated or new code may write to it."""
 
 from deploy import backups, preflight, remedies, shell
-from deploy.plan import Options, Step
+from deploy.message import Message, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
+from deploy.words import for_script
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database", "backup")
 TARGET: TargetIs = "running"
@@ -12,14 +14,14 @@ TARGET: TargetIs = "running"
 TIMEOUT = 3600
 
 
-FOR_PROOF = "the proof may write to the database"
+FOR_PROOF = say("the proof may write to the database")
 
 
-def reason(settings: Settings, state: State, options: Options) -> str:
+def reason(settings: Settings, state: State, options: Options) -> Message | None:
     if preflight.dumped(settings, state, options):
-        return "the database is migrated"
+        return say("the database is migrated")
     wanted = settings.backup.before_migration and not options.no_backup
-    return FOR_PROOF if wanted and options.proven and settings.proof.database == "writable" else ""
+    return FOR_PROOF if wanted and options.proven and settings.proof.database == "writable" else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -34,12 +36,12 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         keep=settings.backup.keep,
         code=record.revision if record and record.complete else "",
     )
-    folder = settings.backup.dir or backups.FOLDER
+    folder = backups.place(settings.backup.dir)
     summary = (
-        f"pg_dump {settings.postgres.database} into {folder}, as {run}",
-        f"the newest {settings.backup.keep} stay",
+        say("pg_dump %s into %s, as %s", settings.postgres.database, folder, run),
+        say("the newest %s stay", settings.backup.keep),
     )
-    why = reason(settings, state, options) or "asked for"
+    why = reason(settings, state, options) or ASKED_FOR
     return Step("backup", why, script, TIMEOUT + 60, summary, harmless=True)
 
 
@@ -49,5 +51,5 @@ def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
         "run": run,
         "pg_timeout": TIMEOUT,
         "min_free_mib": settings.preflight.min_free_mib,
-        "list_dumps": remedies.list_dumps(settings.target.name),
+        "list_dumps": for_script(remedies.list_dumps(settings.target.name)),
     }

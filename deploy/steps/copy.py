@@ -1,7 +1,8 @@
 """Make the app's folder in the container equal to the commit."""
 
 from deploy import preflight, shell, words
-from deploy.plan import Options, Step
+from deploy.message import Message, Printed, Told, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs
 from deploy.steps import commit, restore, serving
@@ -23,17 +24,17 @@ TARGET: TargetIs = "head"
 TIMEOUT = 600
 
 
-def reason(settings: Settings, state: State, options: Options) -> str:
+def reason(settings: Settings, state: State, options: Options) -> Message | None:
     app = state.app
     if app is None or app.record is None:
-        return "what runs is unknown"
+        return say("what runs is unknown")
     if not app.record.complete:
-        return "the last copy was not finished"
+        return say("the last copy was not finished")
     if app.record.revision != state.repository.target:
-        return f"{app.record.revision[:7]} runs"
+        return say("%s runs", app.record.revision[:7])
     if app.drift or app.differs:
-        return f"changed by hand: {words.names(app.drift or tuple(sorted(app.differs)))}"
-    return ""
+        return say("changed by hand: %s", words.names(app.drift or tuple(sorted(app.differs))))
+    return None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -46,11 +47,12 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         staged=proven,
         killed_before=state.kills,
     )
+    why = reason(settings, state, options) or ASKED_FOR
     summary = _summary(settings, state, commit.recorded(state))
     undo = _undo(settings, state, options, run)
     # The undo has the old processes serve again, too.
     timeout = TIMEOUT + serving.roll_timeout(settings) + settings.restart.timeout
-    return Step("copy", reason(settings, state, options), script, timeout, summary, undo=undo)
+    return Step("copy", why, script, timeout, summary, undo=undo)
 
 
 def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
@@ -68,20 +70,22 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
             settings,
             state,
             before="healthy" if state.answering else "ill",
-            rolling=settings.restart.strategy == "rolling" and state.answering and not preflight.cramped(state),
+            rolling=settings.restart.strategy == "rolling"
+            and state.answering
+            and not preflight.cramped(settings, state),
         ),
         container_id=state.containers["app"].id,
     )
 
 
-def _summary(settings: Settings, state: State, recorded: bool) -> tuple[str, ...]:
-    where = f"{settings.app.path} in {settings.app.container} := {state.repository.target[:7]}"
+def _summary(settings: Settings, state: State, recorded: bool) -> tuple[Told, ...]:
+    where = say("%s in %s := %s", settings.app.path, settings.app.container, state.repository.target[:7])
     if not recorded or not state.running:
-        return (f"{where}, every file",)
-    changes = tuple(f"{status} {name}" for status, name in state.changes)
+        return (say("%s, every file", where),)
+    changes = tuple(Printed(f"{status} {name}") for status, name in state.changes)
     return (
-        f"{where}, {len(changes)} changed",
+        say("%s, %s changed", where, len(changes)),
         *changes[:10],
-        *((f"and {len(changes) - 10} more",) if len(changes) > 10 else ()),
-        *((f"put right: {words.names(state.app.drift)}",) if state.app and state.app.drift else ()),
+        *((say("and %s more", len(changes) - 10),) if len(changes) > 10 else ()),
+        *((say("put right: %s", words.names(state.app.drift)),) if state.app and state.app.drift else ()),
     )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from deploy import inside, migrations, shell
-from deploy.plan import Options, Step
+from deploy.message import Message, Printed, Told, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
@@ -16,13 +17,13 @@ TARGET: TargetIs = "running"
 ATTEMPTS = 4
 
 
-def reason(settings: Settings, state: State, options: Options) -> str:
+def reason(settings: Settings, state: State, options: Options) -> Message | None:
     if state.chain is None or options.keep_schema:
-        return ""
+        return None
     if migrations.stamp(settings, state.database):
-        return "the database was never stamped"
+        return say("the database was never stamped")
     waiting = migrations.pending(settings, state.database, state.chain)
-    return f"{len(waiting)} pending" if waiting else ""
+    return say("%s pending", len(waiting)) if waiting else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -30,10 +31,10 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     stamp = migrations.stamp(settings, state.database)
     waiting = migrations.pending(settings, state.database, state.chain)
     summary = (
-        *((f"flask db stamp {stamp}",) if stamp else ()),
-        *((f"flask db upgrade to {state.chain.heads[0]}",) if waiting else ()),
-        *(f"{revision.id} {revision.message}".strip() for revision in waiting),
-        *(("without a dump before it",) if waiting and not backup.reason(settings, state, options) else ()),
+        *((Printed(shell.sh("flask", "db", "stamp", stamp)),) if stamp else ()),
+        *((say("flask db upgrade to %s", state.chain.heads[0]),) if waiting else ()),
+        *(Printed(revision.title) for revision in waiting),
+        *((say("without a dump before it"),) if waiting and not backup.reason(settings, state, options) else ()),
     )
     tree = f"{settings.app.record}/tree" if proven else settings.app.path
     asked: dict[str, str | bool] = {
@@ -46,7 +47,8 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     undoes = restore.undoes(settings, state, options)
     # Without a proof before it, no old code is brought back that would run on the new schema.
     undo = restore.undo(settings, state, options, run) if proven or undoes else ""
-    made = _step(settings, state, reason(settings, state, options), summary, asked)
+    why = reason(settings, state, options) or ASKED_FOR
+    made = _step(settings, state, why, summary, asked)
     return replace(made, undo=undo, timeout=made.timeout + (backup.TIMEOUT if undoes else 0))
 
 
@@ -59,7 +61,7 @@ def stamp_step(settings: Settings, state: State, revision: str, run: str) -> Ste
         "run": run,
         "tree": settings.app.path,
     }
-    return _step(settings, state, "asked for", (f"flask db stamp {revision}",), asked)
+    return _step(settings, state, ASKED_FOR, (Printed(shell.sh("flask", "db", "stamp", revision)),), asked)
 
 
 def sql_script(settings: Settings, state: State, start: str) -> str:
@@ -85,7 +87,7 @@ def flask_variables(settings: Settings, state: State) -> dict[str, Variable]:
 
 
 def _step(
-    settings: Settings, state: State, why: str, summary: tuple[str, ...], asked: Mapping[str, str | bool]
+    settings: Settings, state: State, why: Message, summary: tuple[Told, ...], asked: Mapping[str, str | bool]
 ) -> Step:
     told: dict[str, Variable] = {
         "lock_timeout": settings.migrate.lock_timeout,

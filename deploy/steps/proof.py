@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from deploy import migrations, shell
-from deploy.plan import Options, Step
+from deploy.message import Message, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs
 from deploy.steps import backup, commit, copy, migrate, restore
@@ -12,10 +13,10 @@ NEEDS: tuple[str, ...] = (*copy.NEEDS, *migrate.NEEDS)
 TARGET: TargetIs = "remote"
 
 
-def reason(settings: Settings, state: State, options: Options) -> str:
+def reason(settings: Settings, state: State, options: Options) -> Message | None:
     if copy.reason(settings, state, options):
-        return "the code changes"
-    return "the database changes" if migrate.reason(settings, state, options) else ""
+        return say("the code changes")
+    return say("the database changes") if migrate.reason(settings, state, options) else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -39,12 +40,15 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         killed_before=state.kills,
     )
     dumped = bool(backup.reason(settings, state, options))
-    writing = "it may write to the database" + ("" if dumped else ", without a dump before it")
+    writing = say("it may write to the database")
+    if not dumped:
+        writing = say("%s, without a dump before it", writing)
     summary = (
-        f"in a tree of {state.repository.target[:7]} in {settings.app.container}: {proof.command}",
+        say("in a tree of %s in %s: %s", state.repository.target[:7], settings.app.container, proof.command),
         *((writing,) if writes(settings) else ()),
     )
-    made = Step("proof", reason(settings, state, options), script, proof.timeout + 300, summary, harmless=True)
+    why = reason(settings, state, options) or ASKED_FOR
+    made = Step("proof", why, script, proof.timeout + 300, summary, harmless=True)
     if not writes(settings):
         return made
     undo = restore.undo(settings, state, options, run)

@@ -3,7 +3,8 @@
 from typing import Literal
 
 from deploy import compose, shell
-from deploy.plan import Options, Step
+from deploy.message import Printed, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, variables
 from deploy.steps import backup, serving
@@ -16,22 +17,25 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
     name = settings.postgres.database
     restore = Step(
         "restore",
-        "asked for",
+        ASKED_FOR,
         script(settings, state, run, "steps/restore.sh", backup=dump),
         backup.TIMEOUT + 60,
-        (f"restore the dump {dump} into a new database beside {name}", "check its revision and its tables"),
+        (
+            say("restore the dump %s into a new database beside %s", dump, name),
+            say("check its revision and its tables"),
+        ),
         harmless=True,
     )
     swap = Step(
         "swap",
-        "asked for",
+        ASKED_FOR,
         script(settings, state, run, "steps/swap.sh", "steps/restart.sh", before="healthy"),
         settings.restart.timeout + 180,
         (
-            compose.control(settings, state, "stop"),
-            f"rename {name}, and give its name to the restored one",
-            f"start the app, wait up to {settings.restart.timeout} s for {serving.check(settings).url}",
-            "drop the old one once health is confirmed",
+            Printed(compose.control(settings, state, "stop")),
+            say("rename %s, and give its name to the restored one", name),
+            say("start the app, wait up to %s s for %s", settings.restart.timeout, serving.check(settings).url),
+            say("drop the old one once health is confirmed"),
         ),
         undo=script(settings, state, run, "steps/swap.undo.sh", "steps/restart.sh"),
     )

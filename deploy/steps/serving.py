@@ -4,13 +4,20 @@ import json
 from typing import Literal
 
 from deploy import compose
+from deploy.message import Message
 from deploy.settings import Check, Settings
 from deploy.shell import Variable
 from deploy.state import State, inside_settings
+from deploy.words import for_script
 
 
 def variables(
-    settings: Settings, state: State, *, before: Literal["healthy", "ill"], rolling: bool = False, because: str = ""
+    settings: Settings,
+    state: State,
+    *,
+    before: Literal["healthy", "ill"],
+    rolling: bool = False,
+    because: Message | None = None,
 ) -> dict[str, Variable]:
     """Name them as the script does; an app that was `ill` before an update that is undone need not answer again.
 
@@ -26,7 +33,7 @@ def variables(
     return {
         "compose": compose.of_app(state),
         "rolling": json.dumps(told) if rolling else "",
-        "because": because,
+        "because": for_script(because) if because else "",
         "roll_timeout": roll_timeout(settings),
         "answers": tuple(asked.url + path for path in asked.paths),
         "restart_timeout": restart.timeout,

@@ -1,7 +1,8 @@
 """Bring the clone to the planned commit of the remote branch."""
 
 from deploy import shell
-from deploy.plan import Options, Step
+from deploy.message import Message, Printed, say
+from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
 
@@ -20,13 +21,13 @@ NEEDS: tuple[str, ...] = (
 TARGET: TargetIs = "remote"
 
 
-def reason(settings: Settings, state: State, options: Options) -> str:
+def reason(settings: Settings, state: State, options: Options) -> Message | None:
     repository = state.repository
     if repository.head != repository.target:
-        return f"the clone is at {repository.head[:7]}"
+        return say("the clone is at %s", repository.head[:7])
     if repository.branch != settings.git.branch:
-        return f"the clone is not on {settings.git.branch}"
-    return "uncommitted changes" if repository.uncommitted else ""
+        return say("the clone is not on %s", settings.git.branch)
+    return say("uncommitted changes") if repository.uncommitted else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -43,14 +44,14 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     saved = repository.uncommitted or repository.endangered or repository.unpushed
     return Step(
         name="sync",
-        reason=reason(settings, state, options),
+        reason=reason(settings, state, options) or ASKED_FOR,
         script=script,
         timeout=settings.git.fetch_timeout + 120,
         summary=(
-            *(() if options.back else (f"git fetch {settings.git.remote} {settings.git.branch}",)),
-            *((f"save what would be lost under refs/hot-update/saved/{run}",) if saved else ()),
-            f"git reset --hard {repository.target[:7]} on {settings.git.branch}",
-            *repository.incoming[:5],
+            *(() if options.back else (Printed(shell.sh("git", "fetch", settings.git.remote, settings.git.branch)),)),
+            *((say("save what would be lost under refs/hot-update/saved/%s", run),) if saved else ()),
+            say("git reset --hard %s on %s", repository.target[:7], settings.git.branch),
+            *map(Printed, repository.incoming[:5]),
         ),
         undo=shell.script("worktree.sh", "steps/sync.undo.sh", **variables(settings), revision=repository.target),
     )

@@ -3,6 +3,7 @@
 from deploy import backups, output, preflight, releases, remedies, steps
 from deploy.backups import Backup
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Value, say
 from deploy.plan import Options, Plan, refuse
 from deploy.state import State
 from deploy.verbs.follow import new_run_id
@@ -27,37 +28,40 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     parts = steps.restore.steps(settings, state, dump.id, run)
     plan = Plan("restore", "", parts, confirm=settings.confirm.timeout)
     report.plan(plan)
-    report.line(
-        f"! what was written since the dump was made, {backups.age(found.now - dump.made)} ago, is lost", "yellow"
-    )
+    age = backups.age(found.now - dump.made)
+    report.line(say("! what was written since the dump was made, %s ago, is lost", age), "yellow")
     if told := _mismatch(state, dump, settings.target.name):
-        report.line(f"! {told}", "yellow")
-    _agree(settings.postgres.database, yes=yes)
+        report.line(say("! %s", told), "yellow")
+    _agree(session, settings.postgres.database, yes=yes)
     carry_out(session, plan, state, run)
     report.restored(settings.target.name, settings.postgres.database, dump)
 
 
-def _mismatch(state: State, dump: Backup, target: str) -> str:
+def _mismatch(state: State, dump: Backup, target: str) -> Message | None:
     """Say how the code that runs, which stays, differs from the schema of the dump; nothing where it does not."""
     chain = state.chain
     if chain is None or chain.error:
-        return ""
+        return None
     running = releases.running(state)
-    code = f"the code stays at {running[:7] or 'what runs'}"
-    other = dump.code not in ("", running)
-    fits = f"; inv rollback --to {dump.code[:7]} --target {target} brings the code of then" if other else ""
-    at = ", ".join(dump.revisions) or "no revision"
-    if not chain.knows(dump.revisions):
-        return f"{code}, which does not know the dump's revision {at}{fits}"
+    code = say("the code stays at %s", running[:7] or say("what runs"))
+    at: Value = dump.revisions or say("no revision")
     waiting = chain.pending(dump.revisions)
-    return f"{code}, newer than the schema of the dump ({at}): {len(waiting)} pending then{fits}" if waiting else ""
+    if not chain.knows(dump.revisions):
+        told = say("%s, which does not know the dump's revision %s", code, at)
+    elif waiting:
+        told = say("%s, newer than the schema of the dump (%s): %s pending then", code, at, len(waiting))
+    else:
+        return None
+    if dump.code in ("", running):
+        return told
+    return say("%s; %s", told, remedies.bring_code(dump.code[:7], target))
 
 
-def _agree(database: str, *, yes: bool) -> None:
+def _agree(session: Session, database: str, *, yes: bool) -> None:
     """Have the database's name typed: nobody restores the wrong one by pressing y."""
     if yes:
         return
     if not output.can_ask():
-        raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
-    if output.ask(f"Type the database's name, {database}, to restore it: ") != database:
-        raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)
+        raise Failure(say("nobody can be asked here"), remedy=remedies.GIVE_YES, code=Exit.USAGE)
+    if session.report.ask(say("Type the database's name, %s, to restore it: ", database)) != database:
+        raise Failure(say("not agreed to, nothing was done"), code=Exit.REFUSED)

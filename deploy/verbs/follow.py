@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from deploy import causes, evidence, migrations, output, remedies, runs, words
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
+from deploy.message import Message, Told, say, unpack
 from deploy.runs import Event
 from deploy.state import State, variables
 from deploy.verbs.interrupts import insistent
@@ -163,7 +165,7 @@ class Follower:
     def decide(self, choice: runs.Choice) -> None:
         """Confirm the run or have it undone; who decided before is told."""
         met = self._probing.end().fields if self._probing else ""
-        us = f"{operator()}, not proven good" if self._problem else operator()
+        us = words.for_script(say("%s, not proven good", operator())) if self._problem else operator()
         self._to_confirm = False
         try:
             decided, who = runs.decide(self._session.host, self._variables, self._run, choice, us, met)
@@ -171,13 +173,13 @@ class Follower:
             self._to_confirm = choice == "confirm"
             raise
         except Failure as failure:
-            why = ": ".join((failure.fact, *failure.evidence[-1:]))
-            self._session.report.line(f"{why}; the host decides by itself when the time for it is over", "yellow")
+            why = reduce(lambda one, other: say("%s: %s", one, other), (failure.fact, *failure.evidence[-1:]))
+            self._session.report.line(say("%s; the host decides by itself when the time for it is over", why), "yellow")
             return
         if decided == "ended":
-            self._session.report.line("the run has ended already", "yellow")
+            self._session.report.line(say("the run has ended already"), "yellow")
         elif (decided, who) != (choice, us):
-            self._session.report.line(f"{who} decided before: {decided}", "yellow")
+            self._session.report.line(say("%s decided before: %s", unpack(who), decided), "yellow")
 
     def _interrupt(self) -> None:
         """The first Ctrl-C has the run undone; the second lets it go on unwatched."""
@@ -189,16 +191,16 @@ class Follower:
         except Disconnected as error:
             self._come_back(error)
             self.decide("undo")
-        self._session.report.line("interrupted: undone after the running step · Ctrl-C again detaches", "yellow")
+        self._session.report.line(say("interrupted: undone after the running step · Ctrl-C again detaches"), "yellow")
 
     def _detached(self) -> Failure:
         see = remedies.see_end(self._session.settings.target.name)
-        return Failure("detached: the host finishes the run by itself", remedy=see, code=Exit.INTERRUPTED)
+        return Failure(say("detached: the host finishes the run by itself"), remedy=see, code=Exit.INTERRUPTED)
 
     def _come_back(self, error: Disconnected) -> None:
         """Connect again: the host goes on with the run meanwhile."""
-        self._session.report.line(f"{error.fact}; connecting again", "yellow")
-        end, pause = time.monotonic() + PATIENCE, PAUSE
+        self._session.report.line(say("%s; connecting again", error.fact), "yellow")
+        label, end, pause = self._session.host.label, time.monotonic() + PATIENCE, PAUSE
         while True:
             try:
                 self._session.reconnect()
@@ -206,7 +208,7 @@ class Follower:
             except Failure as failure:
                 if failure.code == Exit.REFUSED or time.monotonic() > end:
                     raise Failure(
-                        f"the connection to {self._session.host.label} was lost; the host finishes the run by itself",
+                        say("the connection to %s was lost; the host finishes the run by itself", label),
                         evidence=(failure.fact, *failure.evidence),
                         remedy=remedies.see_end(self._session.settings.target.name),
                     ) from error
@@ -218,12 +220,12 @@ class Follower:
         gone = self._seen.pop()
         if any(event.kind == "gone" for event in self._seen):
             raise Failure(
-                "the run's harness died and it could not be finished",
-                evidence=(*gone.fields, *self._session.now()),
+                say("the run's harness died and it could not be finished"),
+                evidence=(*map(unpack, gone.fields), *self._session.now()),
                 remedy=remedies.look(self._session.settings.target.name),
             )
         self._seen.append(replace(gone, line=self._next - 1))
-        self._session.report.line("the run's harness died; another one finishes it", "yellow")
+        self._session.report.line(say("the run's harness died; another one finishes it"), "yellow")
         with finishing(self._session, "finish") as events:
             for _ in events:
                 """The other run tells nothing of its own: what it does stands in this one's journal."""
@@ -233,10 +235,10 @@ class Follower:
         last = self._seen[-1] if self._seen else None
         target = self._session.settings.target.name
         if last is not None and last.kind == "none":
-            raise Failure("there was no run on this host yet", remedy=remedies.update(target))
+            raise Failure(say("there was no run on this host yet"), remedy=remedies.update(target))
         if last is None or last.kind != "done":
             raise Failure(
-                "the run's harness is gone and how it ended is unknown",
+                say("the run's harness is gone and how it ended is unknown"),
                 evidence=self._session.now(),
                 remedy=remedies.look_and_run_again(target),
             )
@@ -244,7 +246,7 @@ class Follower:
         if outcome != "done":
             raise self._failure(outcome, why)
         if self._interrupted:
-            raise Failure("interrupted, but the run was done already", code=Exit.INTERRUPTED)
+            raise Failure(say("interrupted, but the run was done already"), code=Exit.INTERRUPTED)
 
     def _failure(self, outcome: str, why: Sequence[str]) -> Failure:
         target = self._session.settings.target.name
@@ -252,7 +254,7 @@ class Follower:
             case "locked":
                 holder = next((event.fields for event in self._seen if event.kind == "refused"), ())
                 return Failure(
-                    "another run holds the lock, nothing was done",
+                    say("another run holds the lock, nothing was done"),
                     evidence=(_holder(holder),),
                     remedy=remedies.follow_run(target),
                     code=Exit.LOCKED,
@@ -260,12 +262,13 @@ class Follower:
             case "changed":
                 changed = [event.fields for event in self._seen if event.kind == "changed"]
                 for run, how, *_ in (event.fields for event in self._seen if event.kind == "resumed"):
-                    fact = f"run {run} had died and was finished first: {how}; nothing else was done"
+                    fact = say("run %s had died and was finished first: %s; nothing else was done", run, how)
                     return Failure(fact, evidence=self._session.now(), remedy=remedies.RUN_AGAIN, code=Exit.REFUSED)
                 return Failure(
-                    "the host changed since its state was read, nothing was done",
+                    say("the host changed since its state was read, nothing was done"),
                     evidence=tuple(
-                        f"{name}: {was or 'nothing'} -> {now or 'nothing'}" for name, was, now, *_ in changed
+                        say("%s: %s -> %s", name, was or say("nothing"), now or say("nothing"))
+                        for name, was, now, *_ in changed
                     ),
                     remedy=remedies.RUN_AGAIN,
                     code=Exit.REFUSED,
@@ -274,13 +277,13 @@ class Follower:
         seen = evidence.of(self._seen)
         said = {
             "refused": (seen.unchanged, Exit.REFUSED),
-            "altered": (f"nothing was to be changed yet, but {target} is not as it was", Exit.UNDONE_ILL),
-            "undone": (f"undone: {target} is as healthy as before", Exit.UNDONE),
-            "undone-ill": (f"undone, but {target} is not as healthy as before", Exit.UNDONE_ILL),
+            "altered": (say("nothing was to be changed yet, but %s is not as it was", target), Exit.UNDONE_ILL),
+            "undone": (say("undone: %s is as healthy as before", target), Exit.UNDONE),
+            "undone-ill": (say("undone, but %s is not as healthy as before", target), Exit.UNDONE_ILL),
         }
-        ended, code = said.get(outcome, ("", Exit.FAILED))
+        ended, code = said.get(outcome, (None, Exit.FAILED))
         state, now = self._session.look()
-        schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else ("", "")
+        schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else (None, None)
         known = causes.remedy((fact, *shown)) or remedies.look(target)
         return Failure(
             fact,
@@ -289,14 +292,14 @@ class Follower:
             code=Exit.INTERRUPTED if self._interrupted else code,
         )
 
-    def _newer_schema(self, state: State | None, seen: evidence.Evidence) -> tuple[str, str]:
+    def _newer_schema(self, state: State | None, seen: evidence.Evidence) -> tuple[Message | None, Message | None]:
         """Say that old code runs on the schema of what was undone, and which command brings the old one back."""
         newer = migrations.unknown(state.database, state.chain) if state and state.chain else ()
         if not newer and not seen.schema:
-            return "", ""
-        told = f"the old code runs on the new schema: the database is at {', '.join(newer)}, which it does not know"
-        restoring = remedies.restore_dump(self._run, self._session.settings.target.name) if self._dumped() else ""
-        return told if newer else "", restoring
+            return None, None
+        told = say("the old code runs on the new schema: the database is at %s, which it does not know", newer)
+        restoring = remedies.restore_dump(self._run, self._session.settings.target.name) if self._dumped() else None
+        return told if newer else None, restoring
 
     def _dumped(self) -> bool:
         """Is there a dump of this run still? Later ones may have taken its place."""
@@ -307,36 +310,38 @@ class Follower:
         except Failure:
             return False
 
-    def _cause(self, why: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    def _cause(self, why: Sequence[str]) -> tuple[Message, tuple[Told, ...]]:
         """Name the first thing that went wrong, and the lines that show it."""
         if self._problem:
             return self._problem.fact, self._problem.evidence
         if self._interrupted:
-            return "interrupted", ()
+            return say("interrupted"), ()
         step, status, reason, *_ = (*why, "", "", "")
         where = self._session.host.label
         if status in DECIDED and reason:
-            return f"{reason} had the run undone", self._told("prove") if reason == "the host" else ()
+            return say("%s had the run undone", unpack(reason)), self._told("prove") if reason == "the host" else ()
         lines = self._told(step)
         if reason:
-            return f"{step} failed on {where}: {reason}", lines
-        cause = lines[-1] if lines else f"it {words.ended(status)} without a word"
+            return say("%s failed on %s: %s", step, where, unpack(reason)), lines
+        cause = lines[-1] if lines else say("it %s without a word", words.ended(status))
         place = causes.place(lines)
-        return f"{step} failed on {where}: {cause}" + (f" ({place})" if place else ""), lines[:-1]
+        if place:
+            return say("%s failed on %s: %s (%s)", step, where, cause, place), lines[:-1]
+        return say("%s failed on %s: %s", step, where, cause), lines[:-1]
 
-    def _told(self, step: str) -> tuple[str, ...]:
+    def _told(self, step: str) -> tuple[Told, ...]:
         """Give the last lines that a step said before it was undone."""
         end = max((number for number, event in enumerate(self._seen) if event.kind == "undo"), default=len(self._seen))
         said = [event.fields for event in self._seen[:end] if event.kind == "line"]
-        return tuple(line for name, line in said if name == step and line.strip())[-16:]
+        return tuple(unpack(line) for name, line in said if name == step and line.strip())[-16:]
 
 
-def _holder(fields: Sequence[str]) -> str:
+def _holder(fields: Sequence[str]) -> Message:
     """Say who holds the lock; the fields are those of the journal's `refused`."""
     run, verb, who, _, start, *_ = fields if len(fields) >= 5 else ("", "", "", "", "")
     if not run:
-        return "the holder is not known yet"
-    since = (
-        f" since {datetime.fromtimestamp(int(start), UTC):%Y-%m-%d %H:%M:%S} UTC" if _MOMENT.fullmatch(start) else ""
-    )
-    return f"{verb} by {who}, run {run}{since}"
+        return say("the holder is not known yet")
+    told = say("%s by %s, run %s", verb, who, run)
+    if not _MOMENT.fullmatch(start):
+        return told
+    return say("%s since %s", told, f"{datetime.fromtimestamp(int(start), UTC):%Y-%m-%d %H:%M:%S UTC}")

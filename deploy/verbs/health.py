@@ -4,6 +4,7 @@ import time
 
 from deploy import preflight, releases, remedies
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.verbs.session import Session
 
 # Seconds between two rounds of health --watch.
@@ -19,18 +20,19 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
             report.health_json(settings.target.name, checks, state)
         else:
             report.health(checks)
-            running = releases.running(state)[:7] or "an unknown revision"
-            report.line(f"  runs {running}; drift: {preflight.drift(state) or 'none'}")
+            running = releases.running(state)[:7] or say("an unknown revision")
+            report.line(say("  runs %s; drift: %s", running, preflight.drift(state) or say("none")))
             if state.holder and not state.lock_held:
                 report.line(
-                    f"  run {state.holder.get('run', '?')} died: {remedies.finish_run(settings.target.name)}", "yellow"
+                    say("  run %s died: %s", state.holder.get("run", "?"), remedies.finish_run(settings.target.name)),
+                    "yellow",
                 )
         if not watch:
             break
         time.sleep(WATCH_PAUSE)
-    ill = ", ".join(check.name for check in checks if not check.healthy)
+    ill = tuple(check.name for check in checks if not check.healthy)
     if ill:
         why = preflight.last_error(settings, state)
-        evidence = (f"last error in the logs: {why}",) if why else ()
+        evidence = (say("last error in the logs: %s", why),) if why else ()
         remedy = remedies.look(settings.target.name)
-        raise Failure(f"{settings.target.name} is not healthy: {ill}", evidence=evidence, remedy=remedy)
+        raise Failure(say("%s is not healthy: %s", settings.target.name, ill), evidence=evidence, remedy=remedy)

@@ -1,12 +1,19 @@
 """Diagnose migrations: what the database and the code say; and stamp by hand."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from deploy import migrations, output, preflight, remedies, steps
 from deploy.errors import Exit, Failure
+from deploy.message import NOTHING, Printed, Told, Value, say
 from deploy.plan import Options, Plan, refuse
 from deploy.state import State
 from deploy.verbs.follow import new_run_id
 from deploy.verbs.session import Session, tail
 from deploy.verbs.update import carry_out
+
+if TYPE_CHECKING:
+    from deploy.report import Row
 
 
 def stamp(session: Session, revision: str) -> None:
@@ -14,7 +21,7 @@ def stamp(session: Session, revision: str) -> None:
     state = _state(session)
     if state.chain is not None and not state.chain.knows([revision]):
         raise Failure(
-            f"migrate: {session.settings.migrate.directory} has no revision {revision}",
+            say("migrate: %s has no revision %s", session.settings.migrate.directory, revision),
             remedy=remedies.list_migrations(session.settings.target.name),
             code=Exit.REFUSED,
         )
@@ -36,32 +43,43 @@ def _state(session: Session) -> State:
 def current(session: Session) -> None:
     """Tell the database's revision, the heads of the code in the container, and what is pending."""
     state = _state(session)
-    chain, database, line = state.chain, state.database, session.report.line
-    line(f"database  {', '.join(database.revisions) or ('never stamped' if database.tables else 'empty')}")
+    session.report.rows(_current(session, state))
+
+
+def _current(session: Session, state: State) -> Iterator["Row"]:
+    chain, database = state.chain, state.database
+    at: Value = database.revisions or (say("never stamped") if database.tables else say("empty"))
+    yield say("database"), say("%s", at)
     if chain is None or chain.error:
-        line(f"code      {chain.error if chain else 'unknown'}")
+        yield say("code"), chain.error if chain else say("unknown")
         return
-    line(f"heads     {', '.join(chain.heads) or 'none'}")
+    heads: Value = chain.heads or say("none")
+    yield say("heads"), say("%s", heads)
     if found := migrations.problem(session.settings, database, chain):
-        line(f"problem   {found[0]} → {found[1]}", "yellow")
+        yield say("problem"), say("%s → %s", *found), "yellow"
         return
     if stamp := migrations.stamp(session.settings, database):
-        line(f"to stamp  {stamp}")
+        yield say("to stamp"), Printed(stamp)
     pending = migrations.pending(session.settings, database, chain)
-    waiting = [f"{revision.id} {revision.message}".strip() for revision in pending] or ["none"]
-    for number, told in enumerate(waiting):
-        line(f"{'' if number else 'pending':<10}{told}")
+    if not pending:
+        yield say("pending"), say("none")
+    for number, revision in enumerate(pending):
+        yield NOTHING if number else say("pending"), Printed(revision.title)
 
 
 def history(session: Session) -> None:
     """List the migrations of the code in the container, newest first, marking where the database is."""
     state = _state(session)
     if state.chain is None or state.chain.error:
-        raise Failure("migrate: the migrations cannot be read", evidence=(state.chain.error if state.chain else "",))
+        evidence = (state.chain.error,) if state.chain else ()
+        raise Failure(say("migrate: the migrations cannot be read"), evidence=evidence)
     for revision in reversed(state.chain.revisions):
-        here = " (database)" if revision.id in state.database.revisions else ""
-        head = " (head)" if revision.id in state.chain.heads else ""
-        session.report.line(f"{revision.id} {revision.message}{head}{here}")
+        told: Told = Printed(f"{revision.id} {revision.message}")
+        if revision.id in state.chain.heads:
+            told = say("%s (head)", told)
+        if revision.id in state.database.revisions:
+            told = say("%s (database)", told)
+        session.report.line(told)
 
 
 def sql(session: Session) -> None:
@@ -70,10 +88,10 @@ def sql(session: Session) -> None:
     assert state.app is not None, "the preflight demands the app container"
     pending = migrations.pending(session.settings, state.database, state.chain) if state.chain else ()
     if not pending:
-        session.report.line("nothing pending")
+        session.report.line(say("nothing pending"))
         return
     start = migrations.stamp(session.settings, state.database) or ",".join(state.database.revisions)
     answer = session.host.run(steps.migrate.sql_script(session.settings, state, start))
     if answer.status != 0:
-        raise Failure("migrate: flask db upgrade --sql failed", evidence=tail(answer))
+        raise Failure(say("migrate: flask db upgrade --sql failed"), evidence=tail(answer))
     output.data(answer.stdout)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from deploy import answers, output, remedies, shell
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Ended, Host
+from deploy.message import Message, Told, say, unpack
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, parse, read_script, variables
 
@@ -59,7 +60,7 @@ class Session:
             try:
                 answer = "".join(f"{line}\n" for line in lines)
             except Ended as failure:
-                raise Failure("the host's state could not be read", evidence=failure.evidence[-3:]) from failure
+                raise Failure(say("the host's state could not be read"), evidence=failure.evidence[-3:]) from failure
         return result, parse(answer)
 
     def dumps(self) -> "Backups":
@@ -70,8 +71,8 @@ class Session:
         script = shell.script("containers.sh", "backups.sh", "list.sh", **variables(self.settings), **told)
         answer = self.host.run(script)
         if answer.status != 0:
-            raise Failure("the backups could not be listed", evidence=tail(answer), code=Exit.REFUSED)
-        with answers.understood(answer.stdout, "the host's list of backups"):
+            raise Failure(say("the backups could not be listed"), evidence=tail(answer), code=Exit.REFUSED)
+        with answers.understood(answer.stdout, say("the host's list of backups")):
             return backups.parse(answer.stdout)
 
     def ask(self) -> "tuple[Check, ...]":
@@ -88,31 +89,35 @@ class Session:
         wanted = self.settings.health
         return health.wait(self.host.http(), wanted.checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
 
-    def agree(self, what: str, *, yes: bool) -> None:
+    def agree(self, question: Message, *, yes: bool) -> None:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""
         if yes:
             return
         if not output.can_ask():
-            raise Failure("nobody can be asked here", remedy=remedies.GIVE_YES, code=Exit.USAGE)
-        if output.ask(f"{what[0].upper()}{what[1:]}? [y/N] ").lower() not in ("y", "yes"):
-            raise Failure("not agreed to, nothing was done", code=Exit.REFUSED)
+            raise Failure(say("nobody can be asked here"), remedy=remedies.GIVE_YES, code=Exit.USAGE)
+        if self.report.ask(say("%s? [y/N] ", question)).lower() not in ("y", "yes"):
+            raise Failure(say("not agreed to, nothing was done"), code=Exit.REFUSED)
 
-    def now(self) -> tuple[str, ...]:
+    def now(self) -> tuple[Told, ...]:
         """Say the host's state now; a failing look never hides the failure that it explains."""
         return self.look()[1]
 
-    def look(self) -> tuple[State | None, tuple[str, ...]]:
+    def look(self) -> tuple[State | None, tuple[Told, ...]]:
         """Give the host's state now, where it can be read, and say it."""
         try:
             state = self.read("running")
         except Failure as failure:
-            return None, (f"now: unknown, {failure.fact}",)
+            return None, (say("now: unknown, %s", failure.fact),)
         from deploy import preflight
 
         why = "" if state.answering else preflight.last_error(self.settings, state)
-        return state, (*((f"last error in the logs: {why}",) if why else ()), f"now: {self.report.describe(state)}")
+        return state, (
+            *((say("last error in the logs: %s", why),) if why else ()),
+            say("now: %s", self.report.describe(state)),
+        )
 
 
-def tail(answer: Answer) -> tuple[str, ...]:
+def tail(answer: Answer) -> tuple[Told, ...]:
     """Keep the last lines of what a script complained, or said."""
-    return tuple((answer.stderr or answer.stdout).strip().splitlines()[-3:])
+    lines = (answer.stderr or answer.stdout).split("\n")
+    return tuple(unpack(line) for line in lines if line.strip())[-3:]

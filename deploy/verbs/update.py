@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from deploy import preflight, releases, remedies, runs, shell, steps, words
 from deploy.errors import Exit, Failure
+from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, kept, variables
 from deploy.verbs.follow import Follower, new_run_id, operator
@@ -65,7 +66,7 @@ def run_step(session: Session, verb: str, options: Options) -> None:
     decision = decide(session, verb, names, steps.STEPS[verb].TARGET, options)
     decision.refuse()
     if not decision.plan.steps:
-        session.report.nothing_to_do(verb, decision.state)
+        session.report.nothing_to_do(Printed(verb), decision.state)
         return
     carry_out(session, decision.plan, decision.state, decision.run)
 
@@ -116,15 +117,15 @@ def watched(session: Session) -> "Iterator[Probe]":
 
     report, often = session.report, session.settings.probe.per_second
     asks = {check.url + check.paths[0]: partial(_is_good, session, check) for check in wanted(session.settings)}
-    report.line(f"probe: asking {', '.join(asks)} {often} times a second", "dim")
+    report.line(say("probe: asking %s %s times a second", tuple(asks), often), "dim")
     probing = Probe(asks, often, partial(_lock_waits, session))
     try:
         yield probing
     finally:
         met = probing.end()
         for url, one in probing.each().items() if len(asks) > 1 else ():
-            report.line(f"probe of {url}: {one}", "dim")
-        report.line(f"probe: {met}")
+            report.line(say("probe of %s: %s", url, one.told), "dim")
+        report.line(say("probe: %s", met.told))
 
 
 def _is_good(session: Session, check: "Wanted") -> bool:
@@ -151,7 +152,7 @@ def _lock_waits(session: Session) -> Iterator[float]:
 def attach(session: Session, *, confirm: bool, undo: bool) -> None:
     """Follow the run in progress, or tell how the last one ended; prove and confirm it, or have it undone."""
     if confirm and undo:
-        raise Failure("--confirm and --undo exclude each other", code=Exit.USAGE)
+        raise Failure(say("--confirm and --undo exclude each other"), code=Exit.USAGE)
     follower = Follower(session, "", prove=partial(prove, session) if confirm else None, undo=undo)
     follower.follow(runs.follow(session.host, variables(session.settings)))
 
@@ -161,7 +162,7 @@ def _refuse_locked(session: Session, decision: Decision) -> None:
     if decision.state.lock_held:
         told = next(finding.evidence for finding in decision.findings if finding.check == "lock")
         raise Failure(
-            "another run holds the lock, nothing was done",
+            say("another run holds the lock, nothing was done"),
             evidence=(told,),
             remedy=remedies.follow_run(session.settings.target.name),
             code=Exit.LOCKED,
@@ -189,39 +190,41 @@ def judge(
     if not told:
         session.report.health(checks)
     wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state))) if revision else ()
-    ill = tuple(f"{check.name}: {check.url} {check.problem}" for check in checks if not check.healthy)
+    ill: tuple[Message, ...] = tuple(
+        say("%s: %s %s", check.name, check.url, check.problem) for check in checks if check.problem
+    )
     if not wrong and not ill:
         return
     why = preflight.last_error(settings, state) if ill else ""
     raise Failure(
-        f"health: {(ill or wrong)[0]}",
+        say("health: %s", (ill or wrong)[0]),
         evidence=(
             *(ill + wrong)[1:],
-            *((f"last error in the logs: {why}",) if why else ()),
+            *((say("last error in the logs: %s", why),) if why else ()),
         ),
         remedy=remedies.cure(settings.target.name),
     )
 
 
-def _wrong(state: State, revision: str) -> tuple[str, ...]:
+def _wrong(state: State, revision: str) -> tuple[Message, ...]:
     """What shows that not the revision serves, but something else."""
     app = state.app
     if app is None:
-        return (f"the app container cannot be looked into: {state.app_problem or 'it is not running'}",)
+        return (say("the app container cannot be looked into: %s", state.app_problem or say("it is not running")),)
     wrong = []
     if app.record is None or not app.record.complete or app.record.revision != revision:
-        wrong.append(f"the container does not run {revision[:7]}")
+        wrong.append(say("the container does not run %s", revision[:7]))
     if app.drift:
-        wrong.append(f"changed since the copy: {words.names(app.drift)}")
+        wrong.append(say("changed since the copy: %s", words.names(app.drift)))
     if not state.fresh:
-        wrong.append("a process of the app server is older than the code")
+        wrong.append(say("a process of the app server is older than the code"))
     return tuple(wrong)
 
 
-def _pending(state: State) -> tuple[str, ...]:
+def _pending(state: State) -> tuple[Message, ...]:
     if state.chain is None or state.database.problem or not state.chain.pending(state.database.revisions):
         return ()
-    return ("migrations are pending",)
+    return (say("migrations are pending"),)
 
 
 def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool, probe: bool = False) -> None:
@@ -235,7 +238,7 @@ def rollback(session: Session, revision: str, *, discard: bool, dry_run: bool, y
     target = revision or releases.before(state)
     if not target:
         raise Failure(
-            f"no confirmed release before {releases.running(state)[:7] or 'this one'} is known",
+            say("no confirmed release before %s is known", releases.running(state)[:7] or say("this one")),
             remedy=remedies.list_releases(session.settings.target.name),
             code=Exit.REFUSED,
         )
@@ -261,23 +264,23 @@ def bring(
     if verb == "rollback" and not decision.state.repository.target:
         name, meanings = target.removeprefix("commit:"), decision.state.repository.ambiguous
         if meanings:
-            fact = f"{name} may be several commits"
-            raise Failure(fact, evidence=meanings, remedy=remedies.GIVE_ID, code=Exit.REFUSED)
+            fact = say("%s may be several commits", name)
+            raise Failure(fact, evidence=tuple(map(Printed, meanings)), remedy=remedies.GIVE_ID, code=Exit.REFUSED)
         remedy = remedies.list_releases(settings.target.name)
-        raise Failure(f"the clone has no commit {name}", remedy=remedy, code=Exit.REFUSED)
+        raise Failure(say("the clone has no commit %s", name), remedy=remedy, code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
     if not dry_run:
         _refuse_locked(session, decision)
     plan = decision.plan
     if not plan.steps:
-        report.nothing_to_do(f"{verb} of {settings.target.name}", decision.state)
+        report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)
     else:
         report.plan(plan)
     if dry_run:
         return
     if plan.steps:
-        session.agree(f"go on with the {verb} of {settings.target.name} to {plan.revision[:7]}", yes=yes)
+        session.agree(say("Go on with the %s of %s to %s", verb, settings.target.name, plan.revision[:7]), yes=yes)
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         report.done(settings.target.name, plan.revision)

@@ -25,8 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.errors import Exit, Failure
+from deploy.message import say
 from deploy.sandbox import stack
 from deploy.sandbox.home import Sandbox
+from deploy.wording import text
 from tests.bench.cases import CASES, chosen
 from tests.bench.figures import Row, Sample
 from tests.bench.plot import plot
@@ -43,7 +45,7 @@ DRAWN = ("code", "migration", "container", "nothing")
 def bench(name: str, cases: str, rounds: int, quick: bool, json_file: Path | None, plot_file: Path | None) -> None:
     """Measure the cases, print what came of them, and write it to the files."""
     if rounds < 1:
-        raise Failure(f"bench: {rounds} rounds measure nothing", code=Exit.USAGE)
+        raise Failure(say("bench: %s rounds measure nothing", rounds), code=Exit.USAGE)
     names, facts = chosen(cases, quick=quick), machine()
     console = Console(stderr=True, highlight=False)
     rows: list[Row] = []
@@ -85,10 +87,10 @@ def production(name: str, console: Console) -> Iterator[Sandbox]:
     os.environ["GUNICORN_MAX_REQUESTS"] = "0"
     own = f"bench-{os.getpid()}"
     try:
-        yield stack.up(own, shape="january", import_seconds=IMPORT_SECONDS, say=console.print)
+        yield stack.up(own, shape="january", import_seconds=IMPORT_SECONDS, tell=lambda told: console.print(text(told)))
     finally:
-        stack.down(own, say=console.print)
-        stack.tidy(console.print)
+        stack.down(own, tell=lambda told: console.print(text(told)))
+        stack.tidy(lambda told: console.print(text(told)))
 
 
 def write(rows: Iterable[Row], samples: Sequence[Sample], json_file: Path | None, plot_file: Path | None) -> None:

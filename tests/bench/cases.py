@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
+from deploy.message import say
 from deploy.sandbox import stack
 from tests.bench import sides
 from tests.bench.figures import Measured, compared
@@ -70,5 +71,6 @@ def chosen(names: str, *, quick: bool) -> tuple[str, ...]:
     wanted = names.split(",") if names else QUICK if quick else CASES
     unknown = [name for name in wanted if name not in CASES]
     if unknown:
-        raise Failure(f"bench: there is no case {unknown[0]!r}", remedy=f"one of: {', '.join(CASES)}", code=Exit.USAGE)
+        fact = say("bench: there is no case %s", repr(unknown[0]))
+        raise Failure(fact, remedy=say("one of: %s", tuple(CASES)), code=Exit.USAGE)
     return tuple(name for name in CASES if name in wanted)

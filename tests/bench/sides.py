@@ -15,6 +15,7 @@ import yaml
 
 from deploy import shell
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.sandbox import compose
 from deploy.sandbox.command import tail
 from deploy.sandbox.git import git
@@ -69,7 +70,7 @@ def update(sandbox: Sandbox, side: Side = "ours", settings: Path | None = None) 
     run(command(sandbox, side, settings))
     seconds = time.monotonic() - begin
     if git(sandbox.path, "rev-parse", "HEAD") != git(sandbox.origin, "rev-parse", "main"):
-        raise Failure(f"bench: the update by {side} did not reach origin's head")
+        raise Failure(say("bench: the update by %s did not reach origin's head", side))
     return seconds
 
 
@@ -78,7 +79,7 @@ def run(words: Sequence[str], *, check: bool = True) -> str:
     ended = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if check and ended.returncode:
         evidence = tail(f"{ended.stdout}\n{ended.stderr}")
-        raise Failure(f"bench: {' '.join(words[:4])} … ended with {ended.returncode}", evidence=evidence)
+        raise Failure(say("bench: %s … ended with %s", " ".join(words[:4]), ended.returncode), evidence=evidence)
     return ended.stdout
 
 

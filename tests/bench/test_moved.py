@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.plan import Plan, Step
+from deploy.plan import ASKED_FOR, Plan, Step
 from tests.bench.moved import counting
 
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 def printed(folder: Path, script: str) -> str:
     """Run a step called copy that counts what it moves into the container app."""
-    (step,) = counting(Plan("hot-update", "1" * 40, (Step("copy", "", script, 60, ()),)), "app").steps
+    (step,) = counting(Plan("hot-update", "1" * 40, (Step("copy", ASKED_FOR, script, 60, ()),)), "app").steps
     environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     options = ["bash", "-euo", "pipefail", "-c", step.script]
     return subprocess.run(options, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.errors import Failure
 from deploy.sandbox import compose, stack
 from deploy.sandbox.home import Sandbox
+from deploy.wording import text
 from tests import leaks
 from tests.faults import production
 from tests.faults.engine import Engine
@@ -63,10 +64,10 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
     try:
         return judge(sandbox, scene.was, run, fault)
     except (AssertionError, Failure) as problem:
-        evidence = problem.evidence if isinstance(problem, Failure) else ()
+        shown = map(text, (problem.fact, *problem.evidence)) if isinstance(problem, Failure) else (str(problem),)
         with suppress(Failure):
             stack.restore(sandbox.name)
-        raise AssertionError("\n".join((str(problem), *evidence, said, journal(folder)))) from problem
+        raise AssertionError("\n".join((*shown, said, journal(folder)))) from problem
 
 
 def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> str:

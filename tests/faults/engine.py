@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.sandbox import images
 from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.engine import find
@@ -57,7 +58,7 @@ class Engine:
         deadline = time.monotonic() + START_SECONDS
         while not works("docker", "--host", self.url, "version"):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Failure("the second engine did not start", evidence=tail((self.root / "log").read_text()))
+                raise Failure(say("the second engine did not start"), evidence=tail((self.root / "log").read_text()))
             time.sleep(0.2)
         _bring_back(DEFAULT_BRIDGE, self.first)
 

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from deploy import settings, steps
 from deploy.errors import Exit, Failure
 from deploy.host import connect
+from deploy.message import say
 from deploy.plan import Options
 from deploy.report import Report
 from deploy.sandbox.home import load
@@ -33,7 +34,7 @@ def carry_out(session: Session, point: str, moment: points.Moment, *, fail: bool
 
     def proof(session: Session, revision: str, *, keep_schema: bool = False) -> None:
         if fail:
-            raise Failure("made to fail")
+            raise Failure(say("made to fail"))
         points.wait(folder)
         prove(session, revision, keep_schema=keep_schema)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.errors import Failure
+from deploy.message import say
 from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
@@ -58,7 +59,7 @@ class Result:
 def matrix(only: str = "") -> list[Cell]:
     """Every cell, or those of one column."""
     if only and only not in FAULTS:
-        raise Failure(f"there is no column {only!r}", remedy=f"one of: {', '.join(FAULTS)}")
+        raise Failure(say("there is no column %s", repr(only)), remedy=say("one of: %s", tuple(FAULTS)))
     return [Cell(fault, point) for fault in FAULTS if only in ("", fault) for point in POINTS]
 
 
@@ -120,9 +121,9 @@ def markdown(results: dict[tuple[str, str], Result], at: str) -> str:
 def sandbox(name: str) -> Iterator[Sandbox]:
     """A production of the matrix's own, gone afterwards."""
     try:
-        yield stack.up(name, shape="january", import_seconds=IMPORT_SECONDS, say=lambda text: None)
+        yield stack.up(name, shape="january", import_seconds=IMPORT_SECONDS, tell=lambda told: None)
     finally:
-        stack.down(name, say=lambda text: None)
+        stack.down(name, tell=lambda told: None)
 
 
 def _run(file: Path, at: str, todo: Iterable[Cell], own: "engine.Engine | None" = None) -> None:

@@ -5,14 +5,17 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.errors import Failure
 from deploy.host import Host, connect, dialogue, login
+from deploy.message import Printed
 from deploy.settings import Ssh, Target
 from tests import sshd
 from tests.sshd import Sshd, needs_sshd
+from tests.texts import as_text
 
 pytestmark = needs_sshd
 
@@ -76,10 +79,10 @@ def forced(tmp_path: Path, key: Path) -> Iterator[Callable[[str], Sshd]]:
         server.stop()
 
 
-def failure_of(action: Callable[[], object]) -> Failure:
+def failure_of(action: Callable[[], object]) -> Any:
     with pytest.raises(Failure) as caught:
         action()
-    return caught.value
+    return as_text(caught.value)
 
 
 NOISY = 'echo "Welcome to this host"; printf "no newline"; echo "a warning" >&2; printf "nor here" >&2\n'
@@ -191,7 +194,7 @@ def test_this_machines_environment_does_not_reach_a_script(monkeypatch: pytest.M
 # What keeps our script from running
 
 
-def refusal(log_in: LogIn, bashrc: str, at: Sshd | None = None) -> Failure:
+def refusal(log_in: LogIn, bashrc: str, at: Sshd | None = None) -> Any:
     return failure_of(lambda: (log_in(bashrc, at) if at else log_in(bashrc)).run("echo out"))
 
 
@@ -266,7 +269,10 @@ def test_what_may_be_the_beginning_of_a_mark_is_kept_back(mark: bytes) -> None:
 
 
 def test_nothing_is_shown_of_an_empty_login() -> None:
-    assert login.refuses("h", 1, b"\n", b"").fact == "h does not run our script; it ends with status 1 and says nothing"
+    assert (
+        as_text(login.refuses(Printed("h"), 1, b"\n", b"")).fact
+        == "h does not run our script; it ends with status 1 and says nothing"
+    )
 
 
 def test_the_environment_is_made_without_the_login_shells_help() -> None:

@@ -9,15 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected, Host, connect, dialogue
+from deploy.message import Told
 from deploy.settings import Ssh, Target
 from tests import sshd
 from tests.sshd import Sshd, needs_sshd
+from tests.texts import as_text
 from tests.web import Page, serve
 
 NASTY = "".join(chr(code) for code in range(1, 128)) + "中文 ¡é\u2028"
@@ -109,10 +112,10 @@ def gone(pid: int) -> bool:
         return True
 
 
-def refused(action: Callable[[], object]) -> Failure:
+def refused(action: Callable[[], object]) -> Any:
     with pytest.raises(Failure) as caught:
         action()
-    return caught.value
+    return as_text(caught.value)
 
 
 # Scripts
@@ -175,7 +178,7 @@ def test_much_stderr_does_not_block_stdout(host: Host) -> None:
 
 def test_a_command_that_takes_too_long_is_ended_there(host: Host, tmp_path: Path) -> None:
     failure = refused(lambda: host.run(f"echo $$ > {tmp_path}/pid; sleep 60", timeout=4))
-    assert failure.fact == f"a command on {host.label} took longer than 4 s and was ended"
+    assert failure.fact == f"a command on {as_text(host.label)} took longer than 4 s and was ended"
     assert eventually(lambda: gone(int((tmp_path / "pid").read_text())))
     assert host.run("echo fine").stdout == "fine\n"
 
@@ -213,7 +216,7 @@ def test_a_stream_that_ends_badly_is_a_failure_with_the_last_of_stderr(host: Hos
             assert list(lines) == ["out"]
 
     failure = refused(follow)
-    assert failure.fact == f"a command on {host.label} ended with status 5"
+    assert failure.fact == f"a command on {as_text(host.label)} ended with status 5"
     assert failure.evidence == tuple(str(number) for number in range(11, 21))
 
 
@@ -503,7 +506,7 @@ def test_an_identity_that_is_no_key_is_told(shared_sshd: Sshd, tmp_path: Path) -
     assert refused(lambda: log_in(shared_sshd, tmp_path / "missing")).code == Exit.USAGE
 
 
-def refusal_of(address: str, timeout: int = 10) -> Failure:
+def refusal_of(address: str, timeout: int = 10) -> Any:
     return refused(lambda: connect(Target(name="t", host=address), Ssh(connect_timeout=timeout), ask=None))
 
 
@@ -607,7 +610,7 @@ def fake_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def connect_with_sudo(ask: Callable[[str], str] | None) -> Host:
+def connect_with_sudo(ask: Callable[[Told], str] | None) -> Host:
     return connect(Target(name="here", local=True, sudo=True), Ssh(), ask=ask)
 
 
@@ -623,8 +626,8 @@ def test_a_fake_sudo_is_given_the_password_by_stdin_only(fake_sudo: Path) -> Non
     (fake_sudo / "password").write_text("p'a$s \\ 密码\n")
     asked: list[str] = []
 
-    def ask(prompt: str) -> str:
-        asked.append(prompt)
+    def ask(prompt: Told) -> str:
+        asked.append(as_text(prompt))
         return "p'a$s \\ 密码"
 
     host = connect_with_sudo(ask)

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import paramiko
 import pytest
@@ -13,9 +14,12 @@ from paramiko.server import InteractiveQuery
 
 from deploy.errors import Exit, Failure
 from deploy.host import Host, connect
+from deploy.message import Told
 from deploy.settings import Ssh, Target
+from deploy.wording import text
 from tests import sshd
 from tests.sshd import Sshd, needs_sshd
+from tests.texts import as_text
 
 pytestmark = needs_sshd
 
@@ -71,7 +75,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         process.wait()
 
 
-def log_in(home: Path, config: str, ask: Callable[[str], str] | None = None) -> Host:
+def log_in(home: Path, config: str, ask: Callable[[Told], str] | None = None) -> Host:
     (home / ".ssh/config").write_text(config)
     return connect(Target(name="t", host="prod"), Ssh(connect_timeout=10), ask=ask)
 
@@ -83,10 +87,10 @@ def is_in(home: Path, config: str) -> bool:
     return answer.stdout == "in\n"
 
 
-def failure_of(action: Callable[[], object]) -> Failure:
+def failure_of(action: Callable[[], object]) -> Any:
     with pytest.raises(Failure) as caught:
         action()
-    return caught.value
+    return as_text(caught.value)
 
 
 def alias(server: Sshd, *lines: str) -> str:
@@ -288,15 +292,15 @@ def door(keys: Path, home: Path) -> Iterator[tuple[Door, str]]:
 def test_a_code_is_asked_for_on_a_terminal(home: Path, door: tuple[Door, str]) -> None:
     asked: list[str] = []
 
-    def ask(prompt: str) -> str:
-        asked.append(prompt)
+    def ask(prompt: Told) -> str:
+        asked.append(text(prompt))
         return "123456"
 
     there, config = door
     host = log_in(home, config, ask)
     assert there.given == ["123456"]
     (question,) = asked
-    assert question == f"{host.label}: From your?[31m phone Verification code: "
+    assert question == f"{text(host.label)}: From your?[31m phone Verification code: "
     host.close()
 
 

@@ -71,8 +71,8 @@ def docker() -> None:
 def shared(docker: None) -> Iterator[Sandbox]:
     """A production whose app imports quickly; made once."""
     name = f"test-{os.getpid()}"
-    yield stack.up(name, shape="january", import_seconds=0.3, say=lambda text: None)
-    stack.down(name, say=lambda text: None)
+    yield stack.up(name, shape="january", import_seconds=0.3, tell=lambda told: None)
+    stack.down(name, tell=lambda told: None)
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ def inv(sandbox: Sandbox) -> Inv:
 def shared_today(docker: None) -> Iterator[Sandbox]:
     """A production of today's shape; made once, where a test asks for it."""
     name = f"today-{os.getpid()}"
-    yield stack.up(name, shape="today", import_seconds=0.3, say=lambda text: None)
-    stack.down(name, say=lambda text: None)
+    yield stack.up(name, shape="today", import_seconds=0.3, tell=lambda told: None)
+    stack.down(name, tell=lambda told: None)
 
 
 @pytest.fixture

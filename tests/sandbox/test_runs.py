@@ -27,6 +27,7 @@ from deploy.state import inside_settings, variables
 from deploy.verbs import update
 from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
+from deploy.wording import text
 from tests.sandbox.conftest import ROOT, Ended, Inv
 from tests.sandbox.facts import facts, holder
 
@@ -260,8 +261,8 @@ def test_a_host_that_changed_since_it_was_read_is_left_alone(sandbox: Sandbox) -
     finally:
         session.close()
     assert refused.value.code == Exit.REFUSED
-    assert refused.value.fact == "the host changed since its state was read, nothing was done"
-    assert f"HEAD: {decision.state.repository.head} -> {before.head}" in refused.value.evidence
+    assert text(refused.value.fact) == "the host changed since its state was read, nothing was done"
+    assert f"HEAD: {decision.state.repository.head} -> {before.head}" in map(text, refused.value.evidence)
     assert facts(sandbox) == before
     assert holder(sandbox) == ""
 

@@ -17,6 +17,8 @@ from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process
 from deploy.sandbox.shape import JANUARY
+from deploy.wording import text
+from tests.texts import as_text
 
 pytestmark = pytest.mark.stack
 
@@ -120,7 +122,7 @@ def test_the_worker_holds_the_schedulers_lock(sandbox: Sandbox) -> None:
 def test_the_env_file_is_mounted_read_only(sandbox: Sandbox) -> None:
     with pytest.raises(Failure) as refused:
         execute(sandbox.app, "chown", "whalefall", "/app/.env")
-    assert "Read-only file system" in refused.value.evidence[-1]
+    assert "Read-only file system" in text(refused.value.evidence[-1])
 
 
 def test_the_database_is_at_the_head_of_what_runs(sandbox: Sandbox) -> None:
@@ -207,7 +209,7 @@ def test_a_release_of_what_the_app_does_not_have_is_refused_with_the_shape(sandb
     with pytest.raises(Failure) as refused:
         stack.release(sandbox.name, "frontend")
     assert refused.value.code == Exit.USAGE
-    assert "the shape january has no frontend/src/" in refused.value.fact
+    assert "the shape january has no frontend/src/" in text(refused.value.fact)
     assert git(sandbox.origin, "rev-parse", "main") == before
 
 
@@ -224,7 +226,7 @@ def test_an_unknown_kind_is_a_usage_error_that_names_the_kinds(sandbox: Sandbox)
     with pytest.raises(Failure) as refused:
         stack.release(NAME, "perfect")
     assert refused.value.code == Exit.USAGE
-    assert "broken-import" in refused.value.remedy
+    assert "broken-import" in as_text(refused.value).remedy
 
 
 def test_a_stopped_service_makes_the_app_unhealthy_until_restored(mended: Sandbox) -> None:

@@ -14,6 +14,7 @@ from deploy.sandbox.compose import answer, execute
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox, load
 from deploy.sandbox.origin import DEPLOYED
+from deploy.wording import text
 from tests.sandbox.conftest import Inv
 from tests.sandbox.scheduler import Span, life, overlaps, spans, twice
 
@@ -188,7 +189,7 @@ def test_a_sandbox_keeps_its_shape_and_another_one_is_refused(today: Sandbox) ->
     with pytest.raises(Failure) as refused:
         stack.up(today.name, shape="january")
     assert refused.value.code == Exit.USAGE
-    assert f"{today.name} has the shape today" in refused.value.fact
+    assert f"{today.name} has the shape today" in text(refused.value.fact)
 
 
 def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy import remedies, shell
+from deploy.wording import text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives files to another user")
@@ -27,7 +28,7 @@ def test_a_clone_whose_git_folder_is_somebody_elses_is_given_to_one_user(
     asked = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True, check=False)
     assert "dubious ownership" in asked.stderr
 
-    told = remedies.own_clone("root", str(path))
+    told = text(remedies.own_clone("root", str(path)))
     command = told.partition(": ")[2].removesuffix(" on the host")
     subprocess.run(shlex.split(command), check=True)
     asked = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True, check=False)

@@ -4,12 +4,14 @@ import os
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from deploy import shell
-from deploy.plan import Finding, Options
+from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.state import State, parse, read_script
 from tests.build import SETTINGS
+from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
 HEAD_REF = f"refs/hot-update/saved/{RUN}/head"
@@ -122,9 +124,9 @@ class Site:
         assert told.stderr == ""
         return parse(told.stdout)
 
-    def findings(self, *checks: str, target: str = "remote") -> list[Finding]:
-        """What the preflight finds for these checks."""
-        return [found for found in judge(SETTINGS, self.read(target), Options()) if found.check in checks]
+    def findings(self, *checks: str, target: str = "remote") -> list[Any]:
+        """What the preflight finds for these checks, as a person reads it."""
+        return [as_text(found) for found in judge(SETTINGS, self.read(target), Options()) if found.check in checks]
 
     def bring_back(self, said: str) -> None:
         """Run exactly the printed commands."""

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from deploy import preflight, steps
-from deploy.plan import Options, Plan, Step
+from deploy.plan import Options
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Proof, Undo
 from deploy.state import Memory, Probe, Sibling, State
 from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
+from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
 
@@ -20,12 +21,12 @@ RUN = "20260101T000000-abcd"
 RESTARTED = "docker compose -p whalefall -f /opt/whalefall/docker-compose.prod.yml restart whalefall"
 
 
-def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: Any) -> Plan:
+def plan(state: State, verb: str = "hot-update", settings: Settings = SETTINGS, **options: Any) -> Any:
     names = steps.HOT_UPDATE if verb == "hot-update" else (*steps.BEFORE.get(verb, ()), verb)
-    return steps.plan(verb, names, settings, state, Options(**options), RUN)
+    return as_text(steps.plan(verb, names, settings, state, Options(**options), RUN))
 
 
-def step_of(found: Plan, name: str) -> Step:
+def step_of(found: Any, name: str) -> Any:
     return next(step for step in found.steps if step.name == name)
 
 

@@ -17,7 +17,7 @@ from tests.steps.site import Site, write
 def evidence(site: Site, check: str, target: str = "remote") -> str:
     """What the one finding of this check says, and what to do."""
     (found,) = site.findings(check, target=target)
-    return f"{found.level}: {found.evidence} → {found.remedy}"
+    return f"{found.level}: {found.evidence} → {found.remedy or ''}"
 
 
 # Names and refs

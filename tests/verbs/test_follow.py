@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from deploy.errors import Exit, Failure
+from deploy.message import Printed
 from deploy.runs import Event
 from deploy.state import State
 from deploy.verbs.follow import Follower, operator
 from tests.build import BASE, CHAIN, SETTINGS, STATE
+from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
 DUMPED = (("begin", "backup"), ("end", "backup", "0"))
@@ -26,14 +28,14 @@ MIGRATED = (
 OLD_CODE = replace(CHAIN, heads=(BASE,), revisions=CHAIN.revisions[:1])
 
 
-def failure(outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[str, ...] = (RUN,)) -> Failure:
+def failure(outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[str, ...] = (RUN,)) -> Any:
     """Follow a run that ended like this, on a host in this state with these dumps."""
     told = (("run", RUN, "hot-update", "ada", ""), *events, ("undo", "copy", "1"), ("done", outcome, "copy", "1"))
     session: Any = SimpleNamespace(
         settings=SETTINGS,
         host=SimpleNamespace(label="prod"),
         report=SimpleNamespace(event=lambda event: None),
-        look=lambda: (state, ("now: told",)),
+        look=lambda: (state, (Printed("now: told"),)),
         dumps=lambda: SimpleNamespace(all=[SimpleNamespace(id=dump) for dump in dumps]),
     )
 
@@ -43,7 +45,7 @@ def failure(outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[s
 
     with pytest.raises(Failure) as raised:
         Follower(session, RUN).follow(journal())
-    return raised.value
+    return as_text(raised.value)
 
 
 def newer_schema() -> State:
