@@ -175,6 +175,22 @@ def test_both_programs_crash_in_a_crash_loop_and_come_back(today: Sandbox) -> No
     assert (answer(today.http_port, STATUS)[0], answer(today.app_port, "/")[0]) == (200, 200)
 
 
+@pytest.mark.parametrize(("kind", "more"), [("recreated", 0), ("replica", 1)])
+def test_a_container_that_was_made_anew_or_doubled_is_one_again(today: Sandbox, kind: str, more: int) -> None:
+    stack.break_(today.name, kind)
+    assert len(compose.replicas(today)) == more
+    stack.restore(today.name)
+    assert compose.replicas(today) == []
+    assert (len(workers(today, WEB)), len(workers(today, SCHEDULER))) == (2, 1)
+
+
+def test_an_import_can_be_had_to_compute_instead_of_to_wait(today: Sandbox) -> None:
+    clock = "import time; from app import import_time; import_time.spend(); print(time.process_time())"
+    given = ("IMPORT_SECONDS=1.5", "IMPORT_BUSY={}", "/app/.venv/bin/python", "-c", clock)
+    took = [float(compose.in_app(today, *(word.format(busy) for word in given))) for busy in ("false", "true")]
+    assert took[0] < 1.5 <= took[1]
+
+
 def test_an_update_is_made_and_the_scheduler_is_among_what_is_asked(today: Sandbox, inv_today: Inv) -> None:
     commit = stack.release(today.name, "code")
     updated = inv_today("hot-update", "--yes")
