@@ -15,8 +15,9 @@ Printed = NewType("Printed", str)
 # A sequence is told as a list. A number keeps the form that it has as text.
 Value = Union[str, int, float, "Message", Sequence["Value"]]
 
-# What a packed message begins with. Nothing that a program prints begins so by chance.
-MARK = "\x1esay:"
+# What a packed message begins with. Nothing that a program prints begins so by chance, and nothing that reads lines
+# ends one at this sign, as str.splitlines does at the one before it.
+MARK = "\x1fsay:"
 
 
 @dataclass(frozen=True)

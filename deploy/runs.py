@@ -32,6 +32,7 @@ FIELDS = {
     "changed": 3,
     "begin": 1,
     "line": 2,
+    "message": 2,
     "end": 2,
     "confirming": 1,
     "confirmed": 1,
@@ -82,13 +83,14 @@ class Event:
 
     Kinds and fields: run RUN VERB OPERATOR REVISION · refused RUN VERB OPERATOR PID START (the holder's; empty:
     unknown) · locked · took-over RUN OPERATOR START REASON · resumed RUN OUTCOME (what was taken over is finished) ·
-    resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT ·
-    end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP STATUS [REASON] · undo-begin STEP ·
-    undo-end STEP STATUS · damaged FILE HOW (it is ours, and passed over) · unwritten WHAT (the disk did not take it) ·
-    differs NAME WAS NOW, schema came|went|changed WHAT, unseen WHAT WHY (of what was seen under the lock and again at
-    the end) · done OUTCOME [STEP STATUS [REASON]] with the outcomes done, refused (nothing was changed), altered
-    (nothing was to be changed, and yet something differs), undone (and as healthy as before), undone-ill, failed
-    (nothing could be undone), changed, locked and abandoned (its harness died, and its files with it).
+    resume RUN (of the run itself: by which other) · changed NAME WAS NOW · begin STEP · line STEP TEXT (what another
+    program printed) · message STEP MESSAGE · end STEP STATUS [REASON] · confirming SECONDS · confirmed WHO · undo STEP
+    STATUS [REASON] · undo-begin STEP · undo-end STEP STATUS · damaged FILE HOW (it is ours, and passed over) ·
+    unwritten WHAT (the disk did not take it) · differs NAME WAS NOW, schema came|went|changed WHAT, unseen WHAT WHY (of
+    what was seen under the lock and again at the end) · done OUTCOME [STEP STATUS [REASON]] with the outcomes done,
+    refused (nothing was changed), altered (nothing was to be changed, and yet something differs), undone (and as
+    healthy as before), undone-ill, failed (nothing could be undone), changed, locked and abandoned (its harness died,
+    and its files with it).
     Of the follower itself: gone TEXT (the harness died; its last words) · none RUN (no such run).
     """
 

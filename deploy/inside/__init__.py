@@ -2,8 +2,8 @@
 
 Standard library only, Python 3.8 or newer; nothing of a release is run. Git is not there: the host sends
 these modules, where the container has not kept them, then what git says, over stdin, and runs them as root. The first
-lines that they print, up to a line ".", ask the host for what it has to send. An expected error is one line on stderr
-and exit status 1.
+lines that they print, up to a line ".", ask the host for what it has to send. What a person will read is a packed
+message, a line each; an expected error is one on stderr, with exit status 1.
 """
 
 import base64
@@ -14,8 +14,8 @@ from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
 MODULES = (
-    "wire", "mounts", "tree", "record", "chain", "processes", "look", "listing", "whole", "staging", "before",
-    "proving", "copying", "cleaning", "workers", "rolling", "main",
+    "message", "wire", "mounts", "tree", "record", "chain", "processes", "look", "listing", "whole", "staging",
+    "before", "proving", "copying", "cleaning", "workers", "rolling", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says
@@ -34,7 +34,7 @@ print("kept" if kept else "send", flush=True)
 if not kept:
     program = sys.stdin.buffer.readline().rstrip(b"\\n")
     if hashlib.sha256(program).hexdigest() != digest:
-        sys.exit(command + ": the program was cut off on its way into the container")
+        sys.exit("\\x1fsay:%s: the program was cut off on its way into the container\\t" + command)
 for name, source in json.loads(zlib.decompress(base64.b64decode(program))).items():
     sys.modules[name] = types.ModuleType(name)
     exec(compile(source, name, "exec"), sys.modules[name].__dict__)
@@ -57,7 +57,7 @@ def variables() -> dict[str, str]:
 
 def as_worker_program() -> str:
     """Give what runs a command as the app server's workers run: a program of its own, run as root."""
-    names = (f"{__name__}.{name}" for name in ("processes", "as_worker"))
+    names = (f"{__name__}.{name}" for name in ("message", "processes", "as_worker"))
     sources = {name: files(__name__).joinpath(f"{name.rpartition('.')[2]}.py").read_text("utf-8") for name in names}
     return f"""
 import sys, types

@@ -1,7 +1,7 @@
 """Run a command as the app server's workers run: with their master's environment, as their user.
 
-Given to the container's Python with -c, as root, after `processes`; standard library only, Python 3.8 or newer. Where
-no server runs it is the container's environment and the user that is told, and that is said.
+Given to the container's Python with -c, as root, after the modules that it imports; standard library only, Python 3.8
+or newer. Where no server runs it is the container's environment and the user that is told, and that is said.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
+from deploy.inside.message import message
 from deploy.inside.processes import processes, user_of
 
 # Of a master that was started by its predecessor, or by systemd: sockets that are not ours.
@@ -73,11 +74,10 @@ def main(server: str, forced: str, owner: str, names: str, *command: str) -> Non
     """
     environment, user = conditions(server)
     if environment is None:
-        print(  # noqa: T201
-            f"no {server} runs whose environment could be read: it is the container's, and the user {owner}",
-            file=sys.stderr,
-            flush=True,
+        told = message(
+            "no %s runs whose environment could be read: it is the container's, and the user %s", server, owner
         )
+        print(told, file=sys.stderr, flush=True)  # noqa: T201
         environment = dict(os.environb)
     kept = [name for name in os.environb if name.startswith(b"FLASK_") and name not in environment]
     ours = [name for name in map(os.fsencode, names.split(",")) if name in os.environb]
@@ -89,4 +89,4 @@ def main(server: str, forced: str, owner: str, names: str, *command: str) -> Non
         become(user)
         os.execvpe(command[0], list(command), environment)
     except OSError as error:
-        sys.exit(f"{command[0]} cannot be run as the user {user.uid}: {error.strerror}")
+        sys.exit(message("%s cannot be run as the user %s: %s", command[0], user.uid, error.strerror))

@@ -8,10 +8,11 @@ import stat
 from io import BufferedReader
 from typing import Any
 
+from deploy.inside.message import ExpectedError, counted, say
 from deploy.inside.record import Record, boot_id, put_aside, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
 from deploy.inside.tree import Tree, clone, parents, remove
-from deploy.inside.wire import ExpectedError, counted, raw, say, text
+from deploy.inside.wire import raw, text
 
 
 def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Record | None) -> None:
@@ -44,7 +45,7 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
     """
     before = read_json(settings, b"before.json")
     if before is None and is_damaged(settings):
-        raise ExpectedError(f"before.json in {settings['record']} is damaged: what was copied stays")
+        raise ExpectedError("before.json in %s is damaged: what was copied stays", settings["record"])
     if before is None or before["run"] != settings["run"]:
         discard(settings)
         say("the copy had not touched anything")
@@ -68,7 +69,8 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
     undone = {"boot_id": boot_id(), "from": before["began"], "to": uptime()}
     write_json(raw(settings["record"]), b"undone.json", undone)
     forget(settings)
-    say(f"{counted(len(before['saved']), 'file')} as before, {len(removed)} removed again")
+    saved = counted(len(before["saved"]), "%s file", "%s files")
+    say("%s as before, %s removed again", saved, len(removed))
 
 
 def forget(settings: dict[str, Any]) -> None:

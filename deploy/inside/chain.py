@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple, NoReturn
 
+from deploy.inside.message import LIST, ExpectedError, message
 from deploy.inside.record import read_json, write_json
 from deploy.inside.tree import BYTECODE, Tree, parents, within
-from deploy.inside.wire import LINK, Entry, ExpectedError, ask, raw, read_blobs, shown, text
+from deploy.inside.wire import LINK, Entry, ask, raw, read_blobs, shown, text
 
 CHAINS, KEPT = b"chains.json", 3
 # Changed together with what is kept there.
@@ -116,7 +117,7 @@ def target_chain(
 
 
 def cut_off(paths: Iterable[bytes]) -> NoReturn:
-    raise ExpectedError(f"the host did not send {shown(min(paths))}")
+    raise ExpectedError("the host did not send %s", shown(min(paths)))
 
 
 def told(found: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -143,9 +144,9 @@ def places_of(tree: Tree, folder: bytes, ini: bytes) -> Places:
         )
         recursive = parser.getboolean("alembic", "recursive_version_locations", fallback=False)
     except (configparser.Error, ValueError) as error:
-        raise ExpectedError(f"{shown(ini_of(folder))}: {str(error).splitlines()[0]}") from None
+        raise ExpectedError("%s: %s", shown(ini_of(folder)), str(error).splitlines()[0]) from None
     if separator and separator not in SEPARATORS:
-        raise ExpectedError(f"{shown(ini_of(folder))}: path_separator is {separator!r}")
+        raise ExpectedError("%s: path_separator is %s", shown(ini_of(folder)), repr(separator))
     words = listed.split(SEPARATORS[separator]) if separator else re.split(r", *| +", listed)
     places = [word.strip() for word in words if word.strip()] or [os.path.join(here, "versions")]
     return Places(tuple(place_of(tree, folder, place) for place in places), recursive)
@@ -155,7 +156,9 @@ def place_of(tree: Tree, folder: bytes, place: str) -> bytes:
     """Name a place of alembic.ini as git would: flask db runs in the app's folder."""
     path = os.path.relpath(os.path.join(tree.root, raw(place)), tree.root)
     if path.split(b"/")[0] in (b".", b"..") or (":" in place and not place.startswith("/")):
-        raise ExpectedError(f"{shown(ini_of(folder))}: version_locations names {place}, which is no folder of the code")
+        raise ExpectedError(
+            "%s: version_locations names %s, which is no folder of the code", shown(ini_of(folder)), place
+        )
     return path
 
 
@@ -196,11 +199,11 @@ def remembered(
 def chain(folder: bytes, places: Places, entries: dict[bytes, Entry], read: Callable[[bytes], bytes]) -> dict[str, Any]:
     """Put a tree's revisions in order, from base to head."""
     if not any(within(path, [folder]) for path in entries):
-        raise ExpectedError(f"there is no folder {shown(folder)}")
+        raise ExpectedError("there is no folder %s", shown(folder))
     above = {part for place in places.folders for part in (*parents(place), place)}
     for path in sorted(entries):
         if entries[path].mode == LINK and (path in above or places.hold(path)):
-            raise ExpectedError(f"{shown(path)} is a symlink, and revisions are not looked for behind one")
+            raise ExpectedError("%s is a symlink, and revisions are not looked for behind one", shown(path))
     declared = [declaration(path, read(path)) for path in sorted(entries) if places.hold(path)]
     revisions = linked([revision_of(one) for one in declared])
     followed = {parent for revision in revisions for parent in revision.down}
@@ -220,9 +223,9 @@ def declaration(path: bytes, source: bytes) -> Declared:
             warnings.simplefilter("ignore")
             module = ast.parse(source)
     except SyntaxError as error:
-        raise ExpectedError(f"{error.msg} ({shown(path)}, line {error.lineno})") from None
+        raise ExpectedError("%s (%s, line %s)", error.msg, shown(path), error.lineno) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ExpectedError(f"{shown(path)} cannot be parsed: {error}") from None
+        raise ExpectedError("%s cannot be parsed: %s", shown(path), error) from None
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for statement in module.body:
@@ -295,7 +298,7 @@ def revision_of(declared: Declared) -> Revision:
     """Take the revision out of what its file says."""
     for name in READ:
         if name in declared.values and declared.values[name] is None:
-            raise ExpectedError(f"{name} is not written as a literal ({at(declared, name)})")
+            raise ExpectedError("%s is not written as a literal (%s)", name, at(declared, name))
     values = {name: declared.values[name].value for name in READ if name in declared.values}
     # So were the first ones named that Alembic ever made.
     named = re.match(rb"([a-f0-9]+)\.py\Z", os.path.basename(declared.path))
@@ -303,9 +306,9 @@ def revision_of(declared: Declared) -> Revision:
         values["revision"] = named[1].decode("ascii")
     identity = values.get("revision")
     if "revision" not in values:
-        raise ExpectedError(f"{shown(declared.path)} names no revision")
+        raise ExpectedError("%s names no revision", shown(declared.path))
     if not isinstance(identity, str) or not identity or set(identity) & set(FORBIDDEN):
-        raise ExpectedError(f"{identity!r} cannot be a revision ({at(declared, 'revision')})")
+        raise ExpectedError("%s cannot be a revision (%s)", repr(identity), at(declared, "revision"))
     down, depends, labels = (several(declared, name, values.get(name)) for name in READ[1:])
     return Revision(declared.path, identity, down, depends, labels, declared.message)
 
@@ -314,13 +317,14 @@ def several(declared: Declared, name: str, value: Any) -> tuple[str, ...]:
     """Give none, one or several names as a tuple."""
     names = value if isinstance(value, tuple) else () if value is None else (value,)
     if not all(isinstance(item, str) for item in names):
-        raise ExpectedError(f"{name} is no text ({at(declared, name)})")
+        raise ExpectedError("%s is no text (%s)", name, at(declared, name))
     return tuple(dict.fromkeys(names))
 
 
 def at(declared: Declared, name: str) -> str:
+    """Say where a name is assigned."""
     line = declared.lines.get(name)
-    return shown(declared.path) + (f", line {line}" if line else "")
+    return message("%s, line %s", shown(declared.path), line) if line else shown(declared.path)
 
 
 def linked(revisions: list[Revision]) -> list[Revision]:
@@ -329,17 +333,19 @@ def linked(revisions: list[Revision]) -> list[Revision]:
     for one in revisions:
         if one.id in named:
             first = shown(named[one.id].path)
-            raise ExpectedError(f"Revision {one.id} is present more than once ({first}, {shown(one.path)})")
+            raise ExpectedError("Revision %s is present more than once (%s, %s)", one.id, first, shown(one.path))
         named[one.id] = one
     for one in revisions:
         for label in one.labels:
             if label in named:
-                raise ExpectedError(f"the branch label {label} is used by {named[label].id} too ({shown(one.path)})")
+                other = named[label].id
+                raise ExpectedError("the branch label %s is used by %s too (%s)", label, other, shown(one.path))
             named[label] = one
     for one in revisions:
         for name in one.down + one.depends:
             if name not in named:
-                raise ExpectedError(f"Revision {name} referenced from {one.id} is not present ({shown(one.path)})")
+                where = shown(one.path)
+                raise ExpectedError("Revision %s referenced from %s is not present (%s)", name, one.id, where)
     resolved = [
         one._replace(
             down=tuple(named[name].id for name in one.down), depends=tuple(named[name].id for name in one.depends)
@@ -356,7 +362,8 @@ def ordered(revisions: list[Revision]) -> list[Revision]:
     while waiting:
         ready = [one for one in waiting if done.keys() >= {*one.down, *one.depends}]
         if not ready:
-            raise ExpectedError(f"revisions follow each other in a circle: {', '.join(one.id for one in waiting)}")
+            circle = message(LIST, *(one.id for one in waiting))
+            raise ExpectedError("revisions follow each other in a circle: %s", circle)
         done.update((one.id, one) for one in ready)
         waiting = [one for one in waiting if one.id not in done]
     return list(done.values())

@@ -8,9 +8,10 @@ from collections.abc import Container, Iterable, Iterator
 from io import BufferedReader
 from typing import Any
 
+from deploy.inside.message import ExpectedError, counted, say
 from deploy.inside.record import read_record
 from deploy.inside.tree import BYTECODE, Tree, remove, within
-from deploy.inside.wire import ExpectedError, counted, raw, say, shown
+from deploy.inside.wire import raw, shown
 
 
 def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -22,7 +23,7 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
     caches = {cache: os.path.realpath(raw(cache)).rstrip(b"/") for cache in settings["caches"]}
     for cache, place in caches.items():
         if within(tree.root, [place]) or within(place, kept) or any(within(path, [place]) for path in kept):
-            raise ExpectedError(f"{cache} is not emptied as a cache: it holds the app, or protected files")
+            raise ExpectedError("%s is not emptied as a cache: it holds the app, or protected files", cache)
     before = set(unwanted(tree, tracked, caches.values()))
     folders = files = 0
     for folder, paths in tree.walk():
@@ -33,13 +34,15 @@ def clean(settings: dict[str, Any], stream: BufferedReader) -> None:
             folders, files = folders + swept[0], files + swept[1]
         else:
             files += sum(remove(tree.at(path)) for path in paths if ours(tree, path) and path not in tracked)
-    say(f"{counted(folders, '__pycache__ folder')} and {counted(files, '.pyc file')} removed")
+    gone = counted(folders, "%s __pycache__ folder", "%s __pycache__ folders")
+    say("%s and %s removed", gone, counted(files, "%s .pyc file", "%s .pyc files"))
     for cache, place in caches.items():
         if os.path.isdir(place):
             found = [os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names]
-            say(f"{cache}: {counted(sum(map(remove, found)), 'file')} removed")
+            say("%s: %s removed", cache, counted(sum(map(remove, found)), "%s file", "%s files"))
     if left := sorted(file for file, *_ in before.intersection(unwanted(tree, tracked, caches.values()))):
-        raise ExpectedError(f"{counted(len(left), 'file')} cannot be removed, first {shown(left[0])}")
+        many = counted(len(left), "%s file", "%s files")
+        raise ExpectedError("%s cannot be removed, first %s", many, shown(left[0]))
 
 
 def unwanted(tree: Tree, tracked: Container[bytes], caches: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:

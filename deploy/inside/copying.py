@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import tarfile
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from io import BufferedReader
 from typing import Any
 
 from deploy.inside.before import keep
 from deploy.inside.look import followed_id
+from deploy.inside.message import LIST, ExpectedError, counted, message, say
 from deploy.inside.record import (
     Record,
     ask_entries,
@@ -35,13 +37,11 @@ from deploy.inside.wire import (
     FILE,
     MIB,
     Entry,
-    ExpectedError,
+    answer,
     ask_no_more,
-    counted,
     digits_of,
     fields,
     raw,
-    say,
     shown,
     text,
 )
@@ -86,11 +86,11 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     }
     write_json(raw(settings["record"]), b"work.json", work)
     for blob in sorted({entries[path].blob for path in write}):
-        say(f"need {blob}")
+        answer(f"need {blob}")
     for blob in sorted({entry.blob for entry in had.values()}):
-        say(f"had {blob}")
+        answer(f"had {blob}")
     for blob in filter(None, (followed_id(tree.at(path), tree.digits) for path in tree.derived)):
-        say(f"made {blob}")
+        answer(f"made {blob}")
 
 
 def wanting(tree: Tree, path: bytes, entry: Entry, owner: tuple[int, int], complete: bool) -> bool:
@@ -102,7 +102,11 @@ def refuse_mounted(tree: Tree, paths: list[bytes]) -> None:
     """Refuse before anything is changed: a mount cannot be replaced, and what lies in one is not the container's."""
     taken = sorted(filter(tree.mounted, paths))
     if taken:
-        raise ExpectedError(f"mounted into the container, and so not to be changed: {', '.join(map(shown, taken[:5]))}")
+        raise ExpectedError("mounted into the container, and so not to be changed: %s", first_of(map(shown, taken)))
+
+
+def first_of(names: Iterable[str]) -> str:
+    return message(LIST, *itertools.islice(names, 5))
 
 
 def save(settings: dict[str, Any], stream: BufferedReader) -> None:
@@ -149,9 +153,8 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     signatures = {text(path): signature(status) for path in entries if (status := tree.status(path))}
     wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
     if wrong:
-        raise ExpectedError(
-            f"after the copy {counted(len(wrong), 'file')} not as in the commit: {', '.join(wrong[:5])}"
-        )
+        many = counted(len(wrong), "%s file", "%s files")
+        raise ExpectedError("after the copy %s not as in the commit: %s", many, first_of(wrong))
 
     manifest = {text(path): entry for path, entry in entries.items()}
     done = {"complete": True, "uptime": uptime(), "at": int(time.time()), "overridden": settings["overridden"]}
@@ -164,13 +167,13 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         discard(settings)
 
     cleared = len(set(work["clear"]) & set(work["had"]))
-    amount = f"{-(-size // 1024)} KiB" if size < MIB else f"{size / MIB:.1f} MiB"
-    written, unchanged = len(work["write"]), len(entries) - len(work["write"])
-    say(f"{counted(written, 'file')} written ({amount}), {len(removed) + cleared} removed, {unchanged} unchanged")
+    amount = message("%s KiB", -(-size // 1024)) if size < MIB else message("%s MiB", f"{size / MIB:.1f}")
+    written, unchanged = counted(len(work["write"]), "%s file", "%s files"), len(entries) - len(work["write"])
+    say("%s written (%s), %s removed, %s unchanged", written, amount, len(removed) + cleared, unchanged)
     for path in sorted(path for path, blob in work["had"].items() if blob in work["unknown"]):
-        say(f"saved: {shown(raw(path))} (git does not know its content)")
+        say("saved: %s (git does not know its content)", shown(raw(path)))
     for line in lines:
-        say(line)
+        answer(line)
 
 
 def alike(tree: Tree, path: bytes, source: bytes) -> str | None:
@@ -198,16 +201,22 @@ def derive(
         if have == want:
             continue
         if tree.mounted(path):
-            lines.append(f"kept: {shown(path)} is mounted into the container")
+            lines.append(message("kept: %s is mounted into the container", shown(path)))
             continue
         before = tree.entry(path)
         ours = before and before.mode in PERMISSIONS and have in {*known, record.derived.get(path) if record else None}
         if tree.blocker(path) or (before and not ours):
-            cut = settings.get("shallow")
-            why = "may have been changed by hand: the clone's history is cut off" if cut else "was changed by hand"
-            lines.append(f"kept: {shown(path)} {why}")
+            lines.append(
+                message("kept: %s may have been changed by hand: the clone's history is cut off", shown(path))
+                if settings.get("shallow")
+                else message("kept: %s was changed by hand", shown(path))
+            )
             continue
         with open(tree.at(source), "rb") as stream:
             tree.write(path, FILE, stream.read(), owner)
-        lines.append(f"{'refreshed' if before else 'made'}: {shown(path)} from {shown(source)}")
+        lines.append(
+            message("refreshed: %s from %s", shown(path), shown(source))
+            if before
+            else message("made: %s from %s", shown(path), shown(source))
+        )
     return made, lines

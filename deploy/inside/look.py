@@ -9,10 +9,11 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.chain import present_chain, target_chain
+from deploy.inside.message import message
 from deploy.inside.processes import commands, own_bytes, processes
 from deploy.inside.record import Record, ask_entries, boot_id, damaged, read_json, read_record, trust
 from deploy.inside.tree import Tree, free_bytes, within
-from deploy.inside.wire import MIB, Entry, ask_no_more, digits_of, file_id, one_line, raw, say, text
+from deploy.inside.wire import MIB, Entry, answer, ask_no_more, digits_of, file_id, one_line, raw, text
 
 # What stands under these names the host decides on: ids, numbers, paths. Every other string is text.
 FACTS = frozenset(
@@ -83,9 +84,9 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     )
     ask_no_more()
     texts: list[str] = []
-    say(json.dumps(facts_in({**found, **more, "problems": problems + further}, texts)))
+    answer(json.dumps(facts_in({**found, **more, "problems": problems + further}, texts)))
     for line in texts:
-        say(line)
+        answer(line)
 
 
 def facts_in(found: Any, texts: list[str]) -> Any:
@@ -110,7 +111,7 @@ def answers(parts: dict[str, Callable[[], Any]]) -> tuple[dict[str, Any], list[s
             found[name] = part()
         except Exception as error:  # noqa: BLE001
             found[name] = None
-            problems.append(f"{name}: {one_line(error)}")
+            problems.append(message("%s: %s", name, one_line(error)))
     return found, problems
 
 

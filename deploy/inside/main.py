@@ -15,11 +15,12 @@ from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
 from deploy.inside.listing import listing
 from deploy.inside.look import inspect
+from deploy.inside.message import ExpectedError, message
 from deploy.inside.proving import prove, settle
 from deploy.inside.record import write_whole
 from deploy.inside.rolling import roll
 from deploy.inside.staging import discard, stage
-from deploy.inside.wire import ExpectedError, ask_no_more, one_line, raw
+from deploy.inside.wire import ask_no_more, one_line, raw
 
 COMMANDS = {
     "inspect": inspect,
@@ -74,6 +75,6 @@ def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
             COMMANDS[command](settings, cast("BufferedReader", sys.stdin.buffer))
         sys.stdout.flush()
     except (ExpectedError, OSError) as error:
-        message = str(error) if isinstance(error, ExpectedError) else one_line(error)
-        sys.stderr.buffer.write(f"{command}: {message}\n".encode("utf-8", "backslashreplace"))
+        told = message("%s: %s", command, one_line(error))
+        sys.stderr.buffer.write(told.encode("utf-8", "backslashreplace") + b"\n")
         sys.exit(1)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from deploy.inside.message import message
+
 
 def processes(server: bytes) -> list[dict[str, Any]]:
     """List the app server's processes; `started` is in seconds since the host booted."""
@@ -54,7 +56,7 @@ def commands(words: list[str]) -> list[str]:
         tails = [os.path.basename(word) for word in argv]
         wanted = [os.path.basename(word) for word in words]
         if any(tails[at : at + len(wanted)] == wanted for at in range(len(tails))) and tails[0] != "timeout":
-            found.append(f"{' '.join(argv[-3:])} (process {name})")
+            found.append(message("%s (process %s)", " ".join(argv[-3:]), name))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import signal
@@ -11,9 +12,9 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.look import fresh
+from deploy.inside.message import ExpectedError, counted, message, say
 from deploy.inside.processes import marked, processes
 from deploy.inside.record import read_record
-from deploy.inside.wire import ExpectedError, counted, say
 
 # Seconds that a process gets to end by itself.
 GRACE = 5.0
@@ -25,37 +26,35 @@ def prove(settings: dict[str, Any], stream: BufferedReader) -> None:
     for line in stream:
         name, status, body = line.decode("ascii", "replace").rstrip("\n").split("\t")
         problem = ill(status, base64.b64decode(body), settings["expect"].get(name, {}))
-        problems += [f"{name}: {problem}"] if problem else []
+        problems += [message("%s: %s", name, problem)] if problem else []
     if problems:
-        raise ExpectedError("; ".join(problems))
+        raise ExpectedError("%s", functools.reduce(lambda first, more: message("%s; %s", first, more), problems))
 
 
 def wrong(settings: dict[str, Any]) -> list[str]:
     record, _ = read_record(settings)
     if record is None or not record.complete or record.facts["revision"] != settings["revision"]:
-        return [f"the container does not run {settings['revision'][:7]}"]
+        return [message("the container does not run %s", settings["revision"][:7])]
     found = processes(settings["server"].encode())
-    return (
-        []
-        if fresh(settings, record, found)
-        else ["a process of the app server is older than the code, or there is none"]
-    )
+    if fresh(settings, record, found):
+        return []
+    return [message("a process of the app server is older than the code, or there is none")]
 
 
 def ill(status: str, body: bytes, expect: dict[str, Any]) -> str:
     """Say what is wrong with an answer: its status, or the first value by dotted path that is not as expected."""
     if not status.startswith("2"):
-        return "no answer" if status == "000" else f"answered {status}"
+        return message("no answer") if status == "000" else message("answered %s", status)
     try:
         answer = json.loads(body) if expect else None
     except ValueError:
-        return "not JSON"
+        return message("not JSON")
     for path, wanted in expect.items():
         found = answer
         for key in path.split("."):
             found = found.get(key) if isinstance(found, dict) else None
         if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
-            return f"{path} is not {wanted!r}"
+            return message("%s is not %s", path, repr(wanted))
     return ""
 
 
@@ -75,6 +74,7 @@ def settle(settings: dict[str, Any], _: BufferedReader) -> None:
         if not marked(mark):
             break
     if marked(mark):
-        raise ExpectedError(f"{counted(len(marked(mark)), 'process')} of the run cannot be ended")
+        many = counted(len(marked(mark)), "%s process", "%s processes")
+        raise ExpectedError("%s of the run cannot be ended", many)
     if left:
-        say(f"{counted(len(left), 'process')} of the run ended")
+        say("%s of the run ended", counted(len(left), "%s process", "%s processes"))

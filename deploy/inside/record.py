@@ -9,8 +9,9 @@ import os
 from io import BufferedReader
 from typing import Any, NamedTuple
 
+from deploy.inside.message import ExpectedError, message
 from deploy.inside.tree import Tree
-from deploy.inside.wire import Entry, ExpectedError, ask, digits_of, one_line, raw, read_entries
+from deploy.inside.wire import Entry, ask, digits_of, one_line, raw, read_entries
 
 # What each of our files has at least, and of which kind; newer versions may write more. A damaged one counts as none.
 NUMBER = (int, float)
@@ -100,7 +101,7 @@ def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
     except FileNotFoundError:
         return None, None
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        return None, f"the record in {settings['record']} cannot be read: {one_line(error)}"
+        return None, message("the record in %s cannot be read: %s", settings["record"], one_line(error))
 
 
 def is_record(facts: dict[str, Any]) -> bool:
@@ -175,7 +176,7 @@ def read_work(settings: dict[str, Any]) -> tuple[Tree, dict[str, Any], dict[byte
     if work is None:
         raise ExpectedError("nothing was scanned before")
     if work["revision"] != settings["revision"]:
-        raise ExpectedError(f"scanned was {work['revision']}, not {settings['revision']}")
+        raise ExpectedError("scanned was %s, not %s", work["revision"], settings["revision"])
     entries = {raw(inner(path)): entry_of(entry) for path, entry in work["entries"].items()}
     return Tree(settings, digits_of(entries.values())), work, entries
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple
 
+from deploy.inside.message import ExpectedError, counted, message, say
 from deploy.inside.processes import user_of
 from deploy.inside.record import boot_id, read_json, remove_json, uptime, write_json
-from deploy.inside.wire import ExpectedError, counted, raw, say
+from deploy.inside.wire import raw
 from deploy.inside.workers import (
     PAUSE,
     Address,
@@ -85,11 +86,12 @@ def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
     if told["config"] and os.path.exists(told["config"]):
         booted = time.time() - uptime()
         if os.stat(told["config"]).st_mtime > booted + master.started:
-            raise ExpectedError(f"{os.path.basename(told['config'])} changed since {name.decode()} started")
+            config = os.path.basename(told["config"])
+            raise ExpectedError("%s changed since %s started", config, name.decode())
     undone = read_json(settings, b"undone.json")
     if undone and undone["boot_id"] == boot_id() and undone["from"] <= master.started < undone["to"]:
         # The file that it was configured by has come back since, and that one is older than the master.
-        raise ExpectedError(f"{name.decode()} was started with the release that is undone")
+        raise ExpectedError("%s was started with the release that is undone", name.decode())
     # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
     interrupted, rolled = read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")
     ended = rolled.get("ended", 0.0) if rolled else 0.0
@@ -110,11 +112,12 @@ def replace_all(server: Server, wanted: int, exclusive: list[bytes]) -> None:
         if not holders(file) & server.workers:
             # The new worker found it taken, and the old one has gone only since.
             replace_one(server)
-        name = os.path.basename(file).decode("utf-8", "replace")
-        tell(f"{name}: " + ("held by a new worker" if holders(file) & server.workers else "no worker holds it"))
+        holder = message("held by a new worker") if holders(file) & server.workers else message("no worker holds it")
+        say("%s: %s", os.path.basename(file).decode("utf-8", "replace"), holder)
     spare = len(server.workers) - wanted
     if spare > 0:
-        tell(f"what served in between leaves again: {counted(wanted, 'worker')} as before")
+        many = counted(wanted, "%s worker", "%s workers")
+        say("what served in between leaves again: %s as before", many)
     for _ in range(spare):
         # It is young enough to serve for as long as it takes to leave.
         os.kill(server.master.pid, signal.SIGTTOU)
@@ -169,8 +172,8 @@ def serve(server: Server, new: set[int], patience: float) -> int | None:
 def expect(server: Server, new: set[int], began: float) -> None:
     status = serve(server, new, server.boot)
     if status is None:
-        raise ExpectedError(f"the new worker does not answer, {server.boot:.0f} s after its start")
-    tell(f"worker {min(new)} answers ({status}) after {time.monotonic() - began:.1f} s")
+        raise ExpectedError("the new worker does not answer, %s s after its start", f"{server.boot:.0f}")
+    say("worker %s answers (%s) after %s s", min(new), status, f"{time.monotonic() - began:.1f}")
 
 
 @contextlib.contextmanager
@@ -200,13 +203,8 @@ def retire(server: Server) -> None:
     while time.monotonic() - began < server.drain:
         # One that ends has no command line any more a moment before it closes its files.
         if (gone := before - server.workers) and not any(os.path.exists(f"/proc/{pid}") for pid in gone):
-            tell(f"worker {min(gone)} left after {time.monotonic() - began:.1f} s")
+            say("worker %s left after %s s", min(gone), f"{time.monotonic() - began:.1f}")
             return
         time.sleep(PAUSE)
-    raise ExpectedError(f"the old worker still has requests in flight, {server.drain:.0f} s after it was to leave")
-
-
-def tell(line: str) -> None:
-    """Say it at once: whoever follows the run waits for it."""
-    say(line)
-    sys.stdout.flush()
+    drain = f"{server.drain:.0f}"
+    raise ExpectedError("the old worker still has requests in flight, %s s after it was to leave", drain)

@@ -7,10 +7,11 @@ import shutil
 from io import BufferedReader
 from typing import Any
 
+from deploy.inside.message import ExpectedError
 from deploy.inside.record import read_json, read_work, remove_json, write_json
 from deploy.inside.tree import Tree, above, free_bytes, remove
 from deploy.inside.whole import lay, remember, remembered, staying, surround, tidy
-from deploy.inside.wire import MIB, Entry, ExpectedError, raw, read_blobs, say, shown
+from deploy.inside.wire import MIB, Entry, answer, raw, read_blobs, shown
 
 
 def staged(settings: dict[str, Any]) -> Tree:
@@ -39,7 +40,7 @@ def stage(settings: dict[str, Any], stream: BufferedReader) -> None:
     remember(settings, sources, copies)
     write_json(raw(settings["record"]), b"tree.json", {"revision": work["revision"], "whole": settings["whole"]})
     if settings["whole"]:
-        say(place.root.decode("utf-8", "surrogateescape"))
+        answer(place.root.decode("utf-8", "surrogateescape"))
 
 
 def ground(settings: dict[str, Any]) -> Tree:
@@ -62,7 +63,7 @@ def claim(settings: dict[str, Any], revision: str) -> tuple[Tree, bool]:
     """Return the staged tree of a commit and whether it is whole, to take files out of: it is not staged any more."""
     found = read_json(settings, b"tree.json")
     if not found or found["revision"] != revision:
-        raise ExpectedError(f"{revision} was not staged before")
+        raise ExpectedError("%s was not staged before", revision)
     remove_json(settings, b"tree.json")
     return staged(settings), found["whole"]
 
@@ -71,7 +72,8 @@ def room(tree: Tree, needed: int, settings: dict[str, Any]) -> None:
     """Refuse to begin what would leave less than the floor of free space."""
     free, needed = free_bytes(tree), needed + settings["min_free_mib"] * MIB
     if free < needed:
-        raise ExpectedError(f"needs {-(-needed // MIB)} MiB in {settings['app']}, {free // MIB} MiB free")
+        needed_mib, free_mib = -(-needed // MIB), free // MIB
+        raise ExpectedError("needs %s MiB in %s, %s MiB free", needed_mib, settings["app"], free_mib)
 
 
 def write_blobs(
@@ -85,4 +87,4 @@ def write_blobs(
         for path in places.pop(blob, []):
             place.write(path, entries[path].mode, data, owner)
     if places:
-        raise ExpectedError(f"the host did not send {shown(next(iter(places.values()))[0])}")
+        raise ExpectedError("the host did not send %s", shown(next(iter(places.values()))[0]))

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
+from deploy.inside.message import ExpectedError
 from deploy.inside.mounts import mounts
-from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, ExpectedError, blob_id, file_id, raw, shown
+from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, blob_id, file_id, raw, shown
 
 TEMPORARY = b".hot-update-"
 BYTECODE = re.compile(rb"\.py[co](\.\d+)?\Z")
@@ -101,7 +102,7 @@ class Tree:
         try:
             account = pwd.getpwnam(self.user)
         except KeyError:
-            raise ExpectedError(f"the container has no user {self.user}: app.user takes a name, or uid:gid") from None
+            raise ExpectedError("the container has no user %s: app.user takes a name, or uid:gid", self.user) from None
         return account.pw_uid, account.pw_gid
 
     def look(self, paths: Iterable[bytes]) -> None:
@@ -180,9 +181,8 @@ class Tree:
         gone = blocker or path
         for kept in self.protected:
             if within(kept, [gone]) and os.path.lexists(self.at(kept)):
-                raise ExpectedError(
-                    f"{shown(gone)} has to make room for {shown(path)}, but {shown(kept)} in it is protected"
-                )
+                names = map(shown, (gone, path, kept))
+                raise ExpectedError("%s has to make room for %s, but %s in it is protected", *names)
         if blocker:
             return [blocker]
         return [
@@ -228,7 +228,7 @@ class Tree:
     def make_way(self, path: bytes, owner: tuple[int, int]) -> None:
         """Make the folders above a path."""
         if self.blocker(path):
-            raise ExpectedError(f"{shown(path)} cannot be written: its folder became something else meanwhile")
+            raise ExpectedError("%s cannot be written: its folder became something else meanwhile", shown(path))
         for parent in parents(path):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self.at(parent), 0o755)
@@ -273,7 +273,7 @@ def clone(file: bytes, copy: bytes) -> None:
     """Copy a file or a symlink with its mode, owner and times."""
     status = os.lstat(file)
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
-        raise ExpectedError(f"{shown(file)} is neither a file nor a symlink")
+        raise ExpectedError("%s is neither a file nor a symlink", shown(file))
     shutil.copy2(file, copy, follow_symlinks=False)
     os.lchown(copy, status.st_uid, status.st_gid)
 

@@ -14,12 +14,10 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple
 
+from deploy.inside.message import ExpectedError, message
+
 FILE, EXECUTABLE, LINK, SUBMODULE, GONE = "100644", "100755", "120000", "160000", "000000"
 MIB = 1024 * 1024
-
-
-class ExpectedError(Exception):
-    """What the operator should read, in one line."""
 
 
 class Entry(NamedTuple):
@@ -43,23 +41,20 @@ def shown(path: bytes) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in letters)
 
 
-def say(line: str) -> None:
+def answer(line: str) -> None:
+    """Tell the host what it asked for."""
     sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def ask(line: str) -> None:
     """Ask the host for what is needed next."""
-    say(line)
+    answer(line)
     sys.stdout.flush()
 
 
 def ask_no_more() -> None:
     """Have the host take what follows for output."""
     ask(".")
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def field(stream: BufferedReader) -> bytes:
@@ -88,7 +83,7 @@ def read_entries(stream: BufferedReader, base: dict[bytes, Entry]) -> dict[bytes
         words = header.decode("ascii", "replace").split(" ")
         path = field(stream)
         if len(words) != 5 or {b"", b".", b".."} & set(path.split(b"/")):
-            raise ExpectedError(f"not git's list of files: {shown(header)} {shown(path)}")
+            raise ExpectedError("not git's list of files: %s %s", shown(header), shown(path))
         if words[1] in (SUBMODULE, GONE):
             entries.pop(path, None)
         else:
@@ -102,15 +97,15 @@ def read_blobs(stream: BufferedReader) -> Iterator[tuple[str, bytes]]:
         words = header.decode("ascii", "replace").split()
         # No file has so many bytes that their number has 13 digits, and none fewer than none.
         if len(words) != 3 or words[1] != "blob" or not words[2].isdigit() or len(words[2]) > 12:
-            raise ExpectedError(f"git did not send a blob but said: {shown(header.strip())}")
+            raise ExpectedError("git did not send a blob but said: %s", shown(header.strip()))
         try:
             content = stream.read(int(words[2]))
         except MemoryError:
-            raise ExpectedError(f"a file of {words[2]} bytes does not fit into the container's memory") from None
+            raise ExpectedError("a file of %s bytes does not fit into the container's memory", words[2]) from None
         if len(content) != int(words[2]) or stream.read(1) != b"\n":
             raise ExpectedError("a file was cut off on its way into the container")
         if blob_id(content, len(words[0])) != words[0]:
-            raise ExpectedError(f"blob {shown(words[0].encode())} was damaged on its way into the container")
+            raise ExpectedError("blob %s was damaged on its way into the container", shown(words[0].encode()))
         yield words[0], content
 
 
@@ -138,6 +133,10 @@ def digits_of(entries: Iterable[Entry]) -> int:
 
 
 def one_line(error: BaseException) -> str:
+    """Say what an exception says; one that the operator should read is a message already."""
+    if isinstance(error, ExpectedError):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {shown(os.fsencode(error.filename))}" if error.filename else "")
+        where = error.filename and shown(os.fsencode(error.filename))
+        return message("%s: %s", error.strerror, where) if where else error.strerror
     return f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from deploy.inside.message import ExpectedError
 from deploy.inside.processes import processes, user_of
-from deploy.inside.wire import ExpectedError
 
 LISTENING = "0A"
 # Seconds between two looks.
@@ -43,7 +43,7 @@ def find_master(server: bytes) -> Master:
     pids = {process["pid"] for process in found}
     masters = [process for process in found if process["ppid"] not in pids]
     if len(masters) != 1:
-        raise ExpectedError(f"{len(masters)} masters of {server.decode()} run, not one")
+        raise ExpectedError("%s masters of %s run, not one", len(masters), server.decode())
     return Master(masters[0]["pid"], masters[0]["started"])
 
 
@@ -51,7 +51,7 @@ def workers(master: Master, server: bytes) -> set[int]:
     """List the workers' process ids. A master that is gone, or whose id is another's meanwhile, has none."""
     found = {process["pid"]: process for process in processes(server)}
     if master.pid not in found or found[master.pid]["started"] != master.started:
-        raise ExpectedError(f"the master, process {master.pid}, has ended")
+        raise ExpectedError("the master, process %s, has ended", master.pid)
     return {pid for pid, process in found.items() if process["ppid"] == master.pid}
 
 
@@ -203,7 +203,7 @@ def settings_of(master: Master, server: bytes) -> dict[str, Any]:
         folder = os.readlink(f"/proc/{master.pid}/cwd")
     program = next((at for at, word in enumerate(argv[:2]) if os.path.basename(word) == server), None)
     if program is None:
-        raise ExpectedError(f"{server.decode()} hides its command line, so its settings are unknown")
+        raise ExpectedError("%s hides its command line, so its settings are unknown", server.decode())
     python = argv[0] if program else os.fsencode(os.readlink(f"/proc/{master.pid}/exe"))
     status = os.stat(f"/proc/{master.pid}")
     told = subprocess.run(
@@ -217,7 +217,7 @@ def settings_of(master: Master, server: bytes) -> dict[str, Any]:
         check=False,
     )
     if told.returncode:
-        raise ExpectedError(f"the settings of {server.decode()} cannot be read")
+        raise ExpectedError("the settings of %s cannot be read", server.decode())
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return {**found, "config": found["config"] and os.path.join(folder, found["config"])}
 

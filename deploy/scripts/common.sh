@@ -21,6 +21,11 @@ record() {
   printf '%s\n' "${line%$'\t'}"
 }
 
+# say FORMAT VALUE...: a message, packed into a line as message.py reads it; in $(...) one to be another's value. The format
+# is a literal in single quotes, but for functions that pass it on; neither tab nor backslash is in it.
+mark=$'\x1fsay:'
+say() { record "$mark$1" "${@:2}"; }
+
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
 # It never asks for anything, minds no submodule, and reading takes no lock. Only with git_timeout set it talks to the
 # remote, and is ended after that many seconds. What lies in the objects of scratch it takes for the clone's.

@@ -28,6 +28,15 @@ inside() {
   return "${status[2]}"
 }
 
+# reason COMMAND OUTPUT: why a command inside failed: what it says last, without its name, or what the engine does.
+reason() {
+  local last=${2##*$'\n'} start="$mark%s: %s"$'\t'$1$'\t'
+  case $last in
+    "$start"*) printf '%b' "${last#"$start"}" ;;
+    *) printf '%s' "$last" ;;
+  esac
+}
+
 # hear: the next line that the command speaks; after its last one there is nothing more to write.
 hear() { IFS= read -r heard <&"$said"; [ "$heard" != . ] || exit 0; }
 
@@ -48,11 +57,16 @@ control() {
     # Compose warns of unset variables on every call, so its words count only where it did nothing.
     words=$("${compose[@]}" "$1" "$service" 2>&1) || true
     ! took_effect "$1" "$before" || return 0
-    echo "docker compose did not $1 $container${words:+: ${words##*$'\n'}}"
-    echo "docker $1 $container"
+    said "$(say 'docker compose did not %s %s' "$1" "$container")" "$words"
+    say 'docker %s %s' "$1" "$container"
   fi
   words=$(docker "$1" "$container" 2>&1) || true
-  took_effect "$1" "$before" || { echo "$container did not $1${words:+: ${words##*$'\n'}}" >&2; return 1; }
+  took_effect "$1" "$before" || { said "$(say '%s did not %s' "$container" "$1")" "$words" >&2; return 1; }
+}
+
+# said FACT OUTPUT: the fact, and the last line of what a program said of it, if anything.
+said() {
+  if [ -n "$2" ]; then say '%s: %s' "$1" "${2##*$'\n'}"; else printf '%s\n' "$1"; fi
 }
 
 # moment: whether the container runs, since when, and its first process.
@@ -106,13 +120,14 @@ tell_killed() {
   read -r pid killed < <(docker inspect --type container --format '{{.State.Pid}} {{.State.OOMKilled}}' "$container" 2>/dev/null) ||
     return 0
   if [ "$pid" = 0 ]; then
-    [ "$killed" != true ] || echo "$container was killed for want of memory, says docker (OOMKilled)" >&2
+    [ "$killed" != true ] || say '%s was killed for want of memory, says docker (OOMKilled)' "$container" >&2
     return 0
   fi
   told=$(memory "$pid" 2>/dev/null) || return 0
   limit=${told%%$'\t'*} kills=${told##*$'\t'}
-  [ "$kills" -le "$killed_before" ] ||
-    echo "the kernel killed a process in $container for want of memory (its limit: ${limit:-none}${limit:+ MiB}; oom_kill: $kills)" >&2
+  [ "$kills" -gt "$killed_before" ] || return 0
+  limit=$(if [ -n "$limit" ]; then say '%s MiB' "$limit"; else say 'none'; fi)
+  say 'the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)' "$container" "$limit" "$kills" >&2
 }
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.

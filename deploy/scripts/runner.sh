@@ -349,18 +349,29 @@ settle_choice() {
   aside proven "$settle_timeout" proven.sh new || true
 }
 
-# journal_lines STEP: stdin as `line` events. Where that is impossible the step is stopped, not left unwatched.
+# journal_lines STEP: stdin as events: `message` where a line is one, else `line`, a program's own words. Where that is
+# impossible the step is stopped, not left unwatched.
 journal_lines() {
-  local text
+  local text kind
   while IFS= read -r text; do
     if [ "${#text}" -gt "$longest_line" ]; then
       text=${text:0:longest_line}
       # Bytes are counted here: a character must not be cut in two.
       while [[ $text == *[$'\x80'-$'\xbf'] ]]; do text=${text%?}; done
-      text=${text%[$'\xc0'-$'\xff']}…
+      text=$(unbroken "${text%[$'\xc0'-$'\xff']}")…
     fi
-    event line "$1" "$text" || [ -n "$ending" ] || { kill -TERM "$$"; return 1; }
+    kind=line
+    [[ $text != "$mark"* ]] || kind=message
+    event "$kind" "$1" "$text" || [ -n "$ending" ] || { kill -TERM "$$"; return 1; }
   done
+}
+
+# unbroken TEXT: what was cut, but for a format or an escape that is not whole any more: after one comes its value.
+unbroken() {
+  local text=$1
+  [[ $text != *$'\x1f'* || ${text##*$'\x1f'} == *[$'\t\\']* ]] || text=${text%$'\x1f'*}
+  while [[ $text == *\\ ]]; do text=${text%\\}; done
+  printf '%s' "$text"
 }
 
 # ended PID: wait until it has, whatever signals come meanwhile; its status.

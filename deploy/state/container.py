@@ -40,7 +40,7 @@ def app(told: Any) -> App:
         readonly=get("readonly", _texts, ()),
         mounted=get("mounted", _lists, {}),
         problems=get("problems", _told, ()),
-        migrating=get("migrating", _texts, ()),
+        migrating=get("migrating", _told, ()),
     )
 
 

@@ -211,7 +211,7 @@ class App:
     mounted: Mapping[str, tuple[str, ...]]
     problems: tuple[Told, ...]
     # Commands of Flask-Migrate that run in there, whoever started them.
-    migrating: tuple[str, ...]
+    migrating: tuple[Told, ...]
 
 
 # What Alembic makes its version table for, unless it is told otherwise.

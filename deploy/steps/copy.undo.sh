@@ -8,5 +8,5 @@ again=
 [ ! -e copy.undoing ] || again=1
 : >copy.undoing
 undone=$(inside undo "$inside_settings" </dev/null)
-echo "$undone"
-if [ -z "$again" ] && [ "$undone" = 'the copy had not touched anything' ]; then exit 0; fi
+printf '%s\n' "$undone"
+if [ -z "$again" ] && [ "$undone" = "$(say 'the copy had not touched anything')" ]; then exit 0; fi

@@ -8,10 +8,9 @@
 roll() {
   local inside_timeout=$roll_timeout killed
   { because=$(inside roll "$rolling" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
-  because=${because##*$'\n'}
-  because=${because#roll: }
+  because=$(reason roll "$because")
   killed=$(tell_killed 1 2>&1)
-  because+=${killed:+; $killed}
+  [ -z "$killed" ] || because=$(say '%s; %s' "$because" "$killed")
   return 1
 }
 
@@ -31,28 +30,27 @@ answer() {
   printf '%s' "$status"
 }
 
-# give_up WHY: the facts and the newest lines of each log that was written since the restart, the newest log last.
+# give_up FORMAT VALUE...: why, after the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
-  local log killed
+  local log
   if [ "$before" = ill ]; then
-    echo "$1, as before the update"
+    say '%s, as before the update' "$(say "$@")"
     exit 0
   fi
   docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
     # What was asked and answered says nothing of why the app is ill.
     case $log in *access*) continue ;; esac
     [ "$(docker exec "$container" stat -c %Y "$log")" -ge "$began" ] || continue
-    echo "== $log"
+    say '== %s' "$log"
     docker exec "$container" tail -n 12 "$log" || true
   done
-  killed=$(tell_killed 1 2>&1)
-  echo "$1${killed:+: $killed}" >&2
+  said "$(say "$@")" "$(tell_killed 1 2>&1)" >&2
   exit 1
 }
 
 if [ -n "$rolling" ] && roll; then exit 0; fi
-echo "the container is restarted${because:+: $because}"
-echo "requests fail until the app answers, which may take up to $restart_timeout s"
+said "$(say 'the container is restarted')" "$because"
+say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"
 began=$(date +%s)
 control restart
 # With its first process the account begins anew.
@@ -62,14 +60,14 @@ killed_before=${killed_before:+0}
 declare -A seen=()
 begin=$SECONDS
 while status=$(answer) && [ "$status" = 000 ]; do
-  [[ $(moment) == 'true '* ]] || give_up "the container $container stopped"
+  [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
   for pid in $(masters); do seen[$pid]=1; done
-  [ "${#seen[@]}" -lt 3 ] || give_up "the app crash-loops: $server was started ${#seen[@]} times and never answered"
-  [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up "the app does not answer, $restart_timeout s after the restart"
+  [ "${#seen[@]}" -lt 3 ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
+  [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up 'the app does not answer, %s s after the restart' "$restart_timeout"
   sleep 0.3
 done
-echo "the app answers ($status)"
+say 'the app answers (%s)' "$status"
 for command in "${reload[@]}"; do
-  docker exec -u 0 "$container" sh -c "$command" || give_up "$command failed in $container"
+  docker exec -u 0 "$container" sh -c "$command" || give_up '%s failed in %s' "$command" "$container"
 done
-[ ${#reload[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up "the app does not answer any more, after ${reload[*]}"
+[ ${#reload[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up 'the app does not answer any more, after %s' "${reload[*]}"

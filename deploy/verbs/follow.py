@@ -332,8 +332,8 @@ class Follower:
     def _told(self, step: str) -> tuple[Told, ...]:
         """Give the last lines that a step said before it was undone."""
         end = max((number for number, event in enumerate(self._seen) if event.kind == "undo"), default=len(self._seen))
-        said = [event.fields for event in self._seen[:end] if event.kind == "line"]
-        return tuple(unpack(line) for name, line in said if name == step and line.strip())[-16:]
+        said = [event.fields for event in self._seen[:end] if event.kind in ("line", "message")]
+        return tuple(unpack(told) for name, told in said if name == step and told.strip())[-16:]
 
 
 def _holder(fields: Sequence[str]) -> Message:

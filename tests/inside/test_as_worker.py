@@ -12,6 +12,7 @@ import pytest
 
 from deploy import inside
 from deploy.inside.as_worker import choose
+from tests.plain import plain
 
 SERVER = f"as-worker-test-{os.getpid()}"
 # A master with a worker of another user, as Gunicorn's are.
@@ -35,7 +36,7 @@ def told(forced: str = "", owner: str = "65533:65533") -> tuple[str, str]:
     environment = {"PATH": os.environ["PATH"], "OURS": "ours", "FLASK_APP": "wsgi", "EXPORTED": "the container's"}
     words = [sys.executable, "-I", "-c", inside.as_worker_program(), SERVER, forced, owner, "OURS,", *TELL]
     ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    return ended.stdout.strip(), ended.stderr.strip()
+    return ended.stdout.strip(), plain(ended.stderr).strip()
 
 
 @pytest.fixture

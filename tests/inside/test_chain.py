@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.inside.chain import Places, chain
-from deploy.inside.wire import Entry, ExpectedError
+from deploy.inside.message import ExpectedError
+from deploy.inside.wire import Entry
 from deploy.state import with_texts
 from tests.inside.world import World, inside
 

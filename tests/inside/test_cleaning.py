@@ -7,7 +7,9 @@ import pytest
 
 from deploy.inside import cleaning
 from deploy.inside import tree as trees
-from deploy.inside.wire import ExpectedError
+from deploy.inside.message import ExpectedError
+from deploy.message import unpack
+from deploy.wording import text
 from tests.inside.world import World, lay, tree
 
 
@@ -69,8 +71,9 @@ def test_a_file_that_is_still_there_afterwards_is_an_error_that_names_it(
     settings = world.settings | {"caches": [str(world.place / "cache")]}
     for module in (cleaning, trees):
         monkeypatch.setattr(module, "remove", lambda _: True)
-    with pytest.raises(ExpectedError, match=f"1 file cannot be removed, first {world.place}/{name}"):
+    with pytest.raises(ExpectedError) as raised:
         cleaning.clean(settings, io.BufferedReader(io.BytesIO()))
+    assert text(unpack(str(raised.value))) == f"1 file cannot be removed, first {world.place}/{name}"
 
 
 def test_what_the_app_writes_anew_meanwhile_is_no_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from deploy.inside.wire import ExpectedError, blob_id, field, read_blobs, read_entries
+from deploy.inside.message import ExpectedError
+from deploy.inside.wire import blob_id, field, read_blobs, read_entries
+from deploy.message import unpack
+from deploy.wording import text
 from tests.inside.damage import damaged
 from tests.inside.world import World, tree
 
@@ -59,8 +62,9 @@ def test_a_blob_that_is_cut_off_is_an_error(world: World) -> None:
 
 @pytest.mark.parametrize("size", [b"x", b"-1", b"1.5", b"9" * 13, b"9" * 5000])
 def test_a_blob_of_no_possible_size_is_an_error(size: bytes) -> None:
-    with pytest.raises(ExpectedError, match="git did not send a blob but said: "):
+    with pytest.raises(ExpectedError) as raised:
         list(read_blobs(io.BufferedReader(io.BytesIO(b"%b blob %b\ngood\n" % (ID, size)))))
+    assert text(unpack(str(raised.value))).startswith("git did not send a blob but said: ")
 
 
 @settings(max_examples=60)
@@ -81,5 +85,5 @@ def read_or_refused(read: Callable[[io.BufferedReader], Any], sent: bytes) -> No
     try:
         read(io.BufferedReader(io.BytesIO(sent)))
     except ExpectedError as error:
-        refusal = str(error)
+        refusal = text(unpack(str(error)))
     assert refusal.isprintable()

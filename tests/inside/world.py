@@ -15,6 +15,7 @@ from typing import Any
 
 from deploy.inside import LOADER, program, variables
 from deploy.state import with_texts
+from tests.plain import plain_bytes
 
 PROGRAM = program().encode() + b"\n"
 GIT = {
@@ -51,7 +52,7 @@ def inside(command: str, settings: dict[str, Any], sent: Sent = b"", *flags: str
             sent = sent(asked.decode().strip())
         output, complaint = process.communicate(sent, timeout=120)
     output = output if asked == b".\n" else output.partition(b".\n")[2]
-    return Answer(words, process.returncode, output, complaint)
+    return Answer(words, process.returncode, plain_bytes(output), plain_bytes(complaint))
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 
 from deploy import inside, shell
 from tests.inside.world import World, lay
+from tests.plain import plain_ended
 from tests.scripts.docker_here import docker_here
 
 # Says what went into the container.
@@ -37,7 +38,8 @@ class Host(World):
         )
         paths = f"PATH={shlex.quote(str(docker_here(self.place / 'bin')))}:$PATH\nset -euo pipefail\n"
         command = ["bash", "-c", paths + script + COUNT + words]
-        return subprocess.run(command, cwd=self.place, capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(command, cwd=self.place, capture_output=True, text=True, check=False, timeout=60)
+        return plain_ended(ended)
 
     def copy(self, revision: str) -> int:
         """Copy a commit, and count the bytes that went into the container."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy import shell
+from tests.plain import plain_ended
 
 MIB = 1 << 20
 FIRST = "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/docker/abc\n"
@@ -34,7 +35,7 @@ def account(place: Path, version: int, *, limit: str, kills: int = 0) -> None:
 def bash(place: Path, words: str, **variables: shell.Variable) -> "subprocess.CompletedProcess[str]":
     told = shell.script("containers.sh", container="app", cgroups=str(place), processes=str(place), **variables)
     command = ["bash", "-c", f"set -euo pipefail\n{told}\n{words}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return plain_ended(subprocess.run(command, capture_output=True, text=True, check=False, timeout=30))
 
 
 @pytest.mark.parametrize("version", [1, 2])
