@@ -249,6 +249,8 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
     keep_schema="leave the database as it is",
     no_backup=NO_BACKUP,
     yes="do not ask before acting",
+    with_="bring these files of the settings to their places too, though only when asked for: NAME, or NAME,NAME",
+    keep_built="release although what was built from other sources, such as the frontend, stays as it is",
     probe="ask the first health check, probe.url, or --probe='URL URL' meanwhile; tell what failed, gaps, the slowest "
     "request and the longest wait for a lock",
 )
@@ -261,6 +263,8 @@ def hot_update(
     no_backup: bool = False,
     dry_run: bool = False,
     yes: bool = False,
+    with_: str = "",
+    keep_built: bool = False,
     probe: str = "",
 ) -> None:
     """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
@@ -270,7 +274,8 @@ def hot_update(
     # Without a value it is True, by Invoke's own doing.
     given = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
     with session(c, target, given) as s:
-        options = Options(discard, allow_unsuitable, keep_schema, no_backup)
+        also = update.named_files(s, with_)
+        options = Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built)
         update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=bool(probe))
 
 

@@ -24,6 +24,10 @@ class Options:
     strategy: str = ""
     # To a release of before: the remote is not asked, and need not have it any more.
     back: bool = False
+    # Names of files that are brought to their places elsewhere, though only when asked for.
+    also: tuple[str, ...] = ()
+    # Release although what was built from other sources stays.
+    keep_built: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ A remedy is one line: a setting to change, or a command that can be copied, its 
 The sandbox has its own, where it refuses.
 """
 
+from collections.abc import Sequence
+
 from deploy.message import Message, Printed, say
 from deploy.shell import sh
 
@@ -255,6 +257,7 @@ def restore_dump(dump: str, target: str) -> Message:
 COPIES_ALL = say("the update copies every file")
 PUTS_RIGHT = say("the update puts them right; what git does not know is saved")
 RESTARTS = say("the update restarts it")
+SET_PROGRAM = say("say under restart.programs how it is restarted, or restart it by hand after the update")
 GIVE_ID = say("give the commit's id")
 
 
@@ -279,8 +282,20 @@ def rebuild_or_allow(image: str, service: str) -> Message:
     return say("%s, or give --allow-unsuitable", rebuild(image, service))
 
 
+def rebuild_or_keep(image: str, service: str) -> Message:
+    return say("%s, or give --keep-built to leave it as it is", rebuild(image, service))
+
+
 def rebuild_later(image: str, service: str) -> Message:
     return say("%s; --allow-unsuitable is given", rebuild(image, service))
+
+
+def choose_file(names: Sequence[str]) -> Message:
+    return say("give --with one of: %s", names)
+
+
+def bring_file(name: str) -> Message:
+    return say("give --with %s to bring it there; one that was changed by hand is saved first", name)
 
 
 def update(target: str) -> Printed:

@@ -295,7 +295,7 @@ class Report:
             say("%s %s", name, probes[-1].status or say("no answer")) for name, probes in state.probes.items() if probes
         )
         runs: Value = running[:7] or preflight.drift(state) or NOTHING
-        if running and state.app and state.app.processes and not state.fresh:
+        if running and state.served and not state.fresh:
             runs = say("%s (the app server runs what was there before)", runs)
         return say(
             "clone at %s, container at %s, database at %s, health: %s",

@@ -7,7 +7,7 @@ from deploy.message import NOTHING
 from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.settings import Settings, Target
-from deploy.state import App, Chain, Container, Database, Probe, Record, Repository, Revision, State
+from deploy.state import App, Chain, Container, Database, Probe, Program, Record, Repository, Revision, State
 from tests.texts import as_text
 
 OLD = "1" * 40
@@ -40,16 +40,34 @@ REPOSITORY = Repository(
 
 RECORD = Record(OLD, True, "20260101T000000-abcd", {})
 
+WEB = Program(
+    id="a" * 12,
+    name="whalefall_web",
+    supervised=True,
+    server=True,
+    fresh=True,
+    workers=2,
+    config="/app/gunicorn.conf.py",
+)
+SCHEDULER = replace(
+    WEB,
+    id="b" * 12,
+    name="whalefall_scheduler",
+    workers=1,
+    config="/app/nginx/gunicorn/gunicorn-scheduler.conf.py",
+)
+
 APP = App(
     owner="1000:1000",
     free_mib=5000,
     record=RECORD,
     drift=(),
     differs={"app/page.py": OLDER_BLOB},
-    installed={},
-    processes=(10, 11),
-    fresh=True,
+    files={},
+    built=("frontend/dist",),
+    programs=(WEB, SCHEDULER),
     worker_mib=50,
+    memory_mib=4000,
     chain=CHAIN,
     target_chain=CHAIN,
     lacks=(),
@@ -128,6 +146,10 @@ def repository(**changes: Any) -> State:
 
 def app(**changes: Any) -> State:
     return replace(STATE, app=replace(APP, **changes))
+
+
+def programs(*found: Program, **changes: Any) -> State:
+    return app(programs=tuple(replace(one, **changes) for one in found))
 
 
 def database(**changes: Any) -> State:

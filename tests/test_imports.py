@@ -19,6 +19,8 @@ PURE = (
     "causes",
     "backups",
     "compose",
+    "programs",
+    "elsewhere",
     "preflight",
     "plan",
     "steps",

@@ -9,7 +9,8 @@ from deploy.errors import Exit, Failure
 from deploy.message import Printed, say
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
-from deploy.state import Chain, Memory, Probe, Sibling, State
+from deploy.settings import Settings
+from deploy.state import Chain, Installed, Memory, Probe, Sibling, State
 from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
 from tests.texts import as_text
 
@@ -201,23 +202,56 @@ def test_where_the_running_revision_is_unknown_the_bytes_in_the_container_tell()
     state = replace(
         STATE, running="", app=replace(APP, record=None, differs={"pyproject.toml": OLDER_BLOB, "app/page.py": BLOB})
     )
-    assert unsuitable(state) == {"pyproject.toml": OLDER_BLOB}
+    assert unsuitable(SETTINGS, state) == {"pyproject.toml": OLDER_BLOB}
 
 
-def test_of_a_file_that_the_image_installed_elsewhere_the_bytes_there_tell() -> None:
-    site = "nginx/sites-available/whalefall-prod"
-    bare = replace(APP, record=None, differs={site: OLDER_BLOB}, installed={site: False})
-    state = replace(STATE, running="", app=bare, image_files={site: BLOB})
-    assert unsuitable(state) == {}
-    assert set(unsuitable(replace(state, app=replace(bare, differs={}, installed={site: True})))) == {site}
+SITE = "nginx/sites-available/whalefall-prod"
+PLACE = "/etc/nginx/templates/whalefall-prod.template"
+
+
+def site(when: str) -> Settings:
+    file = replace(SETTINGS.files["nginx"], when=when)  # type: ignore[arg-type]
+    return replace(SETTINGS, files={**SETTINGS.files, "nginx": file})
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_of_a_file_that_needs_the_standard_deployment_the_bytes_at_its_place_tell(differs: bool) -> None:
+    bare = replace(APP, record=None, differs={SITE: OLDER_BLOB}, files={"nginx": Installed(PLACE, differs, False)})
+    state = replace(STATE, running="", app=bare, image_files={SITE: BLOB})
+    assert set(unsuitable(site("never"), state)) == ({SITE} if differs else set())
+    assert unsuitable(site("asked"), state) == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "expected"),
+    [
+        (Installed(PLACE, False, True), Options(), []),
+        (Installed(PLACE, True, False), Options(), ["is brought there only when asked for"]),
+        (Installed(PLACE, True, True), Options(also=("nginx",)), []),
+    ],
+)
+def test_a_file_that_is_brought_elsewhere_only_when_asked_for_is_told_otherwise(
+    found: Installed, options: Options, expected: list[str]
+) -> None:
+    findings = [one for one in judge(SETTINGS, app(files={"nginx": found}), options) if one.check == "files"]
+    assert [(one.level, as_text(one.evidence).rpartition(", and ")[2]) for one in findings] == [
+        ("warning", end) for end in expected
+    ]
+
+
+def test_a_file_elsewhere_that_was_changed_by_hand_is_left_unless_asked_for() -> None:
+    state = app(files={"supervisor": Installed("/etc/supervisor/conf.d/whalefall.conf", True, True)})
+    assert "was changed by hand" in finding("files", state).evidence
+    options = Options(also=("supervisor",))
+    assert [one for one in judge(SETTINGS, state, options) if one.check == "files"] == []
 
 
 def test_a_file_that_the_image_leaves_out_counts_only_when_it_changed_since_the_clones_commit() -> None:
     bare = replace(APP, record=None, differs={"Dockerfile.prod": None})
     state = replace(STATE, running="", app=bare)
-    assert unsuitable(state) == {}
+    assert unsuitable(SETTINGS, state) == {}
     changed = {"Dockerfile.prod": OLDER_BLOB}
-    assert unsuitable(replace(state, image_changes_since_head=changed)) == changed
+    assert unsuitable(SETTINGS, replace(state, image_changes_since_head=changed)) == changed
 
 
 def test_a_recreated_container_is_a_warning() -> None:
@@ -352,3 +386,25 @@ def test_too_little_memory_for_one_more_worker_is_a_warning_with_the_figures() -
 def test_memory_is_well_where_a_worker_has_room() -> None:
     found = finding("memory", replace(app(worker_mib=56), memory=Memory(limit=256, used=200, kills=9)))
     assert (found.level, found.evidence) == ("ok", "56 of 256 MiB are left")
+
+
+FRONTEND = (("M", "app/page.py"), ("M", "frontend/src/deep/main.js"))
+
+
+def test_a_release_that_changes_what_the_frontend_was_built_from_is_refused() -> None:
+    found = finding("built", replace(STATE, changes=FRONTEND))
+    assert (found.level, found.evidence) == (
+        "refusal",
+        "frontend/src/deep/main.js changed, and /app/frontend/dist was built before: users go on getting that",
+    )
+    kept = judge(SETTINGS, replace(STATE, changes=FRONTEND), Options(keep_built=True))
+    assert [one.level for one in kept if one.check == "built"] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [STATE, replace(app(built=()), changes=FRONTEND), replace(STATE, changes=(("M", "frontends/main.js"),))],
+    ids=["other files", "nothing built", "another folder"],
+)
+def test_what_was_built_from_these_sources_may_stay(state: State) -> None:
+    assert [one for one in judge(SETTINGS, state, Options()) if one.check == "built"] == []

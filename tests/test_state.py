@@ -8,7 +8,7 @@ import pytest
 from deploy import shell, state
 from deploy.errors import Failure
 from deploy.message import Printed
-from deploy.state import kept
+from deploy.state import Installed, kept
 from deploy.state.records import RECORDS
 from deploy.state.script import SOURCES
 from tests.build import BLOB, SETTINGS
@@ -19,15 +19,14 @@ def answer(*rows: tuple[str, ...]) -> str:
     return "".join("\t".join(row) + "\n" for row in (*rows, ("end",)))
 
 
-INSIDE = {
+INSIDE: dict[str, object] = {
     "record": None,
     "owner": "0:0",
     "free_mib": 9,
     "drift": [],
     "differs": {"a": BLOB, "b": None},
-    "installed": {"nginx/site": True},
-    "processes": [7],
-    "fresh": False,
+    "files": {"nginx": {"place": "/etc/nginx/site", "differs": True, "edited": False}},
+    "programs": [],
     "chain": {"error": "SyntaxError in x.py"},
     "target_chain": {"heads": ["r"], "revisions": [{"revision": "r", "down": [], "depends": [], "doc": ""}]},
     "mounted": {},
@@ -55,7 +54,7 @@ def test_files_that_the_container_lacks_are_told_from_those_that_differ() -> Non
     found = state.parse(answer(("host", "root", "prod", "boot"), ("app", json.dumps(INSIDE))))
     assert found.app is not None
     assert found.app.differs == {"a": BLOB, "b": None}
-    assert found.app.installed == {"nginx/site": True}
+    assert found.app.files == {"nginx": Installed("/etc/nginx/site", True, False)}
 
 
 def test_the_targets_migrations_count_before_those_in_the_container() -> None:

@@ -1,6 +1,6 @@
 """What runs inside the app container, by its own Python: look at the app's folder, make it equal to a commit, clean it.
 
-Standard library only, Python 3.8 or newer; nothing of a release is run. Git is not there: the host sends
+Standard library only, Python 3.9 or newer; nothing of a release is run. Git is not there: the host sends
 these modules, where the container has not kept them, then what git says, over stdin, and runs them as root. The first
 lines that they print, up to a line ".", ask the host for what it has to send. What a person will read is a packed
 message, a line each; an expected error is one on stderr, with exit status 1.
@@ -14,8 +14,9 @@ from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
 MODULES = (
-    "message", "wire", "mounts", "tree", "record", "chain", "processes", "look", "listing", "whole", "staging",
-    "before", "proving", "copying", "cleaning", "workers", "rolling", "main",
+    "message", "wire", "mounts", "tree", "record", "chain", "processes", "programs", "rolls", "workers", "survey",
+    "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning", "rolling",
+    "replacing", "installing", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says

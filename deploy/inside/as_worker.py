@@ -1,6 +1,6 @@
 """Run a command as the app server's workers run: with their master's environment, as their user.
 
-Given to the container's Python with -c, as root, after the modules that it imports; standard library only, Python 3.8
+Given to the container's Python with -c, as root, after the modules that it imports; standard library only, Python 3.9
 or newer. Where no server runs it is the container's environment and the user that is told, and that is said.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from deploy.inside.message import message
-from deploy.inside.processes import processes, user_of
+from deploy.inside.processes import Process, processes, user_of
 
 # Of a master that was started by its predecessor, or by systemd: sockets that are not ours.
 NOT_OURS = ("GUNICORN_FD", "GUNICORN_PID", "LISTEN_FDS", "LISTEN_PID")
@@ -25,13 +25,13 @@ class User(NamedTuple):
     groups: tuple[int, ...]
 
 
-def choose(found: list[dict[str, Any]]) -> tuple[int, int | None] | None:
+def choose(found: list[Process]) -> tuple[int, int | None] | None:
     """Choose among the server's processes: a master and a worker of it; of several who has most, then the oldest."""
-    pids = {process["pid"] for process in found}
-    masters = [process for process in found if process["ppid"] not in pids]
-    workers = {one["pid"]: [other["pid"] for other in found if other["ppid"] == one["pid"]] for one in masters}
-    best = min(masters, key=lambda one: (-len(workers[one["pid"]]), one["started"], one["pid"]), default=None)
-    return (best["pid"], max(workers[best["pid"]], default=None)) if best else None
+    pids = {process.pid for process in found}
+    masters = [process for process in found if process.ppid not in pids]
+    workers = {one.pid: [other.pid for other in found if other.ppid == one.pid] for one in masters}
+    best = min(masters, key=lambda one: (-len(workers[one.pid]), one.started, one.pid), default=None)
+    return (best.pid, max(workers[best.pid], default=None)) if best else None
 
 
 def environment_of(master: int) -> dict[bytes, bytes]:

@@ -11,13 +11,12 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from io import BufferedReader
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from deploy.inside.message import LIST, ExpectedError, message
 from deploy.inside.record import read_json, write_json
 from deploy.inside.tree import BYTECODE, Tree, parents, within
-from deploy.inside.wire import LINK, Entry, ask, raw, read_blobs, shown, text
+from deploy.inside.wire import LINK, Blobs, Entry, raw, shown, text
 
 CHAINS, KEPT = b"chains.json", 3
 # Changed together with what is kept there.
@@ -79,29 +78,21 @@ def present_chain(settings: dict[str, Any], tree: Tree) -> dict[str, Any]:
     return told(found)
 
 
-def target_chain(
-    settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], stream: BufferedReader
-) -> dict[str, Any]:
+def target_chain(settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], blobs: Blobs) -> dict[str, Any]:
     """Read the chain of a commit's files; the host is asked for what is not here, alembic.ini first."""
     folder = raw(settings["migrations"].strip("/"))
-    arriving, blobs = read_blobs(stream), dict[str, bytes]()
 
     def fetch(paths: Iterable[bytes]) -> None:
-        wanted = {entries[path].blob for path in paths} - blobs.keys()
-        for blob in sorted(wanted):
-            ask(blob)
-        ask("")
-        while not wanted <= blobs.keys():
-            blobs.update([next(arriving, None) or cut_off(path for path in entries if entries[path].blob in wanted)])
+        blobs.fetch({entries[path].blob: path for path in paths})
 
     def read(path: bytes) -> bytes:
-        return blobs[entries[path].blob]
+        return blobs.content[entries[path].blob]
 
     def found() -> dict[str, Any]:
         ini = ini_of(folder)
         if ini in entries and tree.entry(ini) == entries[ini]:
             with open(tree.at(ini), "rb") as here:
-                blobs[entries[ini].blob] = here.read()
+                blobs.content[entries[ini].blob] = here.read()
         elif ini in entries:
             fetch([ini])
         places = places_of(tree, folder, read(ini) if ini in entries else b"")
@@ -114,10 +105,6 @@ def target_chain(
         return remembered(settings, wanted, fetched)
 
     return told(found)
-
-
-def cut_off(paths: Iterable[bytes]) -> NoReturn:
-    raise ExpectedError("the host did not send %s", shown(min(paths)))
 
 
 def told(found: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.chain import present_chain, target_chain
+from deploy.inside.elsewhere import placed
 from deploy.inside.message import message
-from deploy.inside.processes import commands, own_bytes, processes
-from deploy.inside.record import Record, ask_entries, boot_id, damaged, read_json, read_record, trust
+from deploy.inside.processes import commands, free_memory
+from deploy.inside.record import Record, ask_entries, damaged, read_record, trust
+from deploy.inside.survey import Survey
 from deploy.inside.tree import Tree, free_bytes, within
-from deploy.inside.wire import MIB, Entry, answer, ask_no_more, digits_of, file_id, one_line, raw, text
+from deploy.inside.wire import MIB, Blobs, Entry, answer, ask_no_more, digits_of, file_id, one_line, text
 
 # What stands under these names the host decides on: ids, numbers, paths. Every other string is text.
 FACTS = frozenset(
@@ -29,7 +31,10 @@ FACTS = frozenset(
         "down",
         "depends",
         "differs",
-        "installed",
+        "id",
+        "config",
+        "place",
+        "built",
         "damaged",
         "mounted",
         "readonly",
@@ -52,7 +57,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     trust(tree, record)
     tree.look(record.manifest if record else ())
     facts = ("revision", "complete", "run", "at", "overridden")
-    server = processes(settings["server"].encode())
+    survey = Survey(settings)
     found, problems = answers(
         {
             "record": lambda: record and {name: record.facts.get(name) for name in facts},
@@ -63,9 +68,9 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "readonly": lambda: readonly(settings),
             "free_mib": lambda: free_bytes(tree) // MIB,
             "drift": lambda: drift(tree, record),
-            "processes": lambda: [process["pid"] for process in server],
-            "fresh": lambda: record is not None and record.complete and fresh(settings, record, server),
-            "worker_mib": lambda: max((own_bytes(one["pid"]) for one in server), default=0) // MIB,
+            "worker_mib": lambda: survey.worker_mib,
+            "memory_mib": free_memory,
+            "built": lambda: [path for path in settings["built"] if os.path.isdir(os.path.join(settings["app"], path))],
             "migrating": lambda: commands([settings["flask"], "db"]),
             "chain": lambda: present_chain(settings, tree),
         }
@@ -74,12 +79,14 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     # The host may have been asking the remote meanwhile.
     tree.look(entries)
     tree.digits = digits_of(entries.values()) if entries else tree.digits
+    blobs = Blobs(stream)
     more, further = answers(
         {
-            "target_chain": lambda: target_chain(settings, tree, entries, stream) if entries else None,
+            "target_chain": lambda: target_chain(settings, tree, entries, blobs) if entries else None,
             "differs": lambda: differs(tree, entries),
             "mounted": lambda: mounted(tree, entries, record),
-            "installed": lambda: installed(tree, entries, settings["installed"]),
+            "files": lambda: placed(settings, tree, entries, blobs),
+            "programs": lambda: survey.facts(record),
         }
     )
     ask_no_more()
@@ -164,23 +171,3 @@ def mounted(tree: Tree, entries: dict[bytes, Entry], record: Record | None) -> d
     touched = sorted(here + [path for path in gone if tree.mounted(path)])
     found = {mount: [text(path) for path in touched if within(path, [mount])] for mount in tree.mounts}
     return {text(mount): paths for mount, paths in found.items() if paths}
-
-
-def installed(tree: Tree, entries: dict[bytes, Entry], copies: dict[str, str]) -> dict[str, bool]:
-    """Tell of each file that the image installed elsewhere whether it differs from what the commit wants there."""
-    places = {path: raw(copies[text(path)]) for path in entries if text(path) in copies}
-    found = {path: followed_id(copy, tree.digits) for path, copy in places.items() if os.path.exists(copy)}
-    return {text(path): blob != entries[path].blob for path, blob in found.items()}
-
-
-def fresh(settings: dict[str, Any], record: Record, found: list[dict[str, Any]]) -> bool:
-    """Tell whether every process of the app server is younger than the last copy, or has been rolled since.
-
-    A master whose workers were replaced may be older than the code: it has imported none of it.
-    """
-    if record.facts["boot_id"] != boot_id():
-        return bool(found)
-    copied = record.facts["uptime"]
-    rolled = read_json(settings, b"rolled.json")
-    master = rolled["started"] if rolled and rolled["at"] > copied else None
-    return bool(found) and all(process["started"] > copied or process["started"] == master for process in found)

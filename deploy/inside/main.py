@@ -13,12 +13,13 @@ from typing import Any, cast
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
+from deploy.inside.installing import install, uninstall
 from deploy.inside.listing import listing
 from deploy.inside.look import inspect
 from deploy.inside.message import ExpectedError, message
 from deploy.inside.proving import prove, settle
 from deploy.inside.record import write_whole
-from deploy.inside.rolling import roll
+from deploy.inside.replacing import replace
 from deploy.inside.staging import discard, stage
 from deploy.inside.wire import ask_no_more, one_line, raw
 
@@ -34,7 +35,9 @@ COMMANDS = {
     "settle": settle,
     "prove": prove,
     "clean": clean,
-    "roll": roll,
+    "replace": replace,
+    "install": install,
+    "uninstall": uninstall,
 }
 
 # These change nothing in the app's folder, and may run while another command does.

@@ -6,26 +6,67 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 from deploy.inside.message import message
 
 
-def processes(server: bytes) -> list[dict[str, Any]]:
-    """List the app server's processes; `started` is in seconds since the host booted."""
-    found = []
+class Process(NamedTuple):
+    """A process; `started` is in seconds since the host booted."""
+
+    pid: int
+    ppid: int
+    started: float
+    argv: list[bytes]
+
+
+def all_processes() -> dict[int, Process]:
+    """List every process by its id; the kernel's own have no command line and are left out."""
+    found = {}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as stream:
-                argv = stream.read().split(b"\0")
+                argv = stream.read().rstrip(b"\0").split(b"\0")
             with open(f"/proc/{pid}/stat", "rb") as stream:
                 after_name = stream.read().rpartition(b")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if serves(argv, server):
+        if argv[0]:
             started = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
-            found.append({"pid": pid, "ppid": int(after_name[1]), "started": started})
+            found[pid] = Process(pid, int(after_name[1]), started, argv)
     return found
+
+
+def processes(server: bytes) -> list[Process]:
+    """List the app server's processes."""
+    return [process for process in all_processes().values() if is_served_by(process.argv, server)]
+
+
+def environment_of(pid: int) -> dict[bytes, bytes]:
+    """Tell what a process was started with; nothing where it has ended."""
+    with contextlib.suppress(OSError), user_of(pid), open(f"/proc/{pid}/environ", "rb") as stream:
+        return dict(entry.split(b"=", 1) for entry in stream.read().split(b"\0") if b"=" in entry)
+    return {}
+
+
+def processor_seconds(pid: int) -> tuple[float, float]:
+    """Tell for how long a process has computed, and waited to; nothing where it has ended or nobody keeps account."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/schedstat", encoding="ascii") as stream:
+        computed, queued, _ = map(int, stream.read().split())
+        return computed / 1e9, queued / 1e9
+    return 0.0, 0.0
+
+
+def switches(pid: int) -> int:
+    """Count how often a process went to sleep; it has to be there."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+        return next(int(line.split()[1]) for line in stream if line.startswith("voluntary_ctxt_switches:"))
+
+
+def free_memory() -> int:
+    """Tell how much memory the machine has left, in MiB."""
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        return next(int(line.split()[1]) // 1024 for line in stream if line.startswith("MemAvailable:"))
 
 
 def own_bytes(pid: int) -> int:
@@ -35,7 +76,7 @@ def own_bytes(pid: int) -> int:
     return 0
 
 
-def serves(argv: list[bytes], server: bytes) -> bool:
+def is_served_by(argv: list[bytes], server: bytes) -> bool:
     """Tell a server by its own name, or by the script's that an interpreter runs (a pager on its log is none)."""
     # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.
     programs = [argv[0], argv[0].split(b" ")[0]]

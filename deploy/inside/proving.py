@@ -11,10 +11,11 @@ import time
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.look import fresh
 from deploy.inside.message import ExpectedError, counted, message, say
-from deploy.inside.processes import marked, processes
+from deploy.inside.processes import marked
+from deploy.inside.programs import programs
 from deploy.inside.record import read_record
+from deploy.inside.survey import fresh_ones
 
 # Seconds that a process gets to end by itself.
 GRACE = 5.0
@@ -35,10 +36,15 @@ def wrong(settings: dict[str, Any]) -> list[str]:
     record, _ = read_record(settings)
     if record is None or not record.complete or record.facts["revision"] != settings["revision"]:
         return [message("the container does not run %s", settings["revision"][:7])]
-    found = processes(settings["server"].encode())
-    if fresh(settings, record, found):
-        return []
-    return [message("a process of the app server is older than the code, or there is none")]
+    found = programs(settings)
+    problems = []
+    if not any(program.server for program in found) or not {*settings["servers"]} <= {program.id for program in found}:
+        problems.append(message("an app server does not run any more"))
+    fresh = fresh_ones(settings, record, found)
+    for program in found:
+        if program.id not in fresh and program.id not in settings["left"]:
+            problems.append(message("older than the code: %s", program.name))
+    return problems
 
 
 def ill(status: str, body: bytes, expect: dict[str, Any]) -> str:

@@ -16,11 +16,16 @@ from deploy.inside.wire import Entry, ask, digits_of, one_line, raw, read_entrie
 # What each of our files has at least, and of which kind; newer versions may write more. A damaged one counts as none.
 NUMBER = (int, float)
 PATHS = [str]
+# Of each: numbers alone, with at least these.
+MASTERS = ["started", "workers", "at"]
 SHAPES: dict[bytes, dict[str, Any]] = {
     b"before.json": {"run": str, "began": NUMBER, "saved": PATHS, "added": PATHS, "folders": dict},
     b"chains.json": {},
+    b"files.json": {},
+    b"installed.json": {"run": str, "files": dict, "applied": list},
     b"laid.json": {},
     b"rolled.json": {"started": NUMBER, "workers": int, "at": NUMBER},
+    b"rolls.json": {"masters": MASTERS},
     b"rolling.json": {"started": NUMBER, "workers": int},
     b"tree.json": {"revision": str, "whole": bool},
     b"undone.json": {"boot_id": str, "from": NUMBER, "to": NUMBER},
@@ -139,9 +144,15 @@ def read_json(settings: dict[str, Any], name: bytes) -> dict[str, Any] | None:
 def is_kind(value: Any, kind: Any) -> bool:
     if kind is PATHS:
         return isinstance(value, list) and all(isinstance(one, str) and is_inner(one) for one in value)
+    if kind is MASTERS:
+        return isinstance(value, list) and all(isinstance(one, dict) and are_numbers(one, MASTERS) for one in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, kind) and (not isinstance(value, float) or math.isfinite(value))
+
+
+def are_numbers(facts: dict[str, Any], names: list[str]) -> bool:
+    return all(is_kind(facts.get(name), NUMBER) for name in {*names, *facts}) and 0 < facts["workers"] < MANY
 
 
 def is_inner(path: str) -> bool:

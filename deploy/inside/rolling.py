@@ -1,33 +1,23 @@
-"""Replace Gunicorn's workers one by one while the others serve: a new one first (TTIN), then the oldest goes (TTOU)."""
+"""Replace a master's workers while they serve: new ones first (TTIN), then as many of the oldest go (TTOU)."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
 from typing import Any, NamedTuple
 
-from deploy.inside.message import ExpectedError, counted, message, say
-from deploy.inside.processes import user_of
-from deploy.inside.record import boot_id, read_json, remove_json, uptime, write_json
+from deploy.inside.message import ExpectedError, counted, say
+from deploy.inside.processes import Process, processor_seconds, switches, user_of
+from deploy.inside.programs import Program, programs
+from deploy.inside.record import read_json, remove_json, uptime, write_json
+from deploy.inside.rolls import remember, remembered
 from deploy.inside.wire import raw
-from deploy.inside.workers import (
-    PAUSE,
-    Address,
-    Master,
-    ask,
-    find_master,
-    holders,
-    listening,
-    polls,
-    settings_of,
-    workers,
-)
+from deploy.inside.workers import PAUSE, Address, ask, configured, holders, listening, polls, workers
 
 # Seconds within which a master heeds a signal, and a worker that has accepted a connection answers.
 HEED, ANSWER = 10.0, 10.0
@@ -37,13 +27,15 @@ KNOCK, KNOCK_BOOTING, KNOCK_SERVING = 0.1, 0.2, 2.0
 # How many seconds later an heir starts, so that it does not overtake who serves in between; and for how long it is held
 # where its predecessor is slow to leave: a master ends whom it does not hear of, by default after half a minute.
 LEAD, HOLD = 1.0, 10.0
+# A boot computes that wants a processor for this part of its time; and what such boots may take of the processors: the
+# rest is left to who serves.
+COMPUTES, SHARE = 0.5, 0.75
 
 
 class Server(NamedTuple):
-    """A master that can be rolled, and what is told of how."""
+    """A master whose workers can be replaced, and what is told of how; times in seconds."""
 
-    master: Master
-    address: Address
+    master: Process
     name: bytes
     paths: list[str]
     boot: float
@@ -53,127 +45,167 @@ class Server(NamedTuple):
     def workers(self) -> set[int]:
         return workers(self.master, self.name)
 
+    @property
+    def address(self) -> Address:
+        return listening(self.master, self.workers)
 
-def roll(settings: dict[str, Any], _: BufferedReader) -> None:
-    """Replace every worker, so that none is older than this moment; ExpectedError says why that cannot be carried.
 
-    What is remembered here lets a later roll know how many workers there should be, and `fresh` that a master which is
-    older than the code has young workers.
+class Boot(NamedTuple):
+    """What a worker's boot took: seconds, those that it computed, and those that it waited for a processor."""
+
+    took: float
+    computed: float
+    queued: float
+
+
+class Surge:
+    """How many workers boot at once: `most`, or so few that who serves has a processor left.
+
+    A boot that waits costs the others nothing and one that computes does, so it goes by the last one. Of the first
+    nobody knows it: it is alone. `demand` is the part of its time that a boot wanted a processor for.
     """
-    # Who is ended lets go of whom it holds.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    name = settings["server"].encode()
-    master = find_master(name)
-    wanted = suitable(master, name, settings)
-    folder = raw(settings["record"])
-    write_json(folder, b"rolling.json", {"started": master.started, "workers": wanted})
-    began = uptime()
-    with user_of(master.pid):
-        server = Server(
-            master, listening(master), name, settings["paths"], settings["boot_timeout"], settings["drain_timeout"]
-        )
-        replace_all(server, wanted, [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]])
-    rolled = {"started": master.started, "workers": wanted, "at": began, "ended": uptime()}
-    write_json(folder, b"rolled.json", rolled)
+
+    def __init__(self, most: int, *, forced: bool = True, demand: float | None = None) -> None:
+        self._most, self._forced, self.demand = most, forced, demand
+
+    @property
+    def count(self) -> int:
+        if self._forced or (self.demand is not None and self.demand < COMPUTES):
+            return self._most
+        return 1 if self.demand is None else max(1, min(self._most, math.floor(SHARE * processors())))
+
+    def learn(self, boots: list[Boot]) -> None:
+        """Of several at once only their sum tells: together they may have wanted more than there is."""
+        if len(boots) == 1:
+            self.demand = (boots[0].computed + boots[0].queued) / boots[0].took
+        elif boots and sum(boot.computed for boot in boots) > SHARE * processors() * max(boot.took for boot in boots):
+            self.demand = 1.0
+
+
+def processors() -> float:
+    """Tell how many processors the container may use."""
+    count = float(len(os.sched_getaffinity(0)))
+    with contextlib.suppress(OSError, ValueError), open("/sys/fs/cgroup/cpu.max", encoding="ascii") as stream:
+        quota, period = map(float, stream.read().split())
+        count = min(count, quota / period)
+    return count
+
+
+def server_of(program: Program, settings: dict[str, Any]) -> Server:
+    name, times = settings["server"].encode(), (settings["boot_timeout"], settings["drain_timeout"])
+    return Server(program.process, name, settings["paths"], *times)
+
+
+def roll(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Replace every worker, so that none is older than this moment; ExpectedError says why that cannot be carried."""
+    server, began = server_of(program, settings), uptime()
+    count = wanted_workers(server, settings)
+    known = remembered(settings).get(program.process.started, {})
+    surge = Surge(wanted["surge"], forced=wanted["forced"], demand=known.get("demand"))
+    write_json(raw(settings["record"]), b"rolling.json", {"started": program.process.started, "workers": count})
+    exclusive = [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]]
+    with user_of(program.process.pid):
+        replace_all(server, count, exclusive, surge)
+    remember(
+        settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), demand=surge.demand
+    )
     remove_json(settings, b"rolling.json")
 
 
-def suitable(master: Master, name: bytes, settings: dict[str, Any]) -> int:
-    """Tell how many workers there should be, unless this master's new workers would not run the new code."""
-    told = settings_of(master, name)
-    if told["preload"]:
-        raise ExpectedError("the app is preloaded, so new workers would run the old code")
-    if told["config"] and os.path.exists(told["config"]):
-        booted = time.time() - uptime()
-        if os.stat(told["config"]).st_mtime > booted + master.started:
-            config = os.path.basename(told["config"])
-            raise ExpectedError("%s changed since %s started", config, name.decode())
-    undone = read_json(settings, b"undone.json")
-    if undone and undone["boot_id"] == boot_id() and undone["from"] <= master.started < undone["to"]:
-        # The file that it was configured by has come back since, and that one is older than the master.
-        raise ExpectedError("%s was started with the release that is undone", name.decode())
-    # There may be more at the moment: an earlier roll was killed, or its last worker is not through with its requests.
-    interrupted, rolled = read_json(settings, b"rolling.json"), read_json(settings, b"rolled.json")
-    ended = rolled.get("ended", 0.0) if rolled else 0.0
-    drained = rolled and isinstance(ended, float) and ended + settings["drain_timeout"] < uptime()
-    for earlier in (interrupted, None if drained else rolled):
-        if earlier and earlier["started"] == master.started:
-            return int(earlier["workers"])
+def wanted_workers(server: Server, settings: dict[str, Any]) -> int:
+    """Tell how many there should be: there are more where a roll was killed or its last worker is still to leave."""
+    started, now = server.master.started, uptime()
+    interrupted, rolled = read_json(settings, b"rolling.json"), remembered(settings).get(started)
+    if interrupted and interrupted["started"] == started:
+        return int(interrupted["workers"])
+    if rolled and rolled.get("ended", 0.0) + server.drain >= now:
+        return int(rolled["workers"])
     # One that has just left of its own accord may not have its successor yet.
-    return max(int(told["workers"]), len(workers(master, name)))
+    return max(int(configured(server.master, server.name)["workers"]), len(server.workers))
 
 
-def replace_all(server: Server, wanted: int, exclusive: list[bytes]) -> None:
+def replace_all(server: Server, wanted: int, exclusive: list[bytes], surge: Surge) -> None:
     old = server.workers
     held = [file for file in exclusive if holders(file) & old]
     while left := old & server.workers:
-        replace_one(server, heir=len(left) == 1 and any(holders(file) & left for file in held))
+        count = min(len(left), surge.count)
+        last = count == len(left)
+        replace_some(server, count, surge, heir=last and any(holders(file) & left for file in held))
     for file in held:
         if not holders(file) & server.workers:
             # The new worker found it taken, and the old one has gone only since.
-            replace_one(server)
-        holder = message("held by a new worker") if holders(file) & server.workers else message("no worker holds it")
-        say("%s: %s", os.path.basename(file).decode("utf-8", "replace"), holder)
+            replace_some(server, 1, surge)
+        name = os.path.basename(file).decode("utf-8", "replace")
+        if holders(file) & server.workers:
+            say("%s: held by a new worker", name)
+        else:
+            say("%s: no worker holds it", name)
     spare = len(server.workers) - wanted
     if spare > 0:
-        many = counted(wanted, "%s worker", "%s workers")
-        say("what served in between leaves again: %s as before", many)
+        say("what served in between leaves again: %s as before", counted(wanted, "%s worker", "%s workers"))
     for _ in range(spare):
         # It is young enough to serve for as long as it takes to leave.
-        os.kill(server.master.pid, signal.SIGTTOU)
+        command(server, signal.SIGTTOU)
 
 
-def replace_one(server: Server, *, heir: bool = False) -> None:
-    """Start a worker, and have the oldest leave once it answers.
+def replace_some(server: Server, count: int, surge: Surge, *, heir: bool = False) -> None:
+    """Start so many workers, and have as many of the oldest leave once all of them answer.
 
-    The last old one holds what a new worker can take only when that has left: its `heir` boots meanwhile, a little
-    later than the worker that serves in between, and is held until it has left.
+    The last old ones may hold what a new worker can take only when they have left: an `heir` boots meanwhile, a little
+    later than those that serve in between, and is held until they have left.
     """
-    began = time.monotonic()
-    new, inheriting = start(server), set[int]()
-    if heir and serve(server, new, LEAD) is None:
-        inheriting = start(server)
-    expect(server, new, began)
+    new, inheriting = start(server, count), dict[int, float]()
+    if heir and not meet(server, new, LEAD):
+        inheriting = start(server, 1)
+    surge.learn(expect(server, new))
     with held(inheriting):
-        retire(server)
-    if inheriting:
-        expect(server, inheriting, began)
+        retire(server, count)
+    expect(server, inheriting)
 
 
-def start(server: Server) -> set[int]:
-    """Have the master start one worker more, and wait until it is there."""
-    before = server.workers
-    os.kill(server.master.pid, signal.SIGTTIN)
-    deadline = time.monotonic() + HEED
-    while time.monotonic() < deadline:
-        if new := server.workers - before:
-            return new
-        time.sleep(PAUSE)
-    raise ExpectedError("the master starts no further worker")
+def start(server: Server, count: int) -> dict[int, float]:
+    """Have the master start so many workers more: each with the moment that it was there."""
+    new = dict[int, float]()
+    for _ in range(count):
+        before = server.workers
+        os.kill(server.master.pid, signal.SIGTTIN)
+        came = wait_for(lambda before=before: server.workers - before, HEED)
+        if not came:
+            raise ExpectedError("the master starts no further worker")
+        new |= dict.fromkeys(came, time.monotonic())
+    return new
 
 
-def serve(server: Server, new: set[int], patience: float) -> int | None:
-    """Wait until a new worker answers: the HTTP status, whatever it is; None: not within so many seconds."""
-    deadline = time.monotonic() + patience
-    polled = any(polls(pid, server.address) for pid in server.workers)
+def expect(server: Server, new: dict[int, float]) -> list[Boot]:
+    """Wait until each of the new workers answers; what their boots took."""
+    waiting, boots = dict(new), list[Boot]()
+    while waiting:
+        began = min(waiting.values())
+        met = meet(server, waiting, server.boot - (time.monotonic() - began))
+        if not met:
+            raise ExpectedError("the new worker does not answer, %s s after its start", f"{server.boot:.0f}")
+        pid, status = met
+        boots.append(Boot(time.monotonic() - waiting.pop(pid), *processor_seconds(pid)))
+        say("worker %s answers (%s) after %s s", pid, status, f"{boots[-1].took:.1f}")
+    return boots
+
+
+def meet(server: Server, new: Iterable[int], patience: float) -> tuple[int, int] | None:
+    """Wait until one of the new workers answers: which, and the HTTP status, whatever it is; None: not in that time."""
+    deadline, address, wanted = time.monotonic() + patience, server.address, set(new)
+    polled = any(polls(pid, address) for pid in server.workers)
     pause = KNOCK
     while time.monotonic() < deadline:
-        if not new & server.workers:
+        if not wanted <= server.workers:
             raise ExpectedError("the new worker did not boot")
-        if not polled or any(polls(pid, server.address) for pid in new):
-            status = ask(server.address, new, server.paths, ANSWER, crowd=polled)
-            if status is not None:
-                return status
+        ready = {pid for pid in wanted if polls(pid, address)} if polled else wanted
+        if ready:
+            met = ask(address, ready, server.paths, ANSWER, crowd=polled)
+            if met is not None:
+                return met
             pause = min(2 * pause, KNOCK_SERVING if polled else KNOCK_BOOTING)
         time.sleep(pause)
     return None
-
-
-def expect(server: Server, new: set[int], began: float) -> None:
-    status = serve(server, new, server.boot)
-    if status is None:
-        raise ExpectedError("the new worker does not answer, %s s after its start", f"{server.boot:.0f}")
-    say("worker %s answers (%s) after %s s", min(new), status, f"{time.monotonic() - began:.1f}")
 
 
 @contextlib.contextmanager
@@ -195,16 +227,37 @@ def held(pids: Iterable[int]) -> Iterator[None]:
         tell_all(signal.SIGCONT)
 
 
-def retire(server: Server) -> None:
-    """Have the oldest worker finish what it is at and leave."""
-    before = server.workers
-    os.kill(server.master.pid, signal.SIGTTOU)
-    began = time.monotonic()
-    while time.monotonic() - began < server.drain:
+def retire(server: Server, count: int) -> None:
+    """Have the oldest workers finish what they are at and leave."""
+    before, began = server.workers, time.monotonic()
+    for _ in range(count):
+        command(server, signal.SIGTTOU)
+    left = set[int]()
+    while len(left) < count:
+        if time.monotonic() - began > server.drain:
+            raise ExpectedError(
+                "the old worker still has requests in flight, %s s after it was to leave", f"{server.drain:.0f}"
+            )
         # One that ends has no command line any more a moment before it closes its files.
-        if (gone := before - server.workers) and not any(os.path.exists(f"/proc/{pid}") for pid in gone):
-            say("worker %s left after %s s", min(gone), f"{time.monotonic() - began:.1f}")
-            return
+        gone = {pid for pid in before - server.workers - left if not os.path.exists(f"/proc/{pid}")}
+        for pid in sorted(gone):
+            say("worker %s left after %s s", pid, f"{time.monotonic() - began:.1f}")
+        left |= gone
         time.sleep(PAUSE)
-    drain = f"{server.drain:.0f}"
-    raise ExpectedError("the old worker still has requests in flight, %s s after it was to leave", drain)
+
+
+def command(server: Server, number: int) -> None:
+    """Signal the master and wait until it has heeded that: the same signal, sent again before, would be lost."""
+    pid = server.master.pid
+    seen = switches(pid)
+    os.kill(pid, number)
+    # It sleeps until there is something to do, and after that again.
+    wait_for(lambda: switches(pid) != seen, HEED)
+
+
+def wait_for(true: Any, seconds: float) -> Any:
+    """Return what is true once it is; nothing where that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return found

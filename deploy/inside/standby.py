@@ -1,6 +1,6 @@
 """Flask-Migrate in a process that keeps the app imported: what a proof has imported, the migration need not again.
 
-Given to the container's Python with -c, as the workers' user; standard library and Flask only, Python 3.8 or newer.
+Given to the container's Python with -c, as the workers' user; standard library and Flask only, Python 3.9 or newer.
 `serve RUN` stands by. `ask RUN SECONDS FLASK WORD...` has a command carried out there, `db` of flask or our `where`,
 and waits so long for it to stand by; where nobody does, it is carried out by the asker itself. Any process of the app
 can take the name that they meet under, so each looks at who is at the other end before it says a word.

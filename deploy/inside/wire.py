@@ -113,6 +113,26 @@ def hasher(size: int, digits: int) -> Any:
     return hashlib.new("sha256" if digits == 64 else "sha1", b"blob %d\0" % size)
 
 
+class Blobs:
+    """Files' contents, which the host is asked for by their ids: `content` has those that came."""
+
+    def __init__(self, stream: BufferedReader) -> None:
+        self._arriving = read_blobs(stream)
+        self.content: dict[str, bytes] = {}
+
+    def fetch(self, wanted: dict[str, bytes]) -> None:
+        """Have them sent, each with the path that it is told by where it does not come."""
+        missing = {blob: path for blob, path in wanted.items() if blob not in self.content}
+        for blob in sorted(missing):
+            ask(blob)
+        ask("")
+        while not missing.keys() <= self.content.keys():
+            arrived = next(self._arriving, None)
+            if arrived is None:
+                raise ExpectedError("the host did not send %s", shown(min(missing.values())))
+            self.content.update([arrived])
+
+
 def blob_id(content: bytes, digits: int) -> str:
     """Name bytes as git does; `digits` is the length of the repository's ids."""
     hashed = hasher(len(content), digits)

@@ -1,18 +1,22 @@
-"""The app server as /proc shows it: its master and workers, who answers a connection, who holds a file's lock."""
+"""An app server as /proc shows it: its workers and settings, who answers a connection, who holds a file's lock."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from deploy.inside.message import ExpectedError
-from deploy.inside.processes import processes, user_of
+from deploy.inside.processes import Process, environment_of, processes, user_of
+from deploy.inside.wire import text
 
-LISTENING = "0A"
+# States of sockets, in the tables of TCP and of Unix sockets.
+LISTENING, UNCONNECTED, CONNECTED = "0A", "01", "03"
 # Seconds between two looks.
 PAUSE = 0.01
 # How many connections are opened at once to meet a certain worker.
@@ -21,38 +25,28 @@ KNOCKS = 8
 ROUNDS, REQUESTS, HEAD_START = 4, 4, 0.001
 
 
-class Master(NamedTuple):
-    """Gunicorn's arbiter; `started` is in seconds since the host booted."""
-
-    pid: int
-    started: float
-
-
 class Address(NamedTuple):
-    """Where a server listens: how to connect to it, the port as the kernel's tables tell it, the socket's inode."""
+    """Where a server listens: how to connect to it, the port as the kernel's tables tell it, the socket's inode.
+
+    Of a Unix socket `host` is the path and `port` nothing.
+    """
 
     family: socket.AddressFamily
     host: str
     port: int
     inode: str
 
-
-def find_master(server: bytes) -> Master:
-    """Find the one process of the server whose parent is none of them."""
-    found = processes(server)
-    pids = {process["pid"] for process in found}
-    masters = [process for process in found if process["ppid"] not in pids]
-    if len(masters) != 1:
-        raise ExpectedError("%s masters of %s run, not one", len(masters), server.decode())
-    return Master(masters[0]["pid"], masters[0]["started"])
+    @property
+    def name(self) -> str | tuple[str, int]:
+        return self.host if self.family == socket.AF_UNIX else (self.host, self.port)
 
 
-def workers(master: Master, server: bytes) -> set[int]:
+def workers(master: Process, server: bytes) -> set[int]:
     """List the workers' process ids. A master that is gone, or whose id is another's meanwhile, has none."""
-    found = {process["pid"]: process for process in processes(server)}
-    if master.pid not in found or found[master.pid]["started"] != master.started:
+    found = {process.pid: process for process in processes(server)}
+    if master.pid not in found or found[master.pid].started != master.started:
         raise ExpectedError("the master, process %s, has ended", master.pid)
-    return {pid for pid, process in found.items() if process["ppid"] == master.pid}
+    return {pid for pid, process in found.items() if process.ppid == master.pid}
 
 
 def sockets(pid: int) -> set[str]:
@@ -67,15 +61,34 @@ def sockets(pid: int) -> set[str]:
     return found
 
 
-def listening(master: Master) -> Address:
-    """Find the first TCP port that a master listens on, as one connects to it from here."""
-    own = sockets(master.pid)
+def listening(master: Process, below: Iterable[int]) -> Address:
+    """Find the first port that a master listens on, else its first Unix socket, as one connects to it from here.
+
+    Those `below` it listen there too: on what a newer Gunicorn is controlled by they don't.
+    """
+    shared = [sockets(pid) for pid in below]
+    own = sockets(master.pid) & set[str]().union(*shared) if shared else sockets(master.pid)
     for local, _, state, inode in connections():
         if state == LISTENING and inode in own:
             host, _, port = local.rpartition(":")
             family = socket.AF_INET if len(host) == 8 else socket.AF_INET6
             return Address(family, reachable(host), int(port, 16), inode)
-    raise ExpectedError("the app server listens on no TCP port")
+    for path, state, inode in unix_sockets():
+        if state == UNCONNECTED and inode in own:
+            folder = os.readlink(f"/proc/{master.pid}/cwd")
+            place = "\0" + path[1:] if path.startswith("@") else os.path.join(folder, path)
+            return Address(socket.AF_UNIX, place, 0, inode)
+    raise ExpectedError("the app server listens on no socket")
+
+
+def unix_sockets() -> Iterator[tuple[str, str, str]]:
+    """Tell every Unix socket that has a path: the path, its state, its inode (0 until somebody has accepted it)."""
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/unix", "rb") as stream:
+        next(stream)
+        for line in map(text, stream):
+            words = line.rstrip("\n").split(None, 7)
+            if len(words) == 8:
+                yield words[7], words[5], words[6]
 
 
 def reachable(host: str) -> str:
@@ -111,52 +124,93 @@ def polls(pid: int, address: Address) -> bool:
     return False
 
 
-def ask(address: Address, wanted: Iterable[int], paths: list[str], patience: float, *, crowd: bool) -> int | None:
+def ask(
+    address: Address, wanted: Iterable[int], paths: list[str], patience: float, *, crowd: bool
+) -> tuple[int, int] | None:
     """Connect; where one of the wanted processes takes the connection, have it answer.
 
-    Returns the status, of the first path that is not 404; None where another process took it. `crowd`: the others take
-    whatever they can get, the warm ones the most, so they are asked too, to be busy for a moment.
+    Returns which, and its status, of the first path that is not 404; None where another process took it. `crowd`: the
+    others take whatever they can get, the warm ones the most, so they are asked too, to be busy for a moment.
     """
-    status = None
+    met = None
     for path in paths:
-        status = ask_path(address, wanted, path, patience, crowd)
-        if status != 404:
+        request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii")
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            by_path = address.family == socket.AF_UNIX
+            met = (ask_unix if by_path else ask_tcp)(address, wanted, request, patience, crowd, stack)
+        if met is None or met[1] != 404:
             break
-    return status
+    return met
 
 
-def ask_path(address: Address, wanted: Iterable[int], path: str, patience: float, crowd: bool) -> int | None:
-    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii")
-    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        taken, others = None, list[socket.socket]()
-        for _ in range(ROUNDS if crowd else 1):
-            for connection in others[:REQUESTS]:
-                connection.sendall(request)
-            if others:
-                time.sleep(HEAD_START)
-            taken, others = knock(address, wanted, patience, stack, keep=crowd)
-            if taken:
-                break
-        else:
-            return None
-        taken.sendall(request)
-        with taken.makefile("rb") as answer:
-            words = answer.readline().split()
-            return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+def ask_tcp(
+    address: Address, wanted: Iterable[int], request: bytes, patience: float, crowd: bool, stack: contextlib.ExitStack
+) -> tuple[int, int] | None:
+    taken, others = None, list[socket.socket]()
+    for _ in range(ROUNDS if crowd else 1):
+        for connection in others[:REQUESTS]:
+            connection.sendall(request)
+        if others:
+            time.sleep(HEAD_START)
+        taken, others = knock(address, wanted, patience, stack, keep=crowd)
+        if taken:
+            pid, connection = taken
+            status = answer_of(connection, request)
+            return None if status is None else (pid, status)
     return None
+
+
+def ask_unix(
+    address: Address, wanted: Iterable[int], request: bytes, patience: float, crowd: bool, stack: contextlib.ExitStack
+) -> tuple[int, int] | None:
+    """Ask by a Unix socket. Whose connection a process took does not show there, but that it took one.
+
+    What is told by epoll who wants to connect serves; of the others each waits for a request on one of our connections.
+    """
+    waiting = [connected(address, patience, stack) for _ in range(1 if crowd else KNOCKS)]
+    serving = next(iter(wanted), None) if crowd else wait_for_taker(address, wanted, patience)
+    if serving is None:
+        return None
+    status = next((found for one in waiting if (found := answer_of(one, request)) is not None), None)
+    return None if status is None else (serving, status)
+
+
+def wait_for_taker(address: Address, wanted: Iterable[int], patience: float) -> int | None:
+    deadline = time.monotonic() + patience
+    # As the table names it.
+    own = next((path for path, _, inode in unix_sockets() if inode == address.inode), "")
+    while time.monotonic() < deadline:
+        taken = {inode for path, state, inode in unix_sockets() if path == own and state == CONNECTED and inode != "0"}
+        for pid in wanted:
+            if taken & sockets(pid):
+                return pid
+        time.sleep(PAUSE)
+    return None
+
+
+def connected(address: Address, patience: float, stack: contextlib.ExitStack) -> socket.socket:
+    connection = stack.enter_context(socket.socket(address.family))
+    connection.settimeout(patience)
+    connection.connect(address.name)
+    return connection
+
+
+def answer_of(connection: socket.socket, request: bytes) -> int | None:
+    """Send a request and return the status of the answer; None where that is none."""
+    connection.sendall(request)
+    with connection.makefile("rb") as answer:
+        words = answer.readline().split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
 def knock(
     address: Address, wanted: Iterable[int], patience: float, stack: contextlib.ExitStack, *, keep: bool
-) -> tuple[socket.socket | None, list[socket.socket]]:
-    """Connect several times at once: the connection that a wanted process accepts, if any, and those that others do.
+) -> tuple[tuple[int, socket.socket] | None, list[socket.socket]]:
+    """Connect several times at once: what a wanted process accepts, if any, with its id, and what others do.
 
     A worker that serves one connection after the other would wait for a request on it: where not kept, it is closed.
     """
-    knocks = [stack.enter_context(socket.socket(address.family)) for _ in range(KNOCKS)]
-    for connection in knocks:
-        connection.settimeout(patience)
-        connection.connect((address.host, address.port))
+    knocks = [connected(address, patience, stack) for _ in range(KNOCKS)]
     deadline = time.monotonic() + patience
     waiting = {f":{connection.getsockname()[1]:04X}": connection for connection in knocks}
     others = list[socket.socket]()
@@ -165,8 +219,13 @@ def knock(
             if inode == "0" or remote[-5:] not in waiting or not local.endswith(f":{address.port:04X}"):
                 continue
             connection = waiting.pop(remote[-5:])
-            if any(inode in sockets(pid) for pid in wanted):
-                return connection, others
+            taker = next((pid for pid in wanted if inode in sockets(pid)), None)
+            if taker is not None:
+                if not keep:
+                    # One of these may be the first that it reads from.
+                    for other in waiting.values():
+                        other.close()
+                return (taker, connection), others
             others.append(connection)
             if not keep:
                 connection.close()
@@ -190,35 +249,37 @@ def holders(file: bytes) -> set[int]:
     return found
 
 
-def settings_of(master: Master, server: bytes) -> dict[str, Any]:
+def configured(master: Process, server: bytes) -> dict[str, Any]:
     """Have the server read its own settings once more, without the app: `preload`, `workers`, its config file."""
-    import json
-    import subprocess
+    return told_settings(ask_settings(master, server), master, server)
 
+
+def ask_settings(master: Process, server: bytes) -> subprocess.Popen[bytes]:
+    """Begin to have them read: it takes a while, and others can be asked meanwhile."""
+    argv, environment = master.argv, environment_of(master.pid)
     with user_of(master.pid):
-        with open(f"/proc/{master.pid}/cmdline", "rb") as stream:
-            argv = stream.read().rstrip(b"\0").split(b"\0")
-        with open(f"/proc/{master.pid}/environ", "rb") as stream:
-            environment = dict(entry.split(b"=", 1) for entry in stream.read().split(b"\0") if b"=" in entry)
-        folder = os.readlink(f"/proc/{master.pid}/cwd")
+        folder, own = (os.readlink(f"/proc/{master.pid}/{link}") for link in ("cwd", "exe"))
     program = next((at for at, word in enumerate(argv[:2]) if os.path.basename(word) == server), None)
     if program is None:
         raise ExpectedError("%s hides its command line, so its settings are unknown", server.decode())
-    python = argv[0] if program else os.fsencode(os.readlink(f"/proc/{master.pid}/exe"))
+    python = argv[0] if program else os.fsencode(own)
     status = os.stat(f"/proc/{master.pid}")
-    told = subprocess.run(
-        [python, "-c", TELL, *argv[program:]],
-        cwd=folder,
-        env=environment,
-        user=status.st_uid,
-        group=status.st_gid,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if told.returncode:
+
+    def become() -> None:
+        os.setgid(status.st_gid)
+        os.setuid(status.st_uid)
+
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    words = [python, b"-c", TELL.encode(), *argv[program:]]
+    return subprocess.Popen(words, cwd=folder, env=environment, preexec_fn=become, stdin=null, stdout=pipe, stderr=null)
+
+
+def told_settings(asked: subprocess.Popen[bytes], master: Process, server: bytes) -> dict[str, Any]:
+    output, _ = asked.communicate()
+    if asked.returncode:
         raise ExpectedError("the settings of %s cannot be read", server.decode())
-    found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    folder = os.readlink(f"/proc/{master.pid}/cwd")
     return {**found, "config": found["config"] and os.path.join(folder, found["config"])}
 
 

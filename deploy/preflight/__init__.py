@@ -43,7 +43,10 @@ CHECKS = (
     database.backup,
     services.health,
     suitability.suitable,
+    suitability.files,
+    suitability.built,
     running.release,
+    running.programs_left,
     host.lock,
     host.records,
 )

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 
-from deploy import releases, remedies
+from deploy import programs, releases, remedies
 from deploy.message import Message, say
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import State
 from deploy.words import names
+
+
+def programs_left(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """What nothing restarts goes on with the old code."""
+    for one in programs.replacements(settings, state):
+        if one.way == "leave":
+            yield Finding("warning", "programs", say("nothing restarts %s", one.program.name), remedies.SET_PROGRAM)
 
 
 def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
@@ -36,8 +43,8 @@ def drift(state: State) -> Message | None:
         return say("a copy of %s was not finished (run %s)", app.record.revision[:7], app.record.run)
     if app.drift:
         return say("changed by hand: %s", names(app.drift))
-    if app.processes and not state.fresh:
-        return say("the app server is older and runs what was there before")
+    if older := tuple(one.name for one in app.programs if not one.fresh):
+        return say("older than the code: %s", names(older))
     return None
 
 

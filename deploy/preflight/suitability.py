@@ -1,8 +1,9 @@
 """Whether the target is suitable for a hot update: what is baked into the image has to stay as it is."""
 
+import re
 from collections.abc import Container, Iterator, Mapping
 
-from deploy import remedies
+from deploy import elsewhere, remedies
 from deploy.message import say
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
@@ -17,7 +18,7 @@ def suitable(settings: Settings, state: State, options: Options) -> Iterator[Fin
     if state.app is None or not state.repository.target:
         return
     rebuilt = (settings.app.image, settings.app.service)
-    changed = tuple(unsuitable(state))
+    changed = tuple(unsuitable(settings, state))
     if changed:
         level: Level = "warning" if options.allow_unsuitable else "refusal"
         remedy = remedies.rebuild_later if options.allow_unsuitable else remedies.rebuild_or_allow
@@ -35,12 +36,60 @@ def suitable(settings: Settings, state: State, options: Options) -> Iterator[Fin
         yield Finding("ok", "suitable", say("no change to dependencies, image, Compose, Nginx or Supervisor"))
 
 
-def unsuitable(state: State) -> dict[str, str]:
+def files(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    """What a release would bring elsewhere in the container, and what stays there as it is."""
+    for one in elsewhere.changes(settings, state, options):
+        place = one.found.place
+        if one.because == "asked":
+            evidence = say("%s is not that of the release, and is brought there only when asked for", place)
+            yield Finding("warning", "files", evidence, remedies.bring_file(one.name))
+        elif one.because == "edited":
+            evidence = say("%s was changed by hand, so the release's is not brought there", place)
+            yield Finding("warning", "files", evidence, remedies.bring_file(one.name))
+
+
+def built(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    """What the image built from other sources would go on being served."""
+    if state.app is None:
+        return
+    names_changed = sorted({name for _, name in state.changes} | state.app.differs.keys())
+    for one in settings.built.values():
+        patterns = [_regular(pattern) for pattern in one.sources]
+        changed = tuple(name for name in names_changed if any(pattern.fullmatch(name) for pattern in patterns))
+        if changed and one.path in state.app.built:
+            place = f"{settings.app.path}/{one.path}"
+            what = names(changed)
+            evidence = say("%s changed, and %s was built before: users go on getting that", what, place)
+            remedy = remedies.rebuild_or_keep(settings.app.image, settings.app.service)
+            yield Finding("warning" if options.keep_built else "refusal", "built", evidence, remedy)
+
+
+def _regular(pattern: str) -> re.Pattern[str]:
+    """Read a pattern as git's glob pathspecs do: * stays in a folder, ** crosses folders."""
+    parts = re.split(r"(\*\*/?|\*|\?)", pattern)
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(signs.get(part, re.escape(part)) for part in parts))
+
+
+def unsuitable(settings: Settings, state: State) -> dict[str, str]:
     """Files baked into the image that the target changes against what runs, with the blobs that the image has.
+
+    Those that can be brought to their places elsewhere are none.
 
     Where the running revision is unknown their bytes in the container tell; a file that is not there (.dockerignore)
     counts when it changed since the clone's HEAD.
     """
+    files = elsewhere.installed(settings)
+    movable = {file.source for file in files.values() if file.when != "never"} | set(
+        elsewhere.derived(settings).values()
+    )
+    found = {files[name].source: found.differs for name, found in (state.app.files if state.app else {}).items()}
+    baked = {name: blob for name, blob in _baked(state).items() if name not in movable and found.get(name, True)}
+    others = {name: UNKNOWN for name, differs in found.items() if differs and name not in movable}
+    return others | baked
+
+
+def _baked(state: State) -> dict[str, str]:
     app, since_head = state.app, state.image_changes_since_head
     if state.running and app and app.record and app.record.complete:
         return {name: blob for name, blob in state.image_changes.items() if name not in _restored(state)}
@@ -55,8 +104,6 @@ def overridden(state: State) -> dict[str, str]:
 
 
 def _differs(name: str, app: App, since_head: Container[str]) -> bool:
-    if name in app.installed:
-        return app.installed[name]
     absent = app.differs.get(name, "") is None
     return name in (since_head if absent else app.differs)
 

@@ -125,7 +125,6 @@ class Sandbox:
             "app": {"container": self.app, "image": self.image, "logs": list(self.shape.logs)},
             "postgres": {"container": self.postgres},
             "redis": {"container": self.redis},
-            "preflight": {"installed": dict(self.shape.installed)},
             "health": {
                 "checks": [
                     {

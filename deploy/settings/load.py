@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -222,7 +222,9 @@ def _keys(loc: tuple[str | int, ...]) -> list[str]:
     """Name the keys that may stand at a place of the schema."""
     shape: Any = Settings
     for part in loc:
-        shape = get_type_hints(shape)[part] if isinstance(part, str) else get_args(shape)[0]
+        named = is_dataclass(shape) and isinstance(part, str)
+        # Of a mapping the values, of a list the items.
+        shape = get_type_hints(shape)[str(part)] if named else get_args(shape)[isinstance(part, str)]
     return [one.name for one in fields(shape)]
 
 

@@ -275,12 +275,6 @@ class Preflight:
         "!nginx/gunicorn/**",
         "!nginx/local/**",
     )
-    installed: Mapping[RelativePath, AbsolutePath] = field(
-        default_factory=lambda: {
-            "nginx/sites-available/whalefall-prod": "/etc/nginx/sites-enabled/whalefall",
-            "nginx/supervisor/whalefall-prod.conf": "/etc/supervisor/conf.d/whalefall.conf",
-        }
-    )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -289,9 +283,65 @@ class Copy:
 
     protected: tuple[RelativePath, ...] = (".env", ".venv", "userdata")
     exclude: tuple[Exclusion, ...] = ()
-    derived: Mapping[RelativePath, RelativePath] = field(
-        default_factory=lambda: {"gunicorn.conf.py": "nginx/gunicorn/gunicorn-prod.conf.py"}
-    )
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FilePlace:
+    """Where the image keeps a file; where that is a template, `rendered` is what is made from it."""
+
+    path: AbsolutePath
+    rendered: Folder = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class File:
+    """A tracked file that has its place elsewhere: of `places` the first that is there counts.
+
+    `render` are the variables that a template has, each with its default. `check` and `apply` are run in the container.
+    `when` the release changes it, when it is `asked` for, or `never`: that needs the standard deployment.
+    """
+
+    source: RelativePath
+    places: Annotated[tuple[FilePlace, ...], AfterValidator(_some)]
+    render: Mapping[Variable, Text] = field(default_factory=dict)
+    check: Text = ""
+    apply: Text = ""
+    when: Literal["changed", "asked", "never"] = "changed"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Built:
+    """A folder in the container that is made from `sources`, and that git does not know; `path` below app.path."""
+
+    path: RelativePath
+    sources: Annotated[tuple[Exclusion, ...], AfterValidator(_some)]
+
+
+# WhaleFall's, in both of its shapes.
+FILES = {
+    "gunicorn": File("nginx/gunicorn/gunicorn-prod.conf.py", (FilePlace("/app/gunicorn.conf.py"),)),
+    "supervisor": File(
+        "nginx/supervisor/whalefall-prod.conf",
+        (FilePlace("/etc/supervisor/conf.d/whalefall.conf"),),
+        check="supervisorctl reread",
+        apply="supervisorctl update",
+    ),
+    "nginx": File(
+        "nginx/sites-available/whalefall-prod",
+        (
+            FilePlace("/etc/nginx/templates/whalefall-prod.template", "/etc/nginx/sites-available/whalefall"),
+            FilePlace("/etc/nginx/sites-enabled/whalefall"),
+        ),
+        render={
+            "WHALEFALL_NGINX_SERVER_NAMES": "_",
+            "WHALEFALL_NGINX_SSL_CERTIFICATE": "/etc/nginx/whalefall.crt",
+            "WHALEFALL_NGINX_SSL_CERTIFICATE_KEY": "/etc/nginx/whalefall.key",
+        },
+        check="nginx -t",
+        apply="nginx -s reload",
+        when="asked",
+    ),
+}
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -388,6 +438,18 @@ class Migrate:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ProgramRestart:
+    """How a program is restarted that Supervisor did not start: by a command in the container, or a signal to it."""
+
+    command: Text = ""
+    signal: Text = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.command) == bool(self.signal):
+            raise ValueError("must have either command or signal")
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Restart:
     """How new processes come to serve, times in seconds; `reload` is run after a restart of the container."""
 
@@ -395,6 +457,9 @@ class Restart:
     timeout: Positive = 120
     drain_timeout: Positive = 40
     exclusive_files: tuple[RelativePath, ...] = ("userdata/scheduler.lock",)
+    single: tuple[Name, ...] = ("whalefall_scheduler",)
+    surge: Natural = 0
+    programs: Mapping[Name, ProgramRestart] = field(default_factory=dict)
     check: Name = "direct"
     reload: tuple[Name, ...] = ("nginx -t", "nginx -s reload")
 
@@ -440,6 +505,8 @@ class Sections:
     redis: Redis = field(default_factory=Redis)
     preflight: Preflight = field(default_factory=Preflight)
     copy: Copy = field(default_factory=Copy)
+    files: Mapping[Name, File] = field(default_factory=lambda: dict(FILES))
+    built: Mapping[Name, Built] = field(default_factory=lambda: {"frontend": Built("frontend/dist", ("frontend/**",))})
     clean: Clean = field(default_factory=Clean)
     proof: Proof = field(default_factory=Proof)
     backup: Backup = field(default_factory=Backup)

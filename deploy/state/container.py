@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from deploy.message import Told, Value, say, unpack
 from deploy.state.kept import OBJECT, RUN
-from deploy.state.model import App, Chain, Record, Revision
+from deploy.state.model import App, Chain, Installed, Program, Record, Revision
 
 _Item = TypeVar("_Item")
 
@@ -14,6 +14,7 @@ _Item = TypeVar("_Item")
 LONGEST, MOST = 65536, 200_000
 # Alembic forbids itself @ - + and :, and with none of these at its head nothing is taken for an option.
 REVISION = re.compile(r"[\w.][\w.-]{0,254}")
+_ID = re.compile("[0-9a-f]{12}")
 _OWNER = re.compile(r"([0-9]{1,10}:[0-9]{1,10})?")
 
 
@@ -30,10 +31,11 @@ def app(told: Any) -> App:
         record=get("record", _record, None),
         drift=get("drift", _texts, ()),
         differs=get("differs", _blobs, {}),
-        installed=get("installed", _flags, {}),
-        processes=get("processes", _numbers, ()),
-        fresh=facts.get("fresh") is True,
+        files=get("files", _files, {}),
+        built=get("built", _texts, ()),
+        programs=get("programs", _programs, ()),
         worker_mib=get("worker_mib", _number, 0),
+        memory_mib=get("memory_mib", _number, None),
         chain=get("chain", _chain, None),
         target_chain=get("target_chain", _chain, None),
         lacks=get("lacks", _texts, ()),
@@ -60,6 +62,35 @@ def _record(told: Any, what: Value) -> Record:
         facts.get("complete") is True,
         _matching(RUN)(facts.get("run"), say("the run that copied")),
         {name: blob or "" for name, blob in _blobs(facts.get("overridden") or {}, "overridden").items()},
+    )
+
+
+def _files(told: Any, what: Value) -> Mapping[str, Installed]:
+    return {name: _file(_mapping(one, what), what) for name, one in _mapping(told, what).items()}
+
+
+def _file(facts: Mapping[str, Any], what: Value) -> Installed:
+    came, changed, went = (_texts(facts.get(name) or [], what) for name in ("came", "changed", "went"))
+    place = _text(facts.get("place"), what)
+    return Installed(place, facts.get("differs") is True, facts.get("edited") is True, came, changed, went)
+
+
+def _programs(told: Any, what: Value) -> tuple[Program, ...]:
+    return tuple(_program(_mapping(one, what), what) for one in _list(told, what))
+
+
+def _program(facts: Mapping[str, Any], what: Value) -> Program:
+    return Program(
+        id=_matching(_ID)(facts.get("id"), what),
+        name=_text(facts.get("name"), what),
+        supervised=facts.get("supervised") is True,
+        server=facts.get("server") is True,
+        fresh=facts.get("fresh") is True,
+        workers=_number(facts.get("workers", 0), what),
+        preload=facts.get("preload") is True,
+        config=_text(facts.get("config", ""), what),
+        reconfigure=facts.get("reconfigure") is True,
+        problem=unpack(_text(facts.get("problem", ""), what)),
     )
 
 
@@ -99,16 +130,8 @@ def _list(told: Any, what: Value) -> Sequence[Any]:
     return told
 
 
-def _flags(told: Any, what: Value) -> Mapping[str, bool]:
-    return {name: value is True for name, value in _mapping(told, what).items()}
-
-
 def _lists(told: Any, what: Value) -> Mapping[str, tuple[str, ...]]:
     return {name: _texts(value, what) for name, value in _mapping(told, what).items()}
-
-
-def _numbers(told: Any, what: Value) -> tuple[int, ...]:
-    return tuple(_number(one, what) for one in _list(told, what))
 
 
 def _texts(told: Any, what: Value) -> tuple[str, ...]:

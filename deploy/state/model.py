@@ -183,11 +183,47 @@ class PastRun:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program in the container that runs the code: a `server`, that is a master with its workers, or another.
+
+    `name` is Supervisor's where it is `supervised`, else its command line; `problem` says why a server's settings are
+    unknown, and `reconfigure` that its `config` file has changed since it read that.
+    """
+
+    id: str
+    name: str
+    supervised: bool
+    server: bool
+    # Is all that serves of it younger than the last copy?
+    fresh: bool
+    workers: int = 0
+    preload: bool = False
+    config: str = ""
+    reconfigure: bool = False
+    problem: Told = NOTHING
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A tracked file at its place elsewhere in the container: whether it differs from the target's, or was `edited`.
+
+    Of a Supervisor's settings, the programs that would come, change and go.
+    """
+
+    place: str
+    differs: bool
+    edited: bool
+    came: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    went: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class App:
     """The app container from inside.
 
     `differs` are the target's files that it has with other bytes, with the blob that it has instead, or lacks.
-    `installed` are those that the image keeps elsewhere too, and whether that copy differs.
+    `files` are those that have their place elsewhere, by their names in the settings.
     """
 
     owner: str
@@ -195,12 +231,13 @@ class App:
     record: Record | None
     drift: tuple[str, ...]
     differs: Mapping[str, str | None]
-    installed: Mapping[str, bool]
-    # The app server's process ids, and whether all that serve are younger than the last copy.
-    processes: tuple[int, ...]
-    fresh: bool
-    # What the largest worker has of its own, in MiB; 0: there is none.
+    files: Mapping[str, Installed]
+    # Folders that were built from sources, and are there.
+    built: tuple[str, ...]
+    programs: tuple[Program, ...]
+    # What the largest worker has of its own, in MiB; 0: there is none. And what the machine has left.
     worker_mib: int
+    memory_mib: int | None
     chain: Chain | None
     target_chain: Chain | None
     # Capabilities that root has not got there.
@@ -374,5 +411,14 @@ class State:
 
     @property
     def fresh(self) -> bool:
-        """Is what serves younger than the last copy?"""
-        return self.app is not None and self.app.fresh
+        """Is what serves younger than the last copy, and all else that Supervisor restarts?"""
+        return self.served and all(one.fresh for one in self.programs if one.server or one.supervised)
+
+    @property
+    def served(self) -> bool:
+        """Does an app server run?"""
+        return any(one.server for one in self.programs)
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return self.app.programs if self.app else ()

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from deploy import inside, shell
+from deploy import elsewhere, inside, shell
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state.model import TargetIs
@@ -78,11 +78,13 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "record": settings.app.record,
         "user": settings.app.user,
         "server": settings.app.server,
+        "env": settings.env.file,
         "flask": settings.app.flask,
         "protected": list(settings.copy.protected),
         "exclude": list(settings.copy.exclude),
-        "derived": dict(settings.copy.derived),
-        "installed": dict(settings.preflight.installed),
+        "derived": elsewhere.derived(settings),
+        "files": elsewhere.told(settings),
+        "built": [one.path for one in settings.built.values()],
         "migrations": settings.migrate.directory,
         "caches": list(settings.clean.caches),
         "min_free_mib": settings.preflight.min_free_mib,

@@ -9,12 +9,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
-from deploy import shell
+from deploy import programs, shell
 from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import backup, clean, copy, migrate, proof, restart, restore, revive, sync
+from deploy.steps import backup, clean, copy, files, migrate, proof, restart, restore, revive, sync
 
 
 class StepModule(Protocol):
@@ -26,7 +26,7 @@ class StepModule(Protocol):
 
 
 # Migrations come before the copy: workers recycle by themselves, and would import new code before its schema is there.
-HOT_UPDATE = ("proof", "backup", "sync", "migrate", "copy", "clean", "restart")
+HOT_UPDATE = ("proof", "backup", "sync", "migrate", "copy", "files", "clean", "restart")
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
     {
         "proof": proof,
@@ -34,11 +34,12 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "sync": sync,
         "migrate": migrate,
         "copy": copy,
+        "files": files,
         "clean": clean,
         "restart": restart,
     }
 )
-ROLLBACK = ("proof", "backup", "sync", "copy", "clean", "restart")
+ROLLBACK = ("proof", "backup", "sync", "copy", "files", "clean", "restart")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
 # What goes before a verb that is asked for by name.
@@ -67,7 +68,12 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
     """What the host needs to undo a plan and to prove releases by itself, by the names of runner.sh."""
     shared = variables(settings)
     checks = {check.name: dict(check.expect) for check in settings.health.checks}
-    told = inside_settings(settings) | {"run": run, "expect": checks}
+    told = inside_settings(settings) | {
+        "run": run,
+        "expect": checks,
+        "servers": [one.id for one in state.programs if one.server],
+        "left": [one.program.id for one in programs.replacements(settings, state) if one.way == "leave"],
+    }
     record = state.app.record if state.app and state.fresh else None
     old = record.revision if record and record.complete else ""
     prove = shell.script(

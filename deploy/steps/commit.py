@@ -18,7 +18,7 @@ def variables(
         "run": run,
         "revision": revision,
         # Of a file that was changed before, the image has what was there before that.
-        "overridden": preflight.unsuitable(state) | preflight.overridden(state),
+        "overridden": preflight.unsuitable(settings, state) | preflight.overridden(state),
         "scratch": list(settings.proof.scratch),
         "recorded": complete,
     }

@@ -19,6 +19,7 @@ NEEDS: tuple[str, ...] = (
     "mounts",
     "env",
     "suitable",
+    "built",
 )
 TARGET: TargetIs = "head"
 TIMEOUT = 600
@@ -51,7 +52,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     summary = _summary(settings, state, commit.recorded(state))
     undo = _undo(settings, state, options, run)
     # The undo has the old processes serve again, too.
-    timeout = TIMEOUT + serving.roll_timeout(settings) + settings.restart.timeout
+    timeout = TIMEOUT + serving.replace_timeout(settings, state) + settings.restart.timeout
     return Step("copy", why, script, timeout, summary, undo=undo)
 
 
@@ -70,7 +71,7 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
             settings,
             state,
             before="healthy" if state.answering else "ill",
-            rolling=settings.restart.strategy == "rolling"
+            replace=settings.restart.strategy == "rolling"
             and state.answering
             and not preflight.cramped(settings, state),
         ),

@@ -1,7 +1,7 @@
 """Have new processes serve: worker by worker, or by a restart of the service's container."""
 
-from deploy import compose, preflight, shell, words
-from deploy.message import Message, Printed, Told, say
+from deploy import compose, preflight, programs, shell, words
+from deploy.message import Message, Printed, Told, counted, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
@@ -17,33 +17,64 @@ def reason(settings: Settings, state: State, options: Options) -> Message | None
     if migrate.reason(settings, state, options):
         return say("the database changes")
     if not state.fresh:
-        return say("a process of %s is older than the code", settings.app.server)
+        older = programs.stale(settings, state)
+        running = say("older than the code: %s", words.names(older))
+        return running if older else say("no %s runs", settings.app.server)
     return None if state.answering else say("the app does not answer as it should")
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     because = obstacle(settings, state, options)
+    replaces = wanted(settings, options) == "rolling" and not because
+    why = reason(settings, state, options) or ASKED_FOR
+    script = shell.script(
+        "containers.sh",
+        "steps/restart.sh",
+        **variables(settings),
+        **serving.variables(
+            settings, state, before="healthy", replace=replaces, after_copy=why != ASKED_FOR, because=because
+        ),
+    )
+    timeout = settings.restart.timeout + 120 + (serving.replace_timeout(settings, state) if replaces else 0)
     restarted = Printed(compose.control(settings, state, "restart"))
     container: tuple[Told, ...] = (
         say("%s: %s", restarted, because) if because else restarted,
         say("wait up to %s s for %s", settings.restart.timeout, serving.check(settings).url),
         *map(Printed, settings.restart.reload),
     )
-    rolling = (
-        say("replace the workers of %s one by one, each once a new one answers", settings.app.server),
-        *(say("have a new one hold %s", file) for file in settings.restart.exclusive_files),
-        _otherwise(settings, state, restarted),
+    return Step("restart", why, script, timeout, _summary(settings, state, restarted) if replaces else container)
+
+
+def _summary(settings: Settings, state: State, restarted: Told) -> tuple[Told, ...]:
+    return (
+        *(_line(settings, state, one) for one in programs.replacements(settings, state)),
+        *(say("a new worker holds %s, if an old one does", file) for file in settings.restart.exclusive_files),
+        say("if that cannot be done: %s", restarted),
     )
-    rolls = wanted(settings, options) == "rolling" and not because
-    script = shell.script(
-        "containers.sh",
-        "steps/restart.sh",
-        **variables(settings),
-        **serving.variables(settings, state, before="healthy", rolling=rolls, because=because),
-    )
-    timeout = settings.restart.timeout + 120 + (serving.roll_timeout(settings) if rolls else 0)
-    why = reason(settings, state, options) or ASKED_FOR
-    return Step("restart", why, script, timeout, rolling if rolls else container)
+
+
+def _line(settings: Settings, state: State, one: programs.Replacement) -> Message:
+    """Say how a program is replaced, and why not in a gentler way."""
+    name = one.program.name
+    match one.way:
+        case "roll":
+            surge = programs.surge(settings, state, one.program)
+            workers = counted(one.program.workers, "%s worker", "%s workers")
+            if surge > 1:
+                return say("%s: replace %s, up to %s at once, each once a new one answers", name, workers, surge)
+            return say("%s: replace %s, each once a new one answers", name, workers)
+        case "reload":
+            return say("%s: has to read its settings again, since %s; requests wait meanwhile", name, one.because)
+        case "handover":
+            return say("%s: its worker leaves before the next one starts; requests wait meanwhile", name)
+        case "command" | "signal":
+            return say("%s: %s", name, one.action)
+        case "leave":
+            return say("%s: runs on with the old code, since nothing restarts it", name)
+        case "restart" if one.program.server:
+            return say("%s: restarted by Supervisor, since %s; its requests fail meanwhile", name, one.because)
+        case _:
+            return say("%s: restarted by Supervisor", name)
 
 
 def wanted(settings: Settings, options: Options) -> str:
@@ -51,24 +82,13 @@ def wanted(settings: Settings, options: Options) -> str:
 
 
 def obstacle(settings: Settings, state: State, options: Options) -> Message | None:
-    """Say why the container is restarted although a rolling restart is wanted; nothing where that can be tried.
-
-    What shows only in the container (a preloaded app, a changed config file of the server) is told by inside/rolling.
-    """
+    """Say why the container is restarted although gentler ways are wanted; nothing where they can be tried."""
     if wanted(settings, options) != "rolling":
         return None
     if not state.answering:
         return say("the app does not answer as it should")
     if cramped := preflight.cramped(settings, state):
         return cramped
-    changed = preflight.unsuitable(state)
-    return say("%s changed", words.names(tuple(changed))) if changed else None
-
-
-def _otherwise(settings: Settings, state: State, restarted: Told) -> Message:
-    """Name the files that are made anew: a server that is configured by one of them has to be started again."""
-    changed = {name for _, name in state.changes}
-    made = tuple(file for file, source in settings.copy.derived.items() if source in changed)
-    if not made:
-        return say("if that cannot be done: %s", restarted)
-    return say("if that cannot be done (likely, for %s changes): %s", words.names(made), restarted)
+    if changed := preflight.unsuitable(settings, state):
+        return say("%s changed", words.names(tuple(changed)))
+    return programs.obstacle(settings, state)

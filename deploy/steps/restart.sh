@@ -1,14 +1,14 @@
-# Replace the app server's workers one by one; where that is not wanted or cannot be, restart the service's container and
-# wait until the app itself answers.
-# Expects containers.sh and what that expects, rolling (what deploy/inside/rolling is told; empty: not wanted), because
-# (why not, where it is told), roll_timeout, answers (URLs, the first that is not 404 counts), restart_timeout, server,
-# reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+# Replace each program that runs the code in its own way; where that is not wanted or cannot be, restart the service's
+# container and wait until the app itself answers.
+# Expects containers.sh and what that expects, replacing (what deploy/inside/replacing is told; empty: not wanted), because
+# (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts), restart_timeout, server,
+# servers (how many masters of it run), reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
 
 # Its words come as it says them; why it could not is what it says last.
-roll() {
-  local inside_timeout=$roll_timeout killed
-  { because=$(inside roll "$rolling" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
-  because=$(reason roll "$because")
+replace() {
+  local inside_timeout=$replace_timeout killed
+  { because=$(inside replace "$replacing" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
+  because=$(reason replace "$because")
   killed=$(tell_killed 1 2>&1)
   [ -z "$killed" ] || because=$(say '%s; %s' "$because" "$killed")
   return 1
@@ -48,7 +48,7 @@ give_up() {
   exit 1
 }
 
-if [ -n "$rolling" ] && roll; then exit 0; fi
+if [ -n "$replacing" ] && replace; then exit 0; fi
 said "$(say 'the container is restarted')" "$because"
 say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"
 began=$(date +%s)
@@ -56,13 +56,13 @@ control restart
 # With its first process the account begins anew.
 killed_before=${killed_before:+0}
 
-# Supervisor restarts a crashed app server for ever, so "Up" proves nothing: a third master in a row is a crash loop.
+# Supervisor restarts a crashed app server for ever, so "Up" proves nothing: more than one master in a row is a crash loop.
 declare -A seen=()
 begin=$SECONDS
 while status=$(answer) && [ "$status" = 000 ]; do
   [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
   for pid in $(masters); do seen[$pid]=1; done
-  [ "${#seen[@]}" -lt 3 ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
+  [ "${#seen[@]}" -lt $((servers + 2)) ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
   [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up 'the app does not answer, %s s after the restart' "$restart_timeout"
   sleep 0.3
 done

@@ -3,7 +3,7 @@
 import json
 from typing import Literal
 
-from deploy import compose
+from deploy import compose, programs
 from deploy.message import Message
 from deploy.settings import Check, Settings
 from deploy.shell import Variable
@@ -16,12 +16,14 @@ def variables(
     state: State,
     *,
     before: Literal["healthy", "ill"],
-    rolling: bool = False,
+    replace: bool = False,
+    after_copy: bool = False,
     because: Message | None = None,
 ) -> dict[str, Variable]:
     """Name them as the script does; an app that was `ill` before an update that is undone need not answer again.
 
-    `rolling`: the workers are replaced one by one. Otherwise the container is restarted, `because` of what is told.
+    `replace`: each program is replaced in its own way, `after_copy` but for those that were started since. Otherwise
+    the container is restarted, `because` of what is told.
     """
     asked, restart = check(settings), settings.restart
     told = inside_settings(settings) | {
@@ -29,24 +31,34 @@ def variables(
         "exclusive": list(restart.exclusive_files),
         "boot_timeout": restart.timeout,
         "drain_timeout": restart.drain_timeout,
+        "after_copy": after_copy,
+        "programs": [_told(settings, state, one) for one in programs.replacements(settings, state)],
     }
     return {
         "compose": compose.of_app(state),
-        "rolling": json.dumps(told) if rolling else "",
+        "replacing": json.dumps(told) if replace else "",
         "because": for_script(because) if because else "",
-        "roll_timeout": roll_timeout(settings),
+        "replace_timeout": replace_timeout(settings, state),
         "answers": tuple(asked.url + path for path in asked.paths),
         "restart_timeout": restart.timeout,
         "server": settings.app.server,
+        "servers": max(1, sum(one.server for one in state.programs)),
         "reload": tuple(restart.reload),
         "before": before,
         "killed_before": state.kills,
     }
 
 
-def roll_timeout(settings: Settings) -> int:
-    """How long all the workers together may take to be replaced, in seconds."""
-    return 3 * (settings.restart.timeout + settings.restart.drain_timeout)
+def _told(settings: Settings, state: State, one: programs.Replacement) -> dict[str, object]:
+    """Say of one program what the program in the container has to know of it."""
+    most, forced = programs.surge(settings, state, one.program), bool(settings.restart.surge)
+    named = {"id": one.program.id, "name": one.program.name, "way": one.way, "action": one.action}
+    return {**named, "surge": most, "forced": forced}
+
+
+def replace_timeout(settings: Settings, state: State) -> int:
+    """How long all the programs together may take to be replaced, in seconds."""
+    return (2 + max(1, len(state.programs))) * (settings.restart.timeout + settings.restart.drain_timeout)
 
 
 def check(settings: Settings) -> Check:

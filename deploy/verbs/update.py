@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import preflight, releases, remedies, runs, shell, steps, words
+from deploy import elsewhere, preflight, programs, releases, remedies, runs, shell, steps, words
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deploy.health import Check
     from deploy.probe import Probe
     from deploy.settings import Check as Wanted
+    from deploy.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,18 @@ def decide(
         Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
     )
     return Decision(state, findings, needs, plan, run, checks)
+
+
+def named_files(session: Session, given: str) -> tuple[str, ...]:
+    """The files of the settings that are named; Failure where there is no such one."""
+    known = tuple(elsewhere.installed(session.settings))
+    names = tuple(filter(None, given.split(",")))
+    for name in names:
+        if name not in known:
+            remedy = remedies.choose_file(known)
+            fact = say("the settings have no file %s that has its place elsewhere", name)
+            raise Failure(fact, remedy=remedy, code=Exit.USAGE)
+    return names
 
 
 def run_step(session: Session, verb: str, options: Options) -> None:
@@ -105,7 +118,8 @@ def carry_out(
         confirm=plan.confirm,
         asides=steps.asides(settings, state, plan, run) if undoable else {},
     )
-    proof = partial(prove, session, keep_schema=keep_schema)
+    servers = tuple(one.name for one in state.programs if one.server)
+    proof = partial(prove, session, keep_schema=keep_schema, servers=servers)
     follower = Follower(session, run, prove=proof, undoable=undoable, probing=probing)
     follower.follow(runs.start(session.host, shared, run, files))
 
@@ -169,9 +183,12 @@ def _refuse_locked(session: Session, decision: Decision) -> None:
         )
 
 
-def prove(session: Session, revision: str, *, keep_schema: bool = False) -> None:
-    """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise."""
-    judge(session, *session.examine("running"), revision, keep_schema=keep_schema)
+def prove(session: Session, revision: str, *, keep_schema: bool = False, servers: tuple[str, ...] = ()) -> None:
+    """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise.
+
+    `servers` are the app servers that ran before, and so have to run now.
+    """
+    judge(session, *session.examine("running"), revision, keep_schema=keep_schema, servers=servers)
 
 
 def judge(
@@ -181,6 +198,7 @@ def judge(
     revision: str,
     *,
     keep_schema: bool = False,
+    servers: tuple[str, ...] = (),
     told: bool = False,
 ) -> None:
     """Prove it by what was seen; where that is ill, wait for health and look again. Good health may be told already."""
@@ -189,11 +207,13 @@ def judge(
         checks, state, told = session.recover(), session.read("running"), False
     if not told:
         session.report.health(checks)
-    wrong = (*_wrong(state, revision), *(() if keep_schema else _pending(state))) if revision else ()
+    wrong = (*_wrong(settings, state, revision, servers), *(() if keep_schema else _pending(state))) if revision else ()
     ill: tuple[Message, ...] = tuple(
         say("%s: %s %s", check.name, check.url, check.problem) for check in checks if check.problem
     )
     if not wrong and not ill:
+        for name in programs.stale(settings, state, left=True):
+            session.report.line(say("! %s runs on with the old code: nothing restarts it", name), "yellow")
         return
     why = preflight.last_error(settings, state) if ill else ""
     raise Failure(
@@ -206,7 +226,7 @@ def judge(
     )
 
 
-def _wrong(state: State, revision: str) -> tuple[Message, ...]:
+def _wrong(settings: "Settings", state: State, revision: str, servers: tuple[str, ...]) -> tuple[Message, ...]:
     """What shows that not the revision serves, but something else."""
     app = state.app
     if app is None:
@@ -216,8 +236,13 @@ def _wrong(state: State, revision: str) -> tuple[Message, ...]:
         wrong.append(say("the container does not run %s", revision[:7]))
     if app.drift:
         wrong.append(say("changed since the copy: %s", words.names(app.drift)))
-    if not state.fresh:
-        wrong.append(say("a process of the app server is older than the code"))
+    if older := programs.stale(settings, state):
+        wrong.append(say("older than the code: %s", words.names(older)))
+    there = {one.name for one in state.programs if one.server}
+    if missing := tuple(name for name in servers if name not in there):
+        wrong.append(say("not running any more: %s", words.names(missing)))
+    elif not there:
+        wrong.append(say("no %s runs", settings.app.server))
     return tuple(wrong)
 
 

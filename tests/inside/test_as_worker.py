@@ -12,6 +12,7 @@ import pytest
 
 from deploy import inside
 from deploy.inside.as_worker import choose
+from deploy.inside.processes import Process
 from tests.plain import plain
 
 SERVER = f"as-worker-test-{os.getpid()}"
@@ -73,8 +74,8 @@ def test_where_no_server_runs_it_is_the_containers_environment_and_the_owner_and
     assert told() == ("65533:65533 the container's ours wsgi", said)
 
 
-def process(pid: int, ppid: int, started: float = 0.0) -> dict[str, float]:
-    return {"pid": pid, "ppid": ppid, "started": started}
+def process(pid: int, ppid: int, started: float = 0.0) -> Process:
+    return Process(pid, ppid, started, [])
 
 
 def test_of_several_masters_the_one_with_most_workers_counts_then_the_oldest() -> None:
@@ -85,5 +86,5 @@ def test_of_several_masters_the_one_with_most_workers_counts_then_the_oldest() -
     assert choose([]) is None
 
 
-def test_what_becomes_a_worker_is_written_in_the_syntax_of_python_3_8() -> None:
-    ast.parse(inside.as_worker_program(), feature_version=(3, 8))
+def test_what_becomes_a_worker_is_written_in_the_syntax_of_python_3_9() -> None:
+    ast.parse(inside.as_worker_program(), feature_version=(3, 9))

@@ -90,18 +90,6 @@ def test_differs_tells_what_the_app_has_where_the_commit_wants_something_else(wo
     assert world.inspect(revision)["differs"] == expected
 
 
-@pytest.mark.parametrize(("wanted", "differs"), [(b"x\n", False), (b"y\n", True)])
-def test_a_file_that_the_image_installed_elsewhere_is_compared_there(
-    world: World, wanted: bytes, differs: bool
-) -> None:
-    installed = world.place / "etc" / "site"
-    lay(world.place, "etc/real", b"x\n")
-    installed.symlink_to("real")
-    revision = world.commit({"nginx/site": wanted})
-    copies = {"nginx/site": str(installed), "nginx/other": "/nonexistent"}
-    assert world.inspect(revision, installed=copies)["installed"] == {"nginx/site": differs}
-
-
 def test_a_part_that_fails_does_not_hide_the_others(world: World) -> None:
     found = world.inspect(user="nobody-here")
     assert found["owner"] is None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.inside.processes import own_bytes
+from deploy.inside.programs import programs
 from tests.inside.world import World
 
 WAIT = "import sys; print(flush=True); sys.stdin.read()"
@@ -37,27 +38,35 @@ def server(tmp_path: Path) -> Iterator[Callable[..., int]]:
             stream.close()
 
 
+def servers(world: World) -> list[int]:
+    return [program.process.pid for program in programs(world.settings) if program.server]
+
+
+def fresh(world: World) -> list[bool]:
+    return [program["fresh"] for program in world.inspect()["programs"]]
+
+
 @pytest.mark.parametrize(
     "name",
     ["/x y/gunicorn-inside-test", "gunicorn-inside-test: master [/srv/wsgi:application]", "gunicorn-inside-test3"],
 )
 def test_processes_finds_a_server_by_its_name(world: World, server: Callable[..., int], name: str) -> None:
     pid = server(name, "-c", WAIT, executable=sys.executable)
-    assert world.inspect()["processes"] == [pid]
+    assert servers(world) == [pid]
 
 
 def test_processes_finds_a_server_that_is_a_script(world: World, server: Callable[..., int]) -> None:
     script = world.place / "gunicorn-inside-test"
     script.write_text(WAIT)
     pid = server(sys.executable, str(script), executable=sys.executable)
-    assert world.inspect()["processes"] == [pid]
+    assert servers(world) == [pid]
 
 
 def test_processes_leaves_out_whoever_only_reads_the_servers_files(world: World, server: Callable[..., int]) -> None:
     log = world.place / "gunicorn-inside-test.log"
     log.write_text("\n")
     server("tail", str(log), "-f", executable=shutil.which("tail") or "")
-    assert world.inspect()["processes"] == []
+    assert servers(world) == []
 
 
 def test_what_serves_is_fresh_once_it_was_started_after_the_copy(world: World, server: Callable[..., int]) -> None:
@@ -65,12 +74,11 @@ def test_what_serves_is_fresh_once_it_was_started_after_the_copy(world: World, s
     program.symlink_to(sys.executable)
     old = server("gunicorn-inside-test", "-c", WAIT, executable=str(program))
     world.update(world.commit({"a.py": b"a"}))
-    assert world.inspect()["fresh"] is False
+    assert fresh(world) == [False]
     os.kill(old, signal.SIGKILL)
     os.waitpid(old, 0)
-    assert world.inspect()["fresh"] is False
     server("gunicorn-inside-test", "-c", WAIT, executable=str(program))
-    assert world.inspect()["fresh"] is True
+    assert fresh(world) == [True]
 
 
 def test_after_a_reboot_what_serves_is_fresh(world: World, server: Callable[..., int]) -> None:
@@ -78,7 +86,7 @@ def test_after_a_reboot_what_serves_is_fresh(world: World, server: Callable[...,
     world.update(world.commit({"a.py": b"a"}))
     record = json.loads((world.record / "record.json").read_text())
     (world.record / "record.json").write_text(json.dumps({**record, "boot_id": "earlier"}))
-    assert world.inspect()["fresh"] is True
+    assert fresh(world) == [True]
 
 
 def test_what_a_process_has_of_its_own_grows_with_what_it_holds() -> None:

@@ -17,9 +17,9 @@ from tests.plain import plain_bytes
 SOURCES = json.loads(zlib.decompress(base64.b64decode(PROGRAM)))
 
 
-def test_the_program_is_written_in_the_syntax_of_python_3_8() -> None:
+def test_the_program_is_written_in_the_syntax_of_python_3_9() -> None:
     for source in SOURCES.values():
-        ast.parse(source, feature_version=(3, 8))
+        ast.parse(source, feature_version=(3, 9))
 
 
 def test_the_program_imports_nothing_but_the_standard_library() -> None:

@@ -371,5 +371,5 @@ def test_modules_in_the_apps_folder_do_not_stand_in_for_those_of_the_language(ru
     assert run.ask("--sql", patience=30)[0] == 0
 
 
-def test_what_stands_by_is_written_in_the_syntax_of_python_3_8() -> None:
-    ast.parse(inside.standby(), feature_version=(3, 8))
+def test_what_stands_by_is_written_in_the_syntax_of_python_3_9() -> None:
+    ast.parse(inside.standby(), feature_version=(3, 9))

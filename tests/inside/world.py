@@ -76,7 +76,9 @@ class World:
             "flask": "/app/.venv/bin/flask-inside-test",
             "caches": [],
             "migrations": "migrations",
-            "installed": {},
+            "files": {},
+            "built": [],
+            "env": ".env",
             "run": "run-1",
             "overridden": {},
             "need_bytes": 0,
@@ -140,7 +142,8 @@ class World:
         return self.done("inspect", sent, **changes).decode().splitlines()
 
     def migrations(self, revision: str) -> bytes:
-        listed = self.git("ls-tree", "-r", "-z", "--object-only", revision, "migrations").decode()
+        sources = [file["source"] for file in self.settings["files"].values()]
+        listed = self.git("ls-tree", "-r", "-z", "--object-only", revision, "migrations", *sources).decode()
         return self.blobs(listed.split("\0")[:-1])
 
     def scan(self, revision: str, **changes: Any) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, asdict, fields
 from importlib import import_module
 from pathlib import Path
@@ -59,7 +59,8 @@ def test_the_committed_file_says_the_defaults(project: Write) -> None:
 def test_every_key_stands_in_the_committed_file(section: str, project: Write) -> None:
     ours = getattr(load(project=project()), section)
 
-    assert list(commented()[section]) == [key.name for key in fields(ours)]
+    keys = list(ours) if isinstance(ours, Mapping) else [key.name for key in fields(ours)]
+    assert list(commented()[section]) == keys
 
 
 def test_a_target_has_only_to_be_reachable(project: Write) -> None:
@@ -211,8 +212,8 @@ def test_an_expected_value_keeps_its_type(project: Write) -> None:
             'YAML takes 20251219161048 for a number: quote it ("20251219161048")',
         ),
         (
-            "copy: {derived: {no: source}}",
-            'copy.derived.no: YAML takes no for false: quote it ("no")',
+            "proof: {environment: {no: source}}",
+            'proof.environment.no: YAML takes no for false: quote it ("no")',
         ),
     ],
     ids=lambda text: text.split(": YAML")[0],
@@ -242,7 +243,7 @@ def test_a_target_s_name_that_yaml_misreads_is_named(project: Write) -> None:
         ),
         ("ssh: 5", "ssh: must be a mapping of keys to values"),
         ("env: {required: KEY}", "env.required: must be a list"),
-        ("copy: {derived: [a]}", "copy.derived: must be a mapping of keys to values"),
+        ("proof: {environment: [a]}", "proof.environment: must be a mapping of keys to values"),
         ("git: {branch: [main]}", "git.branch: must be text"),
         ('git: {branch: ""}', "git.branch: must not be empty"),
         ("git: {branch: -x}", "git.branch: must not start with -, or programs take it for an option"),

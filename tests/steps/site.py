@@ -113,8 +113,11 @@ class Site:
         """What the reading script tells, where there is no Docker."""
         settings = replace(SETTINGS, target=replace(SETTINGS.target, path=str(self.clone)))
         environment = self.environment | {"PATH": str(without_docker(self.root / "without-docker"))}
+        # Too long for a word of a command line.
+        script = self.root / "read.sh"
+        script.write_text(read_script(settings, target=target), encoding="utf-8")
         told = subprocess.run(
-            ["bash", "-c", read_script(settings, target=target)],
+            ["bash", str(script)],
             cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -11,8 +11,8 @@ from deploy import preflight, steps
 from deploy.plan import Options
 from deploy.settings import Settings
 from deploy.settings.model import Backup, Proof, Undo
-from deploy.state import Memory, Probe, Sibling, State
-from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, UPDATED, app
+from deploy.state import Installed, Memory, Probe, Sibling, State
+from tests.build import BASE, BLOB, HEAD, MIDDLE, NEW, OLDER_BLOB, RECORD, SCHEDULER, SETTINGS, STATE, UPDATED, WEB, app
 from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
@@ -41,7 +41,7 @@ def updated_app(**changes: object) -> State:
 
 PENDING = replace(STATE, database=replace(STATE.database, revisions=(BASE,)))
 TIME_ZONE = "database_size_aggregations.calculated_at"
-RESTARTS = "# Replace the app server's workers"
+RESTARTS = "# Replace each program"
 
 
 def test_a_new_commit_is_proven_synced_copied_cleaned_and_restarted_into() -> None:
@@ -93,10 +93,8 @@ def test_files_changed_by_hand_are_put_right() -> None:
 
 
 def test_processes_older_than_the_copy_are_restarted() -> None:
-    state = updated_app(fresh=False)
-    assert [(s.name, s.reason) for s in plan(state).steps] == [
-        ("restart", "a process of gunicorn is older than the code")
-    ]
+    state = updated_app(programs=(replace(WEB, fresh=False), SCHEDULER))
+    assert [(s.name, s.reason) for s in plan(state).steps] == [("restart", "older than the code: whalefall_web")]
 
 
 def test_an_app_that_does_not_answer_is_restarted() -> None:
@@ -128,19 +126,21 @@ def test_of_what_was_allowed_twice_the_blob_of_the_image_stays_recorded() -> Non
     assert f'"overridden": {{"uv.lock": "{BLOB}"}}' in step.script
 
 
-def test_a_restart_replaces_the_workers_one_by_one() -> None:
+def test_a_restart_replaces_each_program_in_its_own_way() -> None:
     step = plan(UPDATED, "restart").steps[0]
     assert step.summary == (
-        "replace the workers of gunicorn one by one, each once a new one answers",
-        "have a new one hold userdata/scheduler.lock",
+        "whalefall_web: replace 2 workers, up to 2 at once, each once a new one answers",
+        "whalefall_scheduler: its worker leaves before the next one starts; requests wait meanwhile",
+        "a new worker holds userdata/scheduler.lock, if an old one does",
         f"if that cannot be done: {RESTARTED}",
     )
 
 
-def test_new_settings_of_the_server_make_a_restart_of_the_container_likely() -> None:
+def test_new_settings_of_a_server_are_read_again() -> None:
     state = replace(STATE, changes=(("M", "nginx/gunicorn/gunicorn-prod.conf.py"),))
-    (step,) = (step for step in plan(state).steps if step.name == "restart")
-    assert step.summary[-1] == f"if that cannot be done (likely, for gunicorn.conf.py changes): {RESTARTED}"
+    assert step_of(plan(state), "restart").summary[0] == (
+        "whalefall_web: has to read its settings again, since gunicorn.conf.py changes; requests wait meanwhile"
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,28 @@ def test_a_rollback_with_such_a_proof_is_dumped_before_too() -> None:
 
 def test_without_a_proof_nothing_is_dumped_for_it() -> None:
     assert plan(UPDATED, settings=WRITABLE).steps == ()
-    assert [step.name for step in plan(updated_app(fresh=False), settings=WRITABLE).steps] == ["restart"]
+    older = updated_app(programs=(replace(WEB, fresh=False),))
+    assert [step.name for step in plan(older, settings=WRITABLE).steps] == ["restart"]
 
 
 def test_a_proof_is_read_only_unless_the_settings_say_otherwise() -> None:
     proof = step_of(plan(STATE), "proof")
     assert "\nwritable=\n" in proof.script
     assert (proof.harmless, proof.undo) == (True, "")
+
+
+def test_files_that_have_their_place_elsewhere_are_brought_there_after_the_copy_and_can_be_undone() -> None:
+    place = "/etc/supervisor/conf.d/whalefall.conf"
+    found = Installed(place, differs=True, edited=False, came=("beat",), changed=("whalefall_web",), went=("old",))
+    made = plan(app(files={"supervisor": found}))
+    assert [step.name for step in made.steps] == ["proof", "sync", "copy", "files", "clean", "restart"]
+    step = step_of(made, "files")
+    assert step.summary == (
+        f"{place} := nginx/supervisor/whalefall-prod.conf",
+        "supervisorctl reread",
+        "supervisorctl update",
+        "start beat",
+        "restart whalefall_web",
+        "stop old",
+    )
+    assert "inside uninstall" in step.undo
