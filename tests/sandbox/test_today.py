@@ -17,6 +17,7 @@ from deploy.sandbox.origin import DEPLOYED
 from deploy.wording import text
 from tests.sandbox.conftest import Inv
 from tests.sandbox.scheduler import Span, life, overlaps, spans, twice
+from tests.texts import as_text
 
 pytestmark = pytest.mark.stack
 
@@ -211,7 +212,7 @@ def test_a_sandbox_keeps_its_shape_and_another_one_is_refused(today: Sandbox) ->
 def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:
     with pytest.raises(Failure) as refused:
         stack.up("sb-none", shape="round")
-    assert (refused.value.code, refused.value.remedy) == (Exit.USAGE, "one of: january, today")
+    assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, "one of: january, today")
 
 
 @pytest.mark.parametrize("kind", stack.RELEASE_KINDS)
