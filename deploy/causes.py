@@ -1,19 +1,36 @@
 """Known causes of a failure, by what the lines that show it say, each with the next move."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from deploy import remedies
 from deploy.message import Message, Told, Value, say
 
-# Each with its remedy, which is given what the groups found.
+
+def _end_holder(*values: Value) -> Message | None:
+    match values:
+        case (_, Message(values=(_, str(session), *_))) if re.fullmatch("[0-9]+", session):
+            return remedies.end_session(session)
+    return None
+
+
+# What our scripts say, by its format, each with its remedy, which is given the values.
+SAID: Mapping[str, Callable[..., Told | None]] = {
+    "the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)": lambda *_: (
+        remedies.GIVE_MEMORY
+    ),
+    "%s was killed for want of memory, says docker (OOMKilled)": lambda *_: remedies.GIVE_MEMORY,
+    "%s: the migration %s": _end_holder,
+    "the new code changed the database while it booted, although its sessions were to be read-only": (
+        lambda *_: remedies.LET_PROOF_WRITE
+    ),
+}
+# What programs print, each with its remedy, which is given what the groups found.
 _CAUSES: tuple[tuple[str, Callable[..., Told]], ...] = (
-    (r"killed .*for want of memory", lambda: remedies.GIVE_MEMORY),
     (r"ModuleNotFoundError: No module named '([\w.]+)'", remedies.install_module),
     (r"Can't locate revision identified by '(\w+)'", remedies.deploy_revision),
-    (r"no lock within .*held by session (\d+)", remedies.end_session),
-    (r"in a read-only transaction|although its sessions were to be read-only", lambda: remedies.LET_PROOF_WRITE),
+    (r"in a read-only transaction", lambda: remedies.LET_PROOF_WRITE),
     (r"unsupported startup parameter", lambda: remedies.ALLOW_OPTIONS),
     (r"Address already in use", lambda: remedies.FREE_PORT),
     (r"No space left on device", lambda: remedies.FREE_DISK),
@@ -38,11 +55,22 @@ _FILE = re.compile(r'File "(.+?)", line (\d+)')
 
 def remedy(lines: Sequence[Told]) -> Told | None:
     """Say what to do about the first known cause in the lines; nothing where none is known."""
+    for message in _messages(lines):
+        if (known := SAID.get(message.format)) and (remedied := known(*message.values)):
+            return remedied
     text = "\n".join(map(_written, lines))
     for pattern, told in _CAUSES:
         if found := re.search(pattern, text):
             return told(*found.groups())
     return None
+
+
+def _messages(told: Iterable[Value]) -> Iterator[Message]:
+    """Give the messages and those that they have in them."""
+    for one in told:
+        if isinstance(one, Message):
+            yield one
+            yield from _messages(one.values)
 
 
 def place(lines: Sequence[Told]) -> Message | None:

@@ -11,14 +11,15 @@ from deploy.message import Message, Told, say, unpack
 from deploy.runs import Event
 
 # What is told with its values; of the rest they are sums.
-_SHOWN = ("HEAD", "branch", "database revision")
+_REVISION = say("database revision")
+_SHOWN = ("HEAD", say("branch"), _REVISION)
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What differs by name, what came, went or changed in the schema, and what could not be seen at the end."""
 
-    differs: tuple[tuple[str, str, str], ...]
+    differs: tuple[tuple[Told, Told, Told], ...]
     schema: tuple[tuple[str, Told], ...]
     unseen: tuple[tuple[Told, Told], ...]
 
@@ -42,7 +43,7 @@ class Evidence:
     @property
     def half_migrated(self) -> bool:
         """Is the schema one that no revision stands for?"""
-        return bool(self.schema) and "database revision" not in (name for name, _, _ in self.differs)
+        return bool(self.schema) and _REVISION not in (name for name, _, _ in self.differs)
 
 
 def of(events: Iterable[Event]) -> Evidence:
@@ -53,13 +54,13 @@ def of(events: Iterable[Event]) -> Evidence:
         return [event.fields for event in seen if event.kind == kind]
 
     return Evidence(
-        differs=tuple((name, was, now) for name, was, now, *_ in told("differs")),
+        differs=tuple((unpack(name), unpack(was), unpack(now)) for name, was, now, *_ in told("differs")),
         schema=tuple((how, unpack(what)) for how, what, *_ in told("schema")),
         unseen=tuple((unpack(what), unpack(why)) for what, why, *_ in told("unseen")),
     )
 
 
-def _difference(name: str, was: str, now: str) -> Message:
+def _difference(name: Told, was: Told, now: Told) -> Message:
     if name not in _SHOWN:
         return say("%s is not as before", name)
     return say("%s is not as before: %s -> %s", name, was or say("none"), now or say("none"))

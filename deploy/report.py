@@ -151,6 +151,10 @@ class Report:
         """Print JSON for machines."""
         output.document(_texts(value))
 
+    def data(self, printed: str) -> None:
+        """Write what another program reads; a message in it, such as that something was withheld, becomes text."""
+        output.data("\n".join(text(unpack(line)) for line in printed.split("\n")))
+
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print every finding, what to do about it below it."""
         if not findings:

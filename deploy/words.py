@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from deploy.message import Message, Told, Value, say
-from deploy.wording import text
 
 FIRST_NAMES = 5
 
@@ -29,8 +28,3 @@ def ended(status: str) -> Message:
     if number in signal.valid_signals() and (name := signal.strsignal(number)):
         return say("ended with status %s (%s)", status, name.lower())
     return say("ended with status %s", status)
-
-
-def for_script(told: Message) -> str:
-    """Tell it to a script: as text, until each of them forwards a message as it is."""
-    return text(told)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from deploy.message import NOTHING
+from deploy.message import NOTHING, Printed, say
 from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.settings import Settings, Target
@@ -20,9 +20,9 @@ SETTINGS = Settings(target=Target(name="prod", host="deploy@prod", path="/opt/wh
 CHAIN = Chain(
     heads=(HEAD,),
     revisions=(
-        Revision(BASE, (), "baseline"),
-        Revision(MIDDLE, (BASE,), "drop"),
-        Revision(HEAD, (MIDDLE,), "time zone"),
+        Revision(BASE, (), Printed("baseline")),
+        Revision(MIDDLE, (BASE,), Printed("drop")),
+        Revision(HEAD, (MIDDLE,), Printed("time zone")),
     ),
 )
 
@@ -35,7 +35,7 @@ REPOSITORY = Repository(
     head=OLD,
     branch="main",
     target=NEW,
-    incoming=("2222222 fix the page",),
+    incoming=(say("%s %s", "2222222", "fix the page"),),
 )
 
 RECORD = Record(OLD, True, "20260101T000000-abcd", {})

@@ -15,7 +15,6 @@ from tests.texts import as_text
         ("OSError: [Errno 98] Address already in use", "holds the port"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("SyntaxError: invalid syntax", "mend the file"),
-        ("the kernel killed a process in app for want of memory", "raise the memory limit"),
     ],
 )
 def test_a_known_cause_has_its_own_remedy(line: str, told: str) -> None:
@@ -23,11 +22,20 @@ def test_a_known_cause_has_its_own_remedy(line: str, told: str) -> None:
 
 
 def test_a_cause_is_found_in_a_message_of_ours_and_in_the_printed_words_in_it() -> None:
-    killed = say("the kernel killed a process in %s for want of memory", "app")
-    held = Printed("waits for a lock on instances: held by session 7 (user ada)")
-    lock = say("no lock within %s s%s: the migration %s", 1, say(", %s times", 4), held)
-    assert as_text(causes.remedy([killed])).startswith("raise the memory limit")
+    killed = say(
+        "the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)", "app", "none", "1"
+    )
+    held = say("waits for %s: held by session %s (user %s)", say("a lock on %s", "instances"), "7", "ada")
+    lock = say("%s: the migration %s", say("no lock within %s s, %s times", "1", "4"), held)
+    assert as_text(causes.remedy([say("%s; %s", say("the new worker did not boot"), killed)])).startswith(
+        "raise the memory"
+    )
     assert "pg_terminate_backend(7)" in as_text(causes.remedy([lock]))
+    assert "the disk is full" in as_text(causes.remedy([say("%s: %s", "a", "No space left on device")]))
+
+
+def test_a_message_of_ours_that_is_damaged_names_no_cause() -> None:
+    assert causes.remedy([say("%s: the migration %s", "no lock"), say("%s: the migration %s", "a", "b")]) is None
 
 
 def test_an_unknown_cause_has_none() -> None:

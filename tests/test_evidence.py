@@ -1,6 +1,7 @@
 """How a journal's evidence is put into words."""
 
 from deploy import evidence
+from deploy.message import pack, say
 from deploy.runs import Event
 from tests.texts import as_text
 
@@ -30,4 +31,4 @@ def test_what_differs_is_named_and_a_sum_is_not_shown() -> None:
 
 def test_a_schema_that_changed_without_its_revision_is_half_migrated() -> None:
     assert of(("schema", "came", "table t")).half_migrated
-    assert not of(("schema", "came", "table t"), ("differs", "database revision", "1", "2")).half_migrated
+    assert not of(("schema", "came", "table t"), ("differs", pack(say("database revision")), "1", "2")).half_migrated

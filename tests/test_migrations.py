@@ -57,7 +57,7 @@ def test_a_database_with_a_trace_of_a_revision_is_not_stamped() -> None:
 
 
 def test_a_revision_too_long_for_its_column_is_found_beforehand() -> None:
-    chain = Chain(heads=("r" * 33,), revisions=(*CHAIN.revisions, Revision("r" * 33, (HEAD,), "")))
+    chain = Chain(heads=("r" * 33,), revisions=(*CHAIN.revisions, Revision("r" * 33, (HEAD,), NOTHING)))
     database = Database(problem=NOTHING, tables=9, revisions=(HEAD,), version_table="public.alembic_version")
     found = migrations.problem(SETTINGS, database, chain)
     assert found is not None
@@ -86,10 +86,10 @@ def test_both_branches_of_a_merge_are_applied_below_it() -> None:
     merged = Chain(
         heads=("m",),
         revisions=(
-            Revision("a", (), ""),
-            Revision("b", ("a",), ""),
-            Revision("c", ("a",), ""),
-            Revision("m", ("b", "c"), ""),
+            Revision("a", (), NOTHING),
+            Revision("b", ("a",), NOTHING),
+            Revision("c", ("a",), NOTHING),
+            Revision("m", ("b", "c"), NOTHING),
         ),
     )
     assert [revision.id for revision in merged.pending(("b",))] == ["c", "m"]
@@ -98,10 +98,10 @@ def test_both_branches_of_a_merge_are_applied_below_it() -> None:
 
 def test_what_an_applied_revision_depends_on_is_applied() -> None:
     branches = (
-        Revision("a", (), ""),
-        Revision("b", (), ""),
-        Revision("c", ("a",), "", ("b",)),
-        Revision("m", ("b", "c"), ""),
+        Revision("a", (), NOTHING),
+        Revision("b", (), NOTHING),
+        Revision("c", ("a",), NOTHING, ("b",)),
+        Revision("m", ("b", "c"), NOTHING),
     )
     assert [revision.id for revision in Chain(("m",), branches).pending(("c",))] == ["m"]
 

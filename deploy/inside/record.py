@@ -99,9 +99,9 @@ def read_record(settings: dict[str, Any]) -> tuple[Record | None, str | None]:
         derived = {raw(path): str(blob) for path, blob in facts.get("derived", {}).items()}
         signatures = {raw(path): found for path, found in facts.get("signatures", {}).items()}
         if not manifest.keys() >= signatures.keys():
-            raise ValueError("signatures of files that it does not name")
+            raise ValueError(message("signatures of files that it does not name"))
         if not is_record(facts):
-            raise TypeError("not a record")
+            raise TypeError(message("not a record"))
         return Record(facts, manifest, paths, derived, signatures), None
     except FileNotFoundError:
         return None, None
@@ -118,14 +118,14 @@ def is_record(facts: dict[str, Any]) -> bool:
 def entry_of(told: list[str]) -> Entry:
     mode, blob = told
     if not isinstance(mode, str) or not isinstance(blob, str):
-        raise TypeError("not a file of git's")
+        raise TypeError(message("not a file of git's"))
     return Entry(mode, blob)
 
 
 def inner(path: str) -> str:
     """Give a path that stays in its folder, as all of git's do."""
     if {"", ".", ".."} & set(path.split("/")):
-        raise ValueError("a path that leads elsewhere")
+        raise ValueError(message("a path that leads elsewhere"))
     return path
 
 

@@ -159,4 +159,4 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = error.filename and shown(os.fsencode(error.filename))
         return message("%s: %s", error.strerror, where) if where else error.strerror
-    return f"{type(error).__name__}: {error}".replace("\n", " ")
+    return message("%s: %s", type(error).__name__, str(error).replace("\n", " "))

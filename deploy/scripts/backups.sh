@@ -9,7 +9,7 @@ maintenance=postgres
 [ "$database" != postgres ] || maintenance=template1
 
 stop() { # FACT REMEDY
-  printf '%s · %s\n' "$1" "$2" >&2
+  say '%s · %s' "$1" "$2" >&2
   exit 1
 }
 
@@ -66,23 +66,23 @@ mib() { printf '%s' $((($1 + 1048575) / 1048576)); } # BYTES
 # room FREE_KIB BYTES PLACE REMEDY: refuse what would not fit, or leave too little.
 room() {
   [ $(($1 / 1024)) -ge $(($(mib "$2") + min_free_mib)) ] ||
-    stop "$(($1 / 1024)) MiB free $3: the database has $(mib "$2") MiB, and $min_free_mib MiB have to stay free" "$4"
+    stop "$(say '%s MiB free %s: the database has %s MiB, and %s MiB have to stay free' \
+      $(($1 / 1024)) "$3" "$(mib "$2")" "$min_free_mib")" "$4"
 }
 
 refuse_damaged() {
   local sum
   sum=$(sha256sum "$folder/$backup.dump") || exit 1
   [ "${sum%% *}" = "$(fact "$backup" sha256)" ] ||
-    stop "the dump $backup is damaged: its bytes are not those that were checked when it was made" \
-      "$list_dumps"
+    stop "$(say 'the dump %s is damaged: its bytes are not those that were checked when it was made' "$backup")" "$list_dumps"
 }
 
 refuse_forbidden() {
   local allowed
   allowed=$(ask "select rolsuper or rolcreatedb from pg_roles where rolname = current_user")
   [ "$allowed" = t ] ||
-    stop "$database_user may not make databases, and a dump is restored into a new one" \
-      "as a superuser: ALTER ROLE \"$database_user\" CREATEDB"
+    stop "$(say '%s may not make databases, and a dump is restored into a new one' "$database_user")" \
+      "$(say 'as a superuser: ALTER ROLE "%s" CREATEDB' "$database_user")"
 }
 
 # The new database is as the one in use: encoding, locale, owner, limit, settings and grants are not in a dump of its
@@ -90,7 +90,8 @@ refuse_forbidden() {
 make_beside() {
   local words
   words=$(ask "$make_query" name="$database" new="$beside" leftovers="${database:0:34}_restore_" 2>&1) ||
-    stop "no database like $database can be made beside it: $words" 'see what its settings and grants need'
+    stop "$(say 'no database like %s can be made beside it: %s' "$database" "$words")" \
+      "$(say 'see what its settings and grants need')"
 }
 
 make_query="
@@ -127,20 +128,23 @@ load() {
   refuse_forbidden
   free=$(docker exec "$postgres_container" sh -c 'df -Pk "${PGDATA:-/var/lib/postgresql/data}"' 2>/dev/null |
     awk 'NR == 2 {print $4}') || free=
-  [ -z "$free" ] || room "$free" "$(fact "$backup" size)" "for the database in $postgres_container" 'free some space there'
+  [ -z "$free" ] || room "$free" "$(fact "$backup" size)" \
+    "$(say 'for the database in %s' "$postgres_container")" "$(say 'free some space there')"
   make_beside
   if ! words=$(pg_ pg_restore --exit-on-error --dbname="$beside" <"$folder/$backup.dump" 2>&1); then
     printf '%s\n' "$words" >&2
-    stop "the dump $backup cannot be restored: $(grep -m 1 error: <<<"$words" || tail -n 1 <<<"$words")" 'see the lines above'
+    words=$(grep -m 1 error: <<<"$words" || tail -n 1 <<<"$words")
+    stop "$(say 'the dump %s cannot be restored: %s' "$backup" "$words")" "$(say 'see the lines above')"
   fi
   psql_ -d "$beside" <<<"set client_min_messages = error; analyze"
   found=$(revision_of "$beside")
   [ "$found" = "$(fact "$backup" revision)" ] ||
-    stop "restored, the dump $backup is at ${found:-no revision} and not at $(fact "$backup" revision)" "$list_dumps"
+    stop "$(say 'restored, the dump %s is at %s and not at %s' \
+      "$backup" "$(or_say "$found" 'no revision')" "$(fact "$backup" revision)")" "$list_dumps"
   found=$(psql_ -d "$beside" <<<"$tables_query")
   [ "$found" = "$(fact "$backup" tables)" ] ||
-    stop "restored, the dump $backup has $found tables and not $(fact "$backup" tables)" "$list_dumps"
-  echo "restored $backup as $beside: $found tables, at $(fact "$backup" revision)"
+    stop "$(say 'restored, the dump %s has %s tables and not %s' "$backup" "$found" "$(fact "$backup" tables)")" "$list_dumps"
+  say 'restored %s as %s: %s tables, at %s' "$backup" "$beside" "$found" "$(fact "$backup" revision)"
 }
 
 # exchange ASIDE NEXT: the database in use gets the name ASIDE, and NEXT gets its name; both or neither.
@@ -151,7 +155,7 @@ exchange() {
     words=$(ask "$exchange_query" name="$database" aside="$1" next="$2" 2>&1) || continue
     return 0
   done
-  stop "the two databases could not change their names: ${words##*$'\n'}" "$database is as it was"
+  stop "$(say 'the two databases could not change their names: %s' "${words##*$'\n'}")" "$(say '%s is as it was' "$database")"
 }
 
 exchange_query="set lock_timeout = '20s';

@@ -64,11 +64,6 @@ control() {
   took_effect "$1" "$before" || { said "$(say '%s did not %s' "$container" "$1")" "$words" >&2; return 1; }
 }
 
-# said FACT OUTPUT: the fact, and the last line of what a program said of it, if anything.
-said() {
-  if [ -n "$2" ]; then say '%s: %s' "$1" "${2##*$'\n'}"; else printf '%s\n' "$1"; fi
-}
-
 # moment: whether the container runs, since when, and its first process.
 moment() {
   docker inspect --type container --format '{{.State.Running}} {{.State.StartedAt}} {{.State.Pid}}' "$container" 2>/dev/null ||

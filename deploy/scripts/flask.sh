@@ -31,21 +31,26 @@ flask_() {
 # agree: what psql read of the revision has to be what Alembic finds, as the app of the tree configures it: else migrations
 # that have run would run again. Expects version_table and read_revisions, as read.
 agree() {
-  local said kind schema table found at=()
+  local said kind schema table found read at=()
   said=$(in_app -i timeout -k 5 "$migrate_timeout" \
     "$python" -c "$standby" ask "$run" "${standby_patience:-0}" "$flask" where 2>&1) || {
     repeat_error <<<"$said"
-    echo 'so Alembic could not tell where it keeps the revision' >&2
+    say 'so Alembic could not tell where it keeps the revision' >&2
     return 1
   }
   while IFS=$'\t' read -r kind schema table found; do
     [ "$kind" = hot-update-place ] || continue
     [ "$schema" != - ] || schema=${version_table%".$table"}
     if [ "$found" = "$read_revisions" ] && [[ -z $version_table || $version_table = "$schema.$table" ]]; then return 0; fi
-    at+=("${schema:+$schema.}$table at ${found:-no revision}")
+    at+=("$(say '%s at %s' "${schema:+$schema.}$table" "$(or_say "$found" 'no revision')")")
   done <<<"$said"
-  echo "Alembic, as this code configures it, finds ${at[*]:-no place for it}, but read was" \
-    "${version_table:-no version table}${version_table:+ at ${read_revisions:-no revision}}" >&2
+  if [ ${#at[@]} = 0 ]; then found=$(say 'no place for it'); else found=$(say ',' "${at[@]}"); fi
+  if [ -n "$version_table" ]; then
+    read=$(say '%s at %s' "$version_table" "$(or_say "$read_revisions" 'no revision')")
+  else
+    read=$(say 'no version table')
+  fi
+  say 'Alembic, as this code configures it, finds %s, but read was %s' "$found" "$read" >&2
   return 1
 }
 

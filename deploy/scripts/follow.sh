@@ -14,15 +14,15 @@ latest_run() {
   printf '%s' "${found##*/}"
 }
 
-# say FIELD...: a record of our own; what stands before it may be cut off.
-say() { printf '\n'; record "$(date +%s.%3N)" "$@"; }
+# tell FIELD...: a record of our own; what stands before it may be cut off.
+tell() { printf '\n'; record "$(date +%s.%3N)" "$@"; }
 
 ended_in() { grep -qaE $'^[0-9.]+\tdone\t' "$1" 2>/dev/null; }
 
 follow() {
   local folder=$state/runs/$run spill
   if ! is_run "$run" || [ ! -e "$folder/journal" ]; then
-    say none "$run"
+    tell none "$run"
     return
   fi
   # Waits for as long as the harness lives. A process id alone could meanwhile belong to another process.
@@ -31,7 +31,7 @@ follow() {
   if ended_in "$folder/journal"; then return; fi
   spill=$(spill_of "$folder")
   [ ! -s "$spill" ] || { echo; cat "$spill"; }
-  ended_in "$spill" || say gone "$(tail -n 5 "$folder/errors" 2>/dev/null | redact)"
+  ended_in "$spill" || tell gone "$(tail -n 5 "$folder/errors" 2>/dev/null | redact)"
 }
 
 # Where git finds no clone there is no state folder either.

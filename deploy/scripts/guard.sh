@@ -5,15 +5,15 @@ guard() {
   local running revision_there
   # The slow answers are on their way while git gives its own.
   exec {running}< <(record_sum) {revision_there}< <(
-    { psql_ <<<"$version_query" 2>/dev/null || printf 'db_revision\tcannot be asked\n'; } |
+    { psql_ <<<"$version_query" 2>/dev/null || printf 'db_revision\t%s\n' "$(say 'cannot be asked')"; } |
       sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' '
   )
-  record container "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
+  record "$(say 'container')" "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
-  record branch "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
+  record "$(say 'branch')" "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
   guard_work_tree
-  record 'running release' "$(cat <&"$running")"
-  record 'database revision' "$(cat <&"$revision_there")"
+  record "$(say 'running release')" "$(cat <&"$running")"
+  record "$(say 'database revision')" "$(cat <&"$revision_there")"
   exec {running}<&- {revision_there}<&-
 }
 
@@ -27,8 +27,11 @@ evidence() {
 # Each file that git knows and that was changed, by its name. What it does not know is not for the plan: the sync looks
 # by itself whether such a file is in its way.
 guard_work_tree() {
-  local entry
+  local entry name
   {
-    git_ status --porcelain -z -uno --no-renames --ignore-submodules=all 2>/dev/null || printf '%s\0' '!! unreadable'
-  } | while IFS= read -r -d '' entry; do record "work tree: ${entry:3}" "${entry:0:2}"; done
+    git_ status --porcelain -z -uno --no-renames --ignore-submodules=all 2>/dev/null || printf '!! \0'
+  } | while IFS= read -r -d '' entry; do
+    if [ "$entry" = '!! ' ]; then say 'work tree: unreadable'; else say 'work tree: %s' "${entry:3}"; fi
+    printf '%s\n' "${entry:0:2}"
+  done | while IFS= read -r name && IFS= read -r entry; do record "$name" "$entry"; done
 }

@@ -4,7 +4,7 @@ set -euo pipefail
 folder=$(backup_folder)
 record now "$(date +%s)" "$folder"
 if [ -d "$folder" ] && ! { [ -r "$folder" ] && [ -x "$folder" ]; }; then
-  echo "$folder cannot be read by $(id -un)" >&2
+  say '%s cannot be read by %s' "$folder" "$(id -un)" >&2
   exit 1
 fi
 for id in $(backups); do

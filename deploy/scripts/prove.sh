@@ -29,13 +29,16 @@ judge() {
 settings=$prove_settings
 [ "$1" = new ] || settings=$old_settings
 if [ "$1" = old ] && [ "$before" = ill ]; then
-  echo 'the app was ill before, so its health proves nothing'
+  say 'the app was ill before, so its health proves nothing'
   exit 0
 fi
 why=
 begin=$SECONDS
 until judge "$settings"; do
-  [ $((SECONDS - begin)) -lt "$health_timeout" ] || { echo "${why##*$'\n'}" >&2; exit 1; }
+  [ $((SECONDS - begin)) -lt "$health_timeout" ] || { printf '%s\n' "${why##*$'\n'}" >&2; exit 1; }
   sleep 1
 done
-echo "the $1 release is healthy"
+case $1 in
+  new) say 'the new release is healthy' ;;
+  old) say 'the old release is healthy' ;;
+esac

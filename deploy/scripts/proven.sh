@@ -3,8 +3,8 @@
 # Its argument says what was proven, as that of prove.sh.
 exists "$replaced" || exit 0
 if [ "$1" = old ] && [ "$before" = ill ]; then
-  echo "the old database is kept as $replaced: drop it when nothing in it is missed"
+  say 'the old database is kept as %s: drop it when nothing in it is missed' "$replaced"
   exit 0
 fi
 drop "$replaced"
-echo "dropped $replaced"
+say 'dropped %s' "$replaced"

@@ -7,8 +7,7 @@
 problem() {
   local output
   output=$("$@" 2>&1 >/dev/null) && return
-  output=$(git_words <<<"$output")
-  printf '%s' "${output:-failed}"
+  or_say "$(git_words <<<"$output")" 'failed'
 }
 
 # attempt FUNCTION CHECK...: what the function cannot read to its end is no good sign for these checks: they are told why.
@@ -17,8 +16,9 @@ attempt() {
   (set -eo pipefail; "$1") 2>"$why"
   status=$?
   [ "$status" != 0 ] || return 0
-  why=$(git_words <"$why")
-  for check in "${@:2}"; do record unread "$check" "${why:-status $status}"; done
+  why=$(tail -n 1 "$why" | grep -a "^$mark" || git_words <"$why")
+  [ -n "$why" ] || why=$(say 'status %s' "$status")
+  for check in "${@:2}"; do record unread "$check" "$why"; done
 }
 
 read_host() {
@@ -59,13 +59,13 @@ read_env() {
 read_repository() {
   local answer line fault=other fetch_problem=
   head='' target=''
-  [ -d "$path" ] || { record repository "$fault" 'no such folder'; return; }
+  [ -d "$path" ] || { record repository "$fault" "$(say 'no such folder')"; return; }
   if ! answer=$(git_ rev-parse --show-toplevel 2>&1); then
     [[ $answer != *'dubious ownership'* ]] || fault=foreign
     record repository "$fault" "$(printf '%s' "$answer" | head -n 1)"
     return
   fi
-  [ "$answer" -ef "$path" ] || { record repository "$fault" "it lies inside the repository $answer"; return; }
+  [ "$answer" -ef "$path" ] || { record repository "$fault" "$(say 'it lies inside the repository %s' "$answer")"; return; }
   record repository '' '' "$git_folder" "$clone_owner"
   head=$(git_ rev-parse -q --verify HEAD)
   case $target_is in
@@ -104,7 +104,7 @@ find_named() {
     # Beside a name only an id counts.
     [ "$ref" != "$name" ] || [ ${#known[@]} = 0 ] || [[ $name =~ ^[0-9a-f]{4,64}$ ]] || continue
     commit=$(git_ rev-parse -q --verify "$ref${1#"$name"}^{commit}" 2>/dev/null) || continue
-    known+=("$ref is ${commit:0:7}")
+    known+=("$(say '%s is %s' "$ref" "${commit:0:7}")")
     [[ " ${commits[*]} " == *" $commit "* ]] || commits+=("$commit")
   done
   case ${#commits[@]} in
@@ -152,7 +152,7 @@ read_missing() {
     --filter=blob:none --stdin "$remote" <"$beside/missing" || true
   missing >"$beside/missing"
   [ -s "$beside/missing" ] || return 0
-  echo "fatal: the clone is partial and lacks $(wc -l <"$beside/missing") files of ${target:0:7}" >&2
+  say 'the clone is partial and lacks %s files of %s' "$(wc -l <"$beside/missing")" "${target:0:7}" >&2
   return 1
 }
 
@@ -334,7 +334,8 @@ read_app() {
   answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>"$beside/complaint") || status=$?
   if [ "$status" != 0 ]; then
     answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint" | grep -v '^$' | tail -n 1)
-    ! running "$container" || record app_problem "${answer:-docker exec ended with status $status}"
+    [ -n "$answer" ] || answer=$(say 'docker exec ended with status %s' "$status")
+    ! running "$container" || record app_problem "$answer"
     return
   fi
   { read -r line; record app "$line"; while IFS= read -r line; do record app_text "$line"; done; } <<<"$answer"

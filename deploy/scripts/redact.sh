@@ -4,7 +4,10 @@
 # Of a line so many bytes are looked at; the rest is cut off.
 longest_text=65536
 
-# redact: copy stdin to stdout line by line, as it comes, each secret of the env file replaced by [KEY].
+# redact: copy stdin to stdout line by line, as it comes, each secret of the env file replaced by [KEY]. Of a message only
+# the values are looked at: its format is ours, whatever secret happens to be a word of it. A line, or a value, is a message
+# only where it begins as one, as whoever reads it has it too; a mark elsewhere is text. A program that prints the mark first
+# in a line passes for us so far, and could have written its secret in a way of its own as well.
 redact() {
   local prompt=()
   # mawk reads a pipe in blocks unless told otherwise; gawk doesn't know the option.
@@ -35,7 +38,7 @@ redact_() {
   if [ ! -e "$file" ] && [ -x "${file%/*}/" ]; then file=; fi
   if [ -d "$file" ]; then file=$file/unreadable; fi
   REDACT_FILE=$file REDACT_NAME=${env_file##*/} REDACT_WORDS="${secret_words[*]}" REDACT_KEYS="${secret_keys[*]-}" \
-    REDACT_MIN=$secret_min_length REDACT_LONGEST=$longest_text LC_ALL=C awk "$@" "$redact_program"
+    REDACT_MIN=$secret_min_length REDACT_LONGEST=$longest_text REDACT_MARK=$mark LC_ALL=C awk "$@" "$redact_program"
 }
 
 redact_program='
@@ -47,20 +50,37 @@ BEGIN {
   for (i = 1; i < 256; i++) { byte = sprintf("%c", i); code[byte] = i; char[i] = byte }
   spellings()
   withheld = !read_secrets(ENVIRON["REDACT_FILE"])
-  notice = "(withheld: " ENVIRON["REDACT_NAME"] " cannot be read, so secrets could not be removed)"
+  mark = ENVIRON["REDACT_MARK"]
+  notice = said("(withheld: %s cannot be read, so secrets could not be removed)", ENVIRON["REDACT_NAME"])
   records = split(ENVIRON["REDACT_FIELDS"], line, "\n")
   for (i = 1; i <= records; i++)
     for (n = split(line[i], field, " "); n > 1; n--) if (field[n] !~ /\*$/) fact[field[1], n] = 1
 }
 
-{ print records ? cleaned_record($0) : shown($0); fflush() }
+{ print records ? cleaned_record($0) : cleaned($0); fflush() }
+
+# A text or a message. Where the end was cut off, that is of the last value.
+function cleaned(text, cut,    n, i, field, done) {
+  if (index(text, mark) != 1) return shown(text, cut)
+  cut = cut || length(text) >= longest
+  n = split(text, field, "\t")
+  done = field[1]
+  for (i = 2; i <= n; i++)
+    done = done "\t" (field[i] == "" ? "" : as_field(cleaned(unescaped(field[i]), cut && i == n)))
+  return done
+}
+
+# As `say` says it.
+function said(format, value, more) {
+  return mark format "\t" as_field(value) (more == "" ? "" : "\t" as_field(more))
+}
 
 # What is empty stays so: that there is no text is a fact.
 function cleaned_record(line,    n, i, field, done) {
   n = split(line, field, "\t")
   done = field[1]
   for (i = 2; i <= n; i++)
-    done = done "\t" (((field[1], i) in fact || field[i] == "") ? field[i] : as_field(shown(unescaped(field[i]))))
+    done = done "\t" (((field[1], i) in fact || field[i] == "") ? field[i] : as_field(cleaned(unescaped(field[i]))))
   return done
 }
 
@@ -70,16 +90,17 @@ function as_field(text) {
 }
 
 # Most lines hold no secret, and one look tells that.
-function shown(text,    cut, hidden) {
+function shown(text, cut,    hidden) {
   if (withheld) return notice
-  cut = length(text) >= longest
+  cut = cut || length(text) >= longest
   # A secret that the end of the text cuts in two is in what is left out.
   if (cut && length(text) > longest) text = substr(text, 1, longest)
   if (secrets && text ~ suspect) text = marked(text)
-  if (secrets && text ~ /[%\\&]/ && (hidden = disguised(text))) return "(withheld: a line with [" key_of[hidden] "] in it)"
-  if (cut) text = whole(substr(text, 1, length(text) - margin)) "… (cut: longer than " longest " bytes)"
+  if (secrets && text ~ /[%\\&]/ && (hidden = disguised(text))) return said("(withheld: a line with [%s] in it)", key_of[hidden])
+  if (cut) text = whole(substr(text, 1, length(text) - margin))
   if (index(text, "\001")) text = named_marks(text)
-  return index(text, "://") ? without_credentials(text) : text
+  if (index(text, "://")) text = without_credentials(text)
+  return cut ? said("%s… (cut: longer than %s bytes)", text, longest) : text
 }
 
 # A character must not be cut in two.

@@ -42,7 +42,7 @@ spill() {
   local why
   # A line may have been written in part, or room been made meanwhile.
   why=$({ { echo; record "$@"; } >>journal; } 2>&1) && return
-  unwritten="$PWD/journal: ${why##*: }"
+  unwritten=$(say '%s: %s' "$PWD/journal" "${why##*: }")
   {
     [ -s "$spill" ] || record "$1" unwritten "$unwritten"
     record "$@"
@@ -50,14 +50,17 @@ spill() {
   return 1
 }
 
-# fields FILE ARRAY: read name/value records. Their escapes are a subset of those of printf's %b.
+# unescaped FIELD: as it was before it was written into a record, whose escapes are a subset of those of printf's %b.
+unescaped() { printf '%b' "$1"; }
+
+# fields FILE ARRAY: read name/value records; names stay as they are written.
 declare -A about=() holder=() expected=() found=() after=()
 fields() {
   local -n into=$2
   local name value
   while IFS=$'\t' read -r name value; do
     [ -n "$name" ] || continue
-    printf -v value %b "$value"
+    printf -v value '%b' "$value"
     into[$name]=$value
   done <"$1"
 }
@@ -67,7 +70,7 @@ fields() {
 take_lock() {
   local why
   if ! why=$({ : 9<>"$state/lock"; } 2>&1) || ! exec 9<>"$state/lock"; then
-    event 'done' refused lock 1 "cannot open $state/lock: ${why##*: }"
+    event 'done' refused lock 1 "$(say 'cannot open %s: %s' "$state/lock" "${why##*: }")"
     exit
   fi
   flock -w "$(<patience)" 9
@@ -98,7 +101,8 @@ before() {
 
 # The lock is ours: a run that has no end and had it before us, or still is its holder, has lost its harness.
 take_over() {
-  local dead reason='its lock is free' journal
+  local dead reason journal
+  reason=$(say 'its lock is free')
   holder=()
   [ ! -e "$state/holder" ] || fields "$state/holder" holder
   if [ -e "$state/holder" ] && ! is_run "${holder[run]-}"; then
@@ -109,7 +113,7 @@ take_over() {
   [ -n "$dead" ] || return 0
   journal=$state/runs/$dead/journal
   if [ -z "${holder[run]-}" ] && ended_in "$journal"; then return 0; fi
-  [ -z "${holder[run]-}" ] || [ "${holder[boot]-}" = "$boot" ] || reason='the host has booted since'
+  [ -z "${holder[run]-}" ] || [ "${holder[boot]-}" = "$boot" ] || reason=$(say 'the host has booted since')
   event took-over "$dead" "${holder[operator]-}" "${holder[start]-}" "$reason" || return
   if [ ! -e "$journal" ] || ended_in "$journal"; then return 0; fi
   taken_over=$dead
@@ -123,7 +127,7 @@ end_dead() {
   if [ -z "$wrong" ]; then
     (cd "$1" && exec bash runner.sh resume "$run" </dev/null >>errors 2>&1 8>&-)
   else
-    while IFS= read -r name; do event damaged "$1/${name%: FAILED*}" 'it is not as it was sent'; done <<<"$wrong"
+    while IFS= read -r name; do event damaged "$1/${name%: FAILED*}" "$(say 'it is not as it was sent')"; done <<<"$wrong"
   fi
   ended_in "$1/journal" || { echo; record "$(date +%s.%3N)" 'done' abandoned; } >>"$1/journal"
   event resumed "${1##*/}" "$(sed -nE $'s/^[0-9.]+\tdone\t([a-z-]+).*/\\1/p' "$1/journal" | tail -n 1)"
@@ -132,7 +136,7 @@ end_dead() {
 # put_aside FILE: one of ours that says nothing, kept for who wants to look at it.
 put_aside() {
   mv -fT -- "$1" "$1.damaged" 2>/dev/null || true
-  event damaged "$1" "it cannot be understood and is ${1##*/}.damaged now"
+  event damaged "$1" "$(say 'it cannot be understood and is %s now' "${1##*/}.damaged")"
 }
 
 # Ids are told when a plan is made, and a run has had the lock since.
@@ -140,7 +144,7 @@ refuse_late() {
   local newest
   newest=$(before)
   [[ $newest > $run ]] && [ "$newest" != "$taken_over" ] || return 0
-  event changed 'runs since then' none "$newest" || give_up
+  event changed "$(say 'runs since then')" "$(say 'none')" "$newest" || give_up
   finish changed
 }
 
@@ -158,7 +162,7 @@ hold() {
 finish() {
   local why
   rm -f reserve clone.reserve schema.before* schema.after*
-  why=$(remember "$@" 2>&1) || event unwritten "$state/history: ${why##*: }"
+  why=$(remember "$@" 2>&1) || event unwritten "$(say '%s: %s' "$state/history" "${why##*: }")"
   # What root made in somebody's clone must still be theirs at their own next run.
   [ "$EUID" != 0 ] || chown -R --reference="$path" .
   # Who resumes another's run does so under its own lock.
@@ -216,16 +220,16 @@ prune() {
 give_up() {
   local why=${1:-${unwritten-}}
   # The journal's lines are written by a process of their own, which can say it only there.
-  [ -n "$why" ] || why=$(sed -nE $'s/^[0-9.]+\tunwritten\t//p' "$spill" 2>/dev/null | head -n 1)
+  [ -n "$why" ] || why=$(unescaped "$(sed -nE $'s/^[0-9.]+\tunwritten\t//p' "$spill" 2>/dev/null | head -n 1)")
   rm -f reserve
-  go_back "$stage" "$journal_lost" "cannot write ${why:-$PWD/journal}"
+  go_back "$stage" "$journal_lost" "$(say 'cannot write %s' "${why:-$PWD/journal}")"
 }
 
 # What was decided of this run, and by whom: to confirm or to undo it. The first word counts, and a full disk must not
 # keep it from being said, so it is the target of a link; on one that takes not even that, our own word counts.
 decision() { readlink decision 2>/dev/null | grep -aE $'^(confirm|undo)(\t|$)' || printf '%s\n' "${decided-}"; }
 choice() { decision | cut -f 1; }
-chooser() { decision | cut -f 2; }
+chooser() { unescaped "$(decision | cut -f 2)"; }
 decide() { # CHOICE WHO
   decided=$(record "$1" "$2")
   ln -sT "$decided" decision 2>/dev/null
@@ -274,7 +278,7 @@ conclude() {
   compare_evidence "$1"
   case $1 in
     refused) [ ${#differs[@]} = 0 ] || finish altered "${@:2}" ;;
-    undone) [ -z "${differs[HEAD]-}${differs[branch]-}" ] || finish undone-ill "${@:2}" ;;
+    undone) [ -z "${differs[HEAD]-}${differs[${mark}branch]-}" ] || finish undone-ill "${@:2}" ;;
   esac
   finish "$@"
 }
@@ -282,28 +286,28 @@ conclude() {
 # compare_evidence OUTCOME: take again what was seen under the lock, and tell what differs, an event each, or could not be
 # seen. After an undo, what was undone to is told by its proof, so that only clone and database are looked at.
 compare_evidence() {
-  local name how what names=(HEAD branch 'database revision')
+  local name how what names=(HEAD "${mark}branch" "${mark}database revision")
   [ "$stage" != guard ] && [ -s guard.found ] || return 0
   fields guard.found found
   [ "$1" != refused ] || names=("${!found[@]}")
   if ! timeout -k 5 "$guard_timeout" bash -euo pipefail guard.sh after </dev/null >guard.after 2>/dev/null 8>&-; then
-    event unseen production 'it could not be looked at again'
+    event unseen "$(say 'production')" "$(say 'it could not be looked at again')"
     return
   fi
   fields guard.after after
   for name in "${names[@]}"; do
-    case $name in
+    case ${name#"$mark"} in
       # revive.sh gave the old release to another container.
       container | 'running release') [ ! -e revived ] || continue ;;
       'database revision') [ -e schema.after ] || continue ;;
     esac
     [ "${found[$name]-}" != "${after[$name]-}" ] || continue
     differs[$name]=1
-    event differs "$name" "${found[$name]-}" "${after[$name]-}"
+    event differs "$(unescaped "$name")" "${found[$name]-}" "${after[$name]-}"
   done
   if [ ! -e schema.before ] || [ ! -e schema.after ]; then
     what=$(cat schema.before.problem schema.after.problem 2>/dev/null | tail -n 1 | redact)
-    [ -z "$what" ] || event unseen 'the database' "$what"
+    [ -z "$what" ] || event unseen "$(say 'the database')" "$what"
     return 0
   fi
   while IFS=$'\t' read -r how what; do
@@ -338,9 +342,9 @@ settle_choice() {
   ending=1
   if [ -z "$(choice)" ]; then
     if aside prove "$prove_timeout" prove.sh new && [ "${about[unattended]-keep}" = keep ]; then
-      decide confirm 'the host'
+      decide confirm "$(say 'the host')"
     else
-      decide undo 'the host'
+      decide undo "$(say 'the host')"
     fi
   fi
   [ "$(choice)" = confirm ] || go_back confirm 0 "$(chooser)"
@@ -354,24 +358,29 @@ settle_choice() {
 journal_lines() {
   local text kind
   while IFS= read -r text; do
-    if [ "${#text}" -gt "$longest_line" ]; then
-      text=${text:0:longest_line}
-      # Bytes are counted here: a character must not be cut in two.
-      while [[ $text == *[$'\x80'-$'\xbf'] ]]; do text=${text%?}; done
-      text=$(unbroken "${text%[$'\xc0'-$'\xff']}")…
-    fi
     kind=line
     [[ $text != "$mark"* ]] || kind=message
+    [ "${#text}" -le "$longest_line" ] || text=$(shortened "$kind" "$text")
     event "$kind" "$1" "$text" || [ -n "$ending" ] || { kill -TERM "$$"; return 1; }
   done
 }
 
-# unbroken TEXT: what was cut, but for a format or an escape that is not whole any more: after one comes its value.
-unbroken() {
-  local text=$1
-  [[ $text != *$'\x1f'* || ${text##*$'\x1f'} == *[$'\t\\']* ]] || text=${text%$'\x1f'*}
-  while [[ $text == *\\ ]]; do text=${text%\\}; done
-  printf '%s' "$text"
+# shortened KIND TEXT: what is too long, cut; of a message each of its values.
+shortened() {
+  local part parts=("$2") i
+  [ "$1" = line ] || mapfile -t -d $'\t' parts < <(printf '%s' "$2")
+  for i in "${!parts[@]}"; do
+    [ "${#parts[i]}" -gt "$longest_line" ] || continue
+    part=${parts[i]:0:longest_line}
+    # Bytes are counted here: a character must not be cut in two, nor an escape or the format of a message.
+    while [[ $part == *[$'\x80'-$'\xbf'] ]]; do part=${part%?}; done
+    part=${part%[$'\xc0'-$'\xff']}
+    [[ $part != *$'\x1f'* || ${part##*$'\x1f'} == *\\* ]] || part=${part%$'\x1f'*}
+    while [[ $part == *\\ ]]; do part=${part%\\}; done
+    parts[i]=$part…
+  done
+  local IFS=$'\t'
+  printf '%s' "${parts[*]}"
 }
 
 # ended PID: wait until it has, whatever signals come meanwhile; its status.
@@ -411,7 +420,7 @@ check_guard() {
   while IFS= read -r name; do
     [ "${expected[$name]-}" != "${found[$name]-}" ] || continue
     changed=1
-    event changed "$name" "${expected[$name]-}" "${found[$name]-}" || give_up
+    event changed "$(unescaped "$name")" "${expected[$name]-}" "${found[$name]-}" || give_up
   done < <(cut -f 1 guard.expected guard.found | awk '!seen[$0]++')
   [ -z "$changed" ] || finish changed
 }
@@ -429,7 +438,7 @@ carry_out_step() { # SCRIPT
   begun+=("$1")
   carry_out "$stage" "$limit" bash -euo pipefail "$1"
   case $status in
-    124 | 137) [ $((SECONDS - since)) -lt "$limit" ] || late=("timed out after $limit s") ;;
+    124 | 137) [ $((SECONDS - since)) -lt "$limit" ] || late=("$(say 'timed out after %s s' "$limit")") ;;
   esac
   event end "$stage" "$status" ${late[@]+"${late[@]}"} || give_up
   [ "$status" != "$refused" ] || unset 'begun[-1]'
@@ -452,7 +461,7 @@ resume() {
     finish 'done'
   fi
   [ ${#begun[@]} = 0 ] || stage=${begun[-1]#steps/*-}
-  go_back "${stage%.sh}" 137 'its harness died'
+  go_back "${stage%.sh}" 137 "$(say 'its harness died')"
 }
 
 # The run may have told its end where it was spilled, or got into the history just before its harness died.
@@ -465,6 +474,7 @@ end_told() {
   )
   [ -n "$outcome" ] || return 0
   read -r step status reason <<<"$why"
+  reason=$(unescaped "$reason")
   if ended_in journal; then
     remembered || remember "$outcome" ${step:+"$step" "$status"} ${reason:+"$reason"}
   else
@@ -485,14 +495,14 @@ main() {
   fields about about
   [ "${1-}" != resume ] || resume "$2"
   event run "$run" "${about[verb]-}" "${about[operator]-}" "${about[revision]-}" || {
-    event 'done' refused start "$journal_lost" "cannot write $unwritten"
+    event 'done' refused start "$journal_lost" "$(say 'cannot write %s' "$unwritten")"
     exit
   }
   take_lock || refuse
   event locked || give_up
   take_over || give_up
-  why=$(hold 2>&1) || give_up "$state/holder: ${why##*: }"
-  why=$({ head -c "$reserve" /dev/zero >reserve; } 2>&1) || give_up "$PWD/reserve: ${why##*: }"
+  why=$(hold 2>&1) || give_up "$(say '%s: %s' "$state/holder" "${why##*: }")"
+  why=$({ head -c "$reserve" /dev/zero >reserve; } 2>&1) || give_up "$(say '%s: %s' "$PWD/reserve" "${why##*: }")"
   prune
   [ ! -d steps ] || refuse_late
   check_guard

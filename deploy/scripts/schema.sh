@@ -1,6 +1,6 @@
 # The schema of the database as its catalogue has it, in lines of kind, name, what it is part of, and definition, in an
 # order of their own: two of them show what came, went or changed. Data is none of it, and what extensions bring neither.
-# Expects containers.sh and what that expects, except for schema_differences.
+# Expects containers.sh and what that expects, except for schema_differences and tell_differences.
 
 # keep_schema FILE: write it down whole; where it cannot be had, FILE.problem says why and there is no FILE.
 keep_schema() {
@@ -29,6 +29,18 @@ schema_differences() {
       }
     }
     function tell(how, key) {sub("\t", " ", key); print how "\t" key}' before=1 "$1" before= "$2" | sort
+}
+
+# tell_differences: those on stdin, a message each.
+tell_differences() {
+  local how what
+  while IFS=$'\t' read -r how what; do
+    case $how in
+      came) say 'came: %s' "$what" ;;
+      went) say 'went: %s' "$what" ;;
+      changed) say 'changed: %s' "$what" ;;
+    esac
+  done
 }
 
 # Without a lock on anything that is described, so that nobody who holds one is waited for.

@@ -3,7 +3,7 @@
 # `undo` begins only after this.
 
 until docker version >/dev/null 2>&1; do
-  [ "$SECONDS" -lt 60 ] || { echo 'Docker does not answer' >&2; exit 1; }
+  [ "$SECONDS" -lt 60 ] || { say 'Docker does not answer' >&2; exit 1; }
   sleep 1
 done
 if [ "$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ]; then

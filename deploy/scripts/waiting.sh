@@ -10,11 +10,20 @@ ask_again() {
   { while printf '%s\n' "$query" && ! read -r -t "$1" -u "$stop" _; do :; done; } 2>/dev/null | psql_ "${@:2}" 2>/dev/null
 }
 
+# tell_holder: say it of every answer to holders_query on stdin, whose fields are parted by unit separators.
+tell_holder() {
+  local table session user application state since
+  while IFS=$'\x1f' read -r table session user application state since; do
+    say 'waits for %s: held by session %s (user %s, application %s, %s since %s)' \
+      "$(if [ -n "$table" ]; then say 'a lock on %s' "$table"; else say 'a lock'; fi)" "$session" \
+      "$(or_say "$user" 'unknown')" "$(or_say "$application" 'without a name')" \
+      "$(or_say "$state" 'in a state that is not shown')" "$(or_say "$since" 'unknown')"
+  done
+}
+
 # Who holds what somebody waits for: the run's own sessions, or whoever wants to change a table. Never what they asked.
-holders_query="select distinct format('waits for %s: held by session %s (user %s, application %s, %s since %s)',
-    coalesce('a lock on ' || wanted.relation::regclass, 'a lock'), holder.pid, coalesce(holder.usename, 'unknown'),
-    coalesce(nullif(holder.application_name, ''), 'without a name'), coalesce(holder.state, 'in a state that is not shown'),
-    coalesce(to_char(coalesce(holder.xact_start, holder.backend_start), 'YYYY-MM-DD HH24:MI:SS TZ'), 'unknown'))
+holders_query="select distinct wanted.relation::regclass, holder.pid, holder.usename, holder.application_name, holder.state,
+    to_char(coalesce(holder.xact_start, holder.backend_start), 'YYYY-MM-DD HH24:MI:SS TZ')
   from pg_locks wanted join pg_stat_activity waiting using (pid)
     cross join lateral unnest(pg_blocking_pids(pid)) as blocking(pid) join pg_stat_activity holder on holder.pid = blocking.pid
   where not granted and waiting.datname = current_database() and (waiting.application_name = :'name'

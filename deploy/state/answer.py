@@ -103,8 +103,8 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
     def names(kind: str) -> tuple[str, ...]:
         return tuple(row[0] for row in rows[kind])
 
-    def told(kind: str) -> tuple[str, ...]:
-        return tuple(" ".join(row) for row in rows[kind])
+    def told(kind: str) -> tuple[Message, ...]:
+        return tuple(say("%s %s", commit, unpack(subject)) for commit, subject in rows[kind])
 
     return Repository(
         problem=NOTHING,
@@ -125,7 +125,7 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
         tracks_protected=names("tracks_protected"),
         filters=names("filters"),
         line_endings=names("line_endings"),
-        ambiguous=names("ambiguous"),
+        ambiguous=tuple(map(unpack, names("ambiguous"))),
         submodules=tuple((path, commit, getting) for path, commit, getting in rows["submodule"]),
         rewritten=next(((was, now, int(count)) for was, now, count in rows["rewritten"]), None),
     )

@@ -105,7 +105,7 @@ def _chain(told: Any, what: Value) -> Chain:
             Revision(
                 revision(one.get("revision")),
                 tuple(revision(down) for down in _list(one.get("down"), what)),
-                _text(one.get("doc") or "", what),
+                unpack(_text(one.get("doc") or "", what)),
                 tuple(revision(other) for other in _list(one.get("depends") or [], what)),
             )
             for one in revisions

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from deploy.message import NOTHING, Message, Told, say, unpack
+from deploy.message import NOTHING, Message, Printed, Told, say, unpack
 
 # The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else commit:NAME.
 TargetIs = str
@@ -83,13 +83,13 @@ class Revision:
 
     id: str
     down: tuple[str, ...]
-    message: str
+    message: Told
     depends: tuple[str, ...] = ()
 
     @property
-    def title(self) -> str:
+    def title(self) -> Told:
         """Name it by its id and its message."""
-        return f"{self.id} {self.message}".strip()
+        return say("%s %s", self.id, self.message) if self.message else Printed(self.id)
 
 
 @dataclass(frozen=True)
@@ -306,8 +306,8 @@ class Repository:
     branch: str = ""
     target: str = ""
     index_lock: str = ""
-    incoming: tuple[str, ...] = ()
-    unpushed: tuple[str, ...] = ()
+    incoming: tuple[Message, ...] = ()
+    unpushed: tuple[Message, ...] = ()
     uncommitted: tuple[str, ...] = ()
     endangered: tuple[str, ...] = ()
     tracks_protected: tuple[str, ...] = ()
@@ -319,7 +319,7 @@ class Repository:
     # The commit that the remote's branch was at, what it is at since it was rewritten, and how many are gone from it.
     rewritten: tuple[str, str, int] | None = None
     # What the target's name may mean, where that is more than one commit.
-    ambiguous: tuple[str, ...] = ()
+    ambiguous: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """Dump the database into the host's backup folder, before it is migrated or new code may write to it."""
 
 from deploy import backups, preflight, remedies, shell
-from deploy.message import Message, say
+from deploy.message import Message, pack, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, TargetIs, variables
-from deploy.words import for_script
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database", "backup")
 TARGET: TargetIs = "running"
@@ -51,5 +50,5 @@ def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
         "run": run,
         "pg_timeout": TIMEOUT,
         "min_free_mib": settings.preflight.min_free_mib,
-        "list_dumps": for_script(remedies.list_dumps(settings.target.name)),
+        "list_dumps": pack(remedies.list_dumps(settings.target.name)),
     }

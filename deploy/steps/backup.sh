@@ -13,12 +13,16 @@ leave() { # STATUS
 prepare_folder() {
   local words
   if [ ! -d "$folder" ]; then
-    words=$(mkdir "$folder" 2>&1) || stop "backups cannot go to $folder: ${words##*: }" 'make it on the host, or set backup.dir'
+    words=$(mkdir "$folder" 2>&1) || refuse_folder "$words" "$(say 'make it on the host, or set backup.dir')"
     own "$folder"
   fi
-  words=$({ : >"$part"; } 2>&1) || stop "backups cannot go to $folder: ${words##*: }" 'mend it, or set backup.dir'
+  words=$({ : >"$part"; } 2>&1) || refuse_folder "$words" "$(say 'mend it, or set backup.dir')"
   # Under the lock, a part is what a killed run left.
   find "$folder" -maxdepth 1 -name '*.dump.part' ! -path "$part" -delete
+}
+
+refuse_folder() { # WORDS REMEDY
+  stop "$(say 'backups cannot go to %s: %s' "$folder" "${1##*: }")" "$2"
 }
 
 # What root makes in somebody's clone must still be theirs at their own next run.
@@ -31,15 +35,16 @@ dump() {
       dd of="$part" bs=1M conv=fsync status=none
   } 2>&1); then
     printf '%s\n' "$words" >&2
-    stop "no dump could be made: $(grep -m 1 -E 'error( writing|:)' <<<"$words" || tail -n 1 <<<"$words")" 'see the lines above'
+    words=$(grep -m 1 -E 'error( writing|:)' <<<"$words" || tail -n 1 <<<"$words")
+    stop "$(say 'no dump could be made: %s' "$words")" "$(say 'see the lines above')"
   fi
 }
 
 # The list is at its head; whether the rest is there too shows only when all of it is read.
 check() {
   local list
-  list=$(pg_ pg_restore --list <"$part") || stop 'pg_restore cannot list the dump' 'see the lines above'
-  pg_ pg_restore --file=/dev/null <"$part" || stop 'pg_restore cannot read the dump to its end' 'see the lines above'
+  list=$(pg_ pg_restore --list <"$part") || stop "$(say 'pg_restore cannot list the dump')" "$(say 'see the lines above')"
+  pg_ pg_restore --file=/dev/null <"$part" || stop "$(say 'pg_restore cannot read the dump to its end')" "$(say 'see the lines above')"
   tables=$(awk '$4 == "TABLE" && $5 != "DATA" && $5 != "ATTACH" {count++} END {print count + 0}' <<<"$list")
 }
 
@@ -70,7 +75,7 @@ prune() {
   # This run's own stays, whatever its name and those of the others say of their age.
   for id in $(backups | grep -vxF -- "$run" | tail -n +"$keep"); do
     rm -f "$folder/$id.dump" "$folder/$id.about"
-    echo "removed $id: $keep are kept"
+    say 'removed %s: %s are kept' "$id" "$keep"
   done
   for about in "$folder"/*.about; do
     [ -e "${about%.about}.dump" ] || rm -f "$about"
@@ -82,10 +87,11 @@ part=$folder/$run.dump.part
 trap 'leave $?' EXIT
 prepare_folder
 size=$(psql_ <<<'select pg_database_size(current_database())')
-room "$(df -Pk "$folder" | awk 'NR == 2 {print $4}')" "$size" "in $folder" 'free some space there, or set backup.dir'
+room "$(df -Pk "$folder" | awk 'NR == 2 {print $4}')" "$size" "$(say 'in %s' "$folder")" "$(say 'free some space there, or set backup.dir')"
 revision=$(revision_of "$database")
 dump
 check
 complete
-echo "$database at ${revision:-no revision}: $tables tables, $(numfmt --to=iec-i --suffix=B "$bytes" | sed 's/[A-Z]/ &/') in $folder/$run.dump"
+amount=$(numfmt --to=iec-i --suffix=B "$bytes" | sed 's/[A-Z]/ &/')
+say '%s at %s: %s tables, %s in %s' "$database" "$(or_say "$revision" 'no revision')" "$tables" "$amount" "$folder/$run.dump"
 prune

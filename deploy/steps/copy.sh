@@ -15,4 +15,4 @@ scan
 save_unknown
 [ -n "$staged" ] || stage false
 apply
-[ ! -s "$work/unknown" ] || echo "saved on the host: $saved (look into it: tar -tvf '$saved')"
+[ ! -s "$work/unknown" ] || say 'saved on the host: %s (look into it: %s)' "$saved" "tar -tvf '$saved'"

@@ -11,8 +11,8 @@ upgrade_once() { flask_ upgrade 2>&1 | repeat_error | tee "$folder/said"; }
 # tell_holders: who is waited for, once each, while the migration runs.
 tell_holders() {
   local line
-  ask_again 0.5 -v name="hot-update $run" <<<"$holders_query" | while IFS= read -r line; do
-    grep -qxF -- "$line" "$folder/holders" || echo "$line"
+  ask_again 0.5 -F $'\x1f' -v name="hot-update $run" <<<"$holders_query" | tell_holder | while IFS= read -r line; do
+    grep -qxF -- "$line" "$folder/holders" || printf '%s\n' "$line"
     printf '%s\n' "$line" >>"$folder/holders"
   done
 }
@@ -42,7 +42,7 @@ untouched() {
 give_up() { # WHY
   local holder
   holder=$(tail -n 1 "$folder/holders")
-  echo "no lock within $lock_timeout s$1${holder:+: the migration $holder}" >&2
+  if [ -n "$holder" ]; then say '%s: the migration %s' "$1" "$holder"; else printf '%s\n' "$1"; fi >&2
   exit 1
 }
 
@@ -51,9 +51,11 @@ upgrade() {
   for ((number = 1; ; number++)); do
     ! attempt || return 0
     [ "$lock_timeout" != 0 ] && grep -qE 'LockNotAvailable|55P03|lock timeout' "$folder/said" || exit 1
-    untouched || give_up ', and a part of the migration is there for good'
-    [ "$number" -lt "$attempts" ] || give_up ", $attempts times"
-    echo "no lock within $lock_timeout s: requests go first, and in $lock_timeout s it is tried again ($number of $attempts)"
+    untouched ||
+      give_up "$(say 'no lock within %s s, and a part of the migration is there for good' "$lock_timeout")"
+    [ "$number" -lt "$attempts" ] || give_up "$(say 'no lock within %s s, %s times' "$lock_timeout" "$attempts")"
+    say 'no lock within %s s: requests go first, and in %s s it is tried again (%s of %s)' \
+      "$lock_timeout" "$lock_timeout" "$number" "$attempts"
     sleep "$lock_timeout"
   done
 }
@@ -64,7 +66,7 @@ stand_by || true
 [ -z "$head" ] || agree
 if [ -n "$stamp" ]; then
   flask_ stamp "$stamp" 2>&1 | repeat_error
-  echo "stamped with $stamp"
+  say 'stamped with %s' "$stamp"
 fi
 [ -n "$upgrade" ] || exit 0
 start=$(revisions)
@@ -72,7 +74,8 @@ keep_schema "$folder/before"
 upgrade
 found=$(revisions)
 if [ "$found" != "$head" ]; then
-  echo "the upgrade ended without an error, but the database is at ${found:-no revision} and not at $head" >&2
+  say 'the upgrade ended without an error, but the database is at %s and not at %s' \
+    "$(or_say "$found" 'no revision')" "$head" >&2
   exit 1
 fi
-echo "database at $head"
+say 'database at %s' "$head"

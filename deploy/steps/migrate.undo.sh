@@ -19,16 +19,18 @@ find_differences() {
 }
 
 tell_kept() {
+  local at line
+  at=$(or_say "$now" 'no revision')
   if [ "$now" = "$was" ]; then
-    echo "the database is at ${now:-no revision}, as before, but its schema is not:"
+    say 'the database is at %s, as before, but its schema is not:' "$at"
   else
-    echo "the database stays at ${now:-no revision} (before: ${was:-none}): the old code runs on the new schema"
+    say 'the database stays at %s (before: %s): the old code runs on the new schema' "$at" "$(or_say "$was" 'none')"
   fi
-  [ -z "$differences" ] || sed 's/^\([a-z]*\)\t/  \1: /' <<<"$differences"
+  tell_differences <<<"$differences" | while IFS= read -r line; do say '  %s' "$line"; done
   if [ -n "$backup" ]; then
-    echo "if it is ill there: inv restore --backup $backup --target $target; what was written since is then lost"
+    say 'if it is ill there: %s; what was written since is then lost' "inv restore --backup $backup --target $target"
   else
-    echo 'no dump was made before'
+    say 'no dump was made before'
   fi
 }
 
@@ -37,14 +39,21 @@ bring_back() {
   control stop
   : >restored
   exchange "$replaced" "$beside"
-  echo "$database is at ${was:-no revision} again; the other one is kept as $replaced until health is proven"
+  say '%s is at %s again; the other one is kept as %s until health is proven' \
+    "$database" "$(or_say "$was" 'no revision')" "$replaced"
 }
 
 trap 'leave $?' EXIT
-now=$(revision_of "$database") || stop "$database cannot be asked: whether it was changed is unknown" 'see the line above'
+now=$(revision_of "$database") ||
+  stop "$(say '%s cannot be asked: whether it was changed is unknown' "$database")" "$(say 'see the line above')"
 find_differences
 if [ "$now" = "$was" ] && [ -z "$differences" ]; then
-  echo "the database is at ${was:-no revision}, as before$([ ! -e schema.before ] || echo ', and so is its schema')"
+  at=$(or_say "$was" 'no revision')
+  if [ -e schema.before ]; then
+    say 'the database is at %s, as before, and so is its schema' "$at"
+  else
+    say 'the database is at %s, as before' "$at"
+  fi
   # An undo that was killed may have exchanged it already, and have left the app stopped.
   exists "$replaced" || exit 0
 elif [ "$undo_database" = keep ]; then

@@ -10,13 +10,14 @@ boot() {
 
 # Not every migration can be written down without a database: that alone proves nothing.
 flag_statements() {
-  local sql
+  local sql line
   if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
-    echo 'its migrations cannot be shown as SQL'
+    say 'its migrations cannot be shown as SQL'
     return 0
   fi
   grep -iE '^ *(drop|truncate|delete|alter table .* (drop|rename|alter column .* type))' <<<"$sql" |
-    grep -viE '^ *(delete from|drop table) alembic_version' | sed 's/^/drops or rewrites: /' || true
+    grep -viE '^ *(delete from|drop table) alembic_version' |
+    while IFS= read -r line; do say 'drops or rewrites: %s' "$line"; done || true
 }
 
 # What the migration will meet. Who stands by ends after a command that fails, so the one that may goes last.
@@ -35,8 +36,8 @@ refuse_written() {
   found=$(schema_differences schema.before schema.proven)
   rm -f schema.proven
   [ -n "$found" ] || return 0
-  sed 's/^\([a-z]*\)\t/\1: /' <<<"$found"
-  echo 'the new code changed the database while it booted, although its sessions were to be read-only' >&2
+  tell_differences <<<"$found"
+  say 'the new code changed the database while it booted, although its sessions were to be read-only' >&2
   exit 1
 }
 
@@ -46,7 +47,7 @@ tree=$(stage true)
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
 [ -z "$pending" ] || look_ahead >"$work/flagged" 2>&1 &
 boot 2>&1 | repeat_error
-echo "${revision:0:7} boots beside the running release"
+say '%s boots beside the running release' "${revision:0:7}"
 wait
 if [ -n "$pending" ]; then
   [ -e "$work/agreed" ] || { cat "$work/flagged" >&2; exit 1; }

@@ -5,16 +5,16 @@
 
 identity() { docker inspect --type container --format "{{.$1}}" "$container" 2>/dev/null || true; }
 
-leave_alone() {
-  echo "$1" >&2
+leave_alone() { # FORMAT VALUE...
+  say "$@" >&2
   exit 1
 }
 
 found=$(identity Id)
-[ -n "$found" ] || leave_alone "the container $container is gone: nothing was brought back"
+[ -n "$found" ] || leave_alone 'the container %s is gone: nothing was brought back' "$container"
 if [ "$(identity State.Running)" != true ]; then
   : >revived
-  echo "starting $container"
+  say 'starting %s' "$container"
   control start
 fi
 [ "$found" != "$container_id" ] || exit 0
@@ -22,10 +22,10 @@ fi
 if [ "$(identity Image)" != "$image_id" ]; then
   leave_alone 'the container was recreated from another image meanwhile: nothing was written into it'
 elif [ -z "$revision" ]; then
-  echo 'the container was recreated meanwhile and has the code of its image again, as before the update'
+  say 'the container was recreated meanwhile and has the code of its image again, as before the update'
   exit 0
 fi
-echo "the container was recreated meanwhile: it gets every file of ${revision:0:7}"
+say 'the container was recreated meanwhile: it gets every file of %s' "${revision:0:7}"
 scan
 stage false
 apply

@@ -4,11 +4,10 @@ import json
 from typing import Literal
 
 from deploy import compose, programs
-from deploy.message import Message
+from deploy.message import Message, pack
 from deploy.settings import Check, Settings
 from deploy.shell import Variable
 from deploy.state import State, inside_settings
-from deploy.words import for_script
 
 
 def variables(
@@ -37,7 +36,7 @@ def variables(
     return {
         "compose": compose.of_app(state),
         "replacing": json.dumps(told) if replace else "",
-        "because": for_script(because) if because else "",
+        "because": pack(because) if because else "",
         "replace_timeout": replace_timeout(settings, state),
         "answers": tuple(asked.url + path for path in asked.paths),
         "restart_timeout": restart.timeout,

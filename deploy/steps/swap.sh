@@ -2,4 +2,4 @@
 # the app again. Expects backups.sh and what that expects.
 control stop
 exchange "$replaced" "$beside"
-echo "$database is the restored one now; the old one is kept as $replaced until health is confirmed"
+say '%s is the restored one now; the old one is kept as %s until health is confirmed' "$database" "$replaced"

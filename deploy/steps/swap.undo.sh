@@ -4,7 +4,7 @@ trap '[ $? = 0 ] || control start' EXIT
 if exists "$replaced"; then
   control stop
   exchange "$beside" "$replaced"
-  echo "$database is the one of before again"
+  say '%s is the one of before again' "$database"
 fi
 drop "$beside"
 trap - EXIT

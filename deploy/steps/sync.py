@@ -51,7 +51,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
             *(() if options.back else (Printed(shell.sh("git", "fetch", settings.git.remote, settings.git.branch)),)),
             *((say("save what would be lost under refs/hot-update/saved/%s", run),) if saved else ()),
             say("git reset --hard %s on %s", repository.target[:7], settings.git.branch),
-            *map(Printed, repository.incoming[:5]),
+            *repository.incoming[:5],
         ),
         undo=shell.script("worktree.sh", "steps/sync.undo.sh", **variables(settings), revision=repository.target),
     )

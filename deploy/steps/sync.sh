@@ -4,7 +4,7 @@
 # Exit status 3: nothing was changed.
 tracking=refs/remotes/$remote/$branch
 saved_refs=refs/hot-update/saved/$run
-doing='it could not be found out what would be lost, so nothing was changed · see the lines above'
+doing=$(say 'it could not be found out what would be lost, so nothing was changed · see the lines above')
 work=
 moving=
 trap 'leave $?' EXIT
@@ -14,41 +14,38 @@ printable() { tr '\001-\010\013-\037\177' '?'; }
 
 stop() { # FACT REMEDY
   doing=
-  printf '%s · %s\n' "$1" "$2" >&2
+  say '%s · %s' "$1" "$2" >&2
   exit 1
 }
 
 leave() { # STATUS
-  [ "$1" = 0 ] || [ -z "$doing" ] || echo "$doing" >&2
+  [ "$1" = 0 ] || [ -z "$doing" ] || printf '%s\n' "$doing" >&2
   [ -z "$work" ] || rm -rf "$work"
   [ "$1" = 0 ] || [ -n "$moving" ] || exit 3
 }
 
-counted() { # NUMBER NOUN
-  printf '%s %s' "$1" "$2"
-  [ "$1" = 1 ] || printf s
+counted() { # NUMBER FORMAT_OF_1 FORMAT_OF_MORE
+  if [ "$1" = 1 ]; then say "$2" "$1"; else say "$3" "$1"; fi
 }
 
 some() { # NAME...: the first three
-  local shown
-  printf -v shown '%s, ' "${@:1:3}"
-  shown=${shown%, }
-  [ $# -le 3 ] || shown+=', …'
-  printf '%s' "${shown//[[:cntrl:]]/?}"
+  local shown=("${@:1:3}")
+  [ $# -le 3 ] || shown+=('…')
+  say ',' "${shown[@]//[[:cntrl:]]/?}"
 }
 
 age() { # FILE
   local seconds=$(($(date +%s) - $(stat -c %Y "$1")))
-  if [ "$seconds" -lt 120 ]; then counted "$seconds" second
-  elif [ "$seconds" -lt 7200 ]; then counted $((seconds / 60)) minute
-  elif [ "$seconds" -lt 172800 ]; then counted $((seconds / 3600)) hour
-  else counted $((seconds / 86400)) day; fi
+  if [ "$seconds" -lt 120 ]; then counted "$seconds" '%s second' '%s seconds'
+  elif [ "$seconds" -lt 7200 ]; then counted $((seconds / 60)) '%s minute' '%s minutes'
+  elif [ "$seconds" -lt 172800 ]; then counted $((seconds / 3600)) '%s hour' '%s hours'
+  else counted $((seconds / 86400)) '%s day' '%s days'; fi
 }
 
 refuse_locked() {
   [ -e "$lock" ] || return 0
-  stop "another git is at work in the clone, or one was killed here: ${lock#"$path/"}, $(age "$lock") old" \
-    "if no git runs there, remove it: rm $(quoted "$lock")"
+  stop "$(say 'another git is at work in the clone, or one was killed here: %s, %s old' "${lock#"$path/"}" "$(age "$lock")")" \
+    "$(say 'if no git runs there, remove it: %s' "rm $(quoted "$lock")")"
 }
 
 # changing ARGUMENT...: git that takes the index's lock. A git that fails or is interrupted frees it by itself;
@@ -76,37 +73,44 @@ fetch() {
   fi
   [ "$status" != 0 ] || return 0
   words=$(git_words <"$work/fetch" | printable)
-  case $status in 124 | 137) words="no answer within $fetch_timeout s. $words" ;; esac
-  stop "git fetch $remote $branch failed: ${words:-exit status $status}" \
-    'nothing was changed; see that the host reaches the remote, then try again'
+  case $status in
+    124 | 137) words=$(say 'no answer within %s s. %s' "$fetch_timeout" "$words") ;;
+    *) [ -n "$words" ] || words=$(say 'exit status %s' "$status") ;;
+  esac
+  stop "$(say 'git fetch %s %s failed: %s' "$remote" "$branch" "$words")" \
+    "$(say 'nothing was changed; see that the host reaches the remote, then try again')"
 }
 
 refuse_unreachable() {
   local tip
   if plain merge-base --is-ancestor "$revision" "$tracking" 2>/dev/null; then return; fi
   tip=$(plain rev-parse "$tracking")
-  stop "the planned commit ${revision:0:7} is no longer on $remote/$branch, which is at ${tip:0:7} now" \
-    'nothing was changed; start again to get a new plan'
+  stop "$(say 'the planned commit %s is no longer on %s, which is at %s now' "${revision:0:7}" "$remote/$branch" "${tip:0:7}")" \
+    "$(say 'nothing was changed; start again to get a new plan')"
 }
 
 refuse_protected() {
   [ ${#tracks_protected[@]} = 0 ] ||
-    stop "${revision:0:7} tracks what must never be overwritten: $(some "${tracks_protected[@]}")" \
-      'nothing was changed; git rm --cached it and push, or change copy.protected'
+    stop "$(say '%s tracks what must never be overwritten: %s' "${revision:0:7}" "$(some "${tracks_protected[@]}")")" \
+      "$(say 'nothing was changed; git rm --cached it and push, or change copy.protected')"
 }
 
 describe_losses() {
-  losses=
-  local separator=
+  local kinds=() many
   if [ ${#changes[@]} != 0 ]; then
-    losses+="$(counted ${#changes[@]} 'uncommitted change') ($(some "${changes[@]}"))" separator=', '
+    many=$(counted ${#changes[@]} '%s uncommitted change' '%s uncommitted changes')
+    kinds+=("$(say '%s (%s)' "$many" "$(some "${changes[@]}")")")
   fi
   if [ ${#endangered[@]} != 0 ]; then
-    losses+="$separator$(counted ${#endangered[@]} 'untracked file') in the way ($(some "${endangered[@]}"))" separator=', '
+    many=$(counted ${#endangered[@]} '%s untracked file' '%s untracked files')
+    kinds+=("$(say '%s in the way (%s)' "$many" "$(some "${endangered[@]}")")")
   fi
   if [ ${#unpushed[@]} != 0 ]; then
-    losses+="$separator$(counted ${#unpushed[@]} commit) that $remote does not have ($(some "${unpushed[@]}"))"
+    many=$(counted ${#unpushed[@]} '%s commit' '%s commits')
+    kinds+=("$(say '%s that %s does not have (%s)' "$many" "$remote" "$(some "${unpushed[@]}")")")
   fi
+  losses=
+  [ ${#kinds[@]} = 0 ] || losses=$(say ',' "${kinds[@]}")
 }
 
 new_commit() { # TREE PARENT...
@@ -144,7 +148,8 @@ refuse_unsaved() {
   for name in ${endangered[@]+"${endangered[@]}"}; do
     [ -n "${taken[/$name]-}" ] || missing+=("$name")
   done
-  [ ${#missing[@]} = 0 ] || stop "git cannot save $(some "${missing[@]}")" 'nothing was discarded; move it out of the clone'
+  [ ${#missing[@]} = 0 ] || 
+    stop "$(say 'git cannot save %s' "$(some "${missing[@]}")")" "$(say 'nothing was discarded; move it out of the clone')"
 }
 
 # What is staged as one commit on HEAD, what lies on disk as one on top of that; `saved` is the last of them.
@@ -181,7 +186,8 @@ keep() { # NAME COMMIT NEW_BRANCH
 }
 
 save() {
-  doing='what would be lost could not be saved, so nothing was discarded · see the lines above'
+  local command
+  doing=$(say 'what would be lost could not be saved, so nothing was discarded · see the lines above')
   bring_back=()
   if [ ${#changes[@]} != 0 ] || [ ${#endangered[@]} != 0 ] || [ "$unpushed_here" != 0 ]; then
     build_saved
@@ -189,8 +195,8 @@ save() {
   fi
   [ "$unpushed_on_branch" = 0 ] || keep branch "$local_branch" "recovered-$run-branch"
   doing=
-  echo "saved $losses"
-  printf 'bring it back: %s\n' "${bring_back[@]}"
+  say 'saved %s' "$losses"
+  for command in "${bring_back[@]}"; do say 'bring it back: %s' "$command"; done
 }
 
 # The reset would delete a protected file that the index has and the planned commit has not. And where
@@ -228,11 +234,12 @@ reserve() {
   bytes=$(plain diff-tree -r --no-renames "$old" "$revision" | awk '$3 !~ /^0+$/ {print $3}' |
     plain cat-file --batch-check='%(objectsize)' | awk '$1 ~ /^[0-9]+$/ {sum += $1} END {print sum + 65536}')
   head -c "$bytes" /dev/zero >clone.reserve 2>/dev/null ||
-    stop "no room for $bytes bytes in $PWD, which an undo would need" 'nothing was changed; free some space'
+    stop "$(say 'no room for %s bytes in %s, which an undo would need' "$bytes" "$PWD")" \
+      "$(say 'nothing was changed; free some space')"
 }
 
 move() {
-  doing="git could not bring the clone to ${revision:0:7} · see the lines above"
+  doing=$(say 'git could not bring the clone to %s · see the lines above' "${revision:0:7}")
   # For sync.undo.sh, with clone.after.
   printf '%s\n' "$old" "$position" "$local_branch" >clone.before
   moving=1
@@ -249,11 +256,13 @@ move() {
   fi
   plain status --porcelain -z -uno --no-renames --ignore-submodules=all >"$work/left"
   if [ "$(plain rev-parse HEAD)" != "$revision" ] || [ "$(plain symbolic-ref -q HEAD)" != "refs/heads/$branch" ]; then
-    stop "the clone is not at ${revision:0:7} on $branch after the reset" "another git may be at work in it"
+    stop "$(say 'the clone is not at %s on %s after the reset' "${revision:0:7}" "$branch")" \
+      "$(say 'another git may be at work in it')"
   fi
   read_names "$work/left" left
-  [ ${#left[@]} = 0 ] || stop "after the reset to ${revision:0:7} the work tree still differs: $(some "${left[@]#???}")" \
-    'see git diff there; line ending or filter rules in .gitattributes do this'
+  [ ${#left[@]} = 0 ] ||
+    stop "$(say 'after the reset to %s the work tree still differs: %s' "${revision:0:7}" "$(some "${left[@]#???}")")" \
+      "$(say 'see git diff there; line ending or filter rules in .gitattributes do this')"
   : >clone.after
   doing=
 }
@@ -261,14 +270,18 @@ move() {
 report() {
   local ahead behind=0 words
   if [ "$old" = "$revision" ]; then
-    echo "$branch: at ${revision:0:7}"
+    say '%s: at %s' "$branch" "${revision:0:7}"
     return
   fi
   ahead=$(plain rev-list --count ${old:+"^$old"} "$revision")
   [ -z "$old" ] || behind=$(plain rev-list --count "$revision..$old")
-  words=$(counted "$ahead" commit)
-  [ "$behind" = 0 ] || words="$words, $behind left behind"
-  echo "$branch: ${old:0:7}${old:+ -> }${revision:0:7} ($words)"
+  words=$(counted "$ahead" '%s commit' '%s commits')
+  [ "$behind" = 0 ] || words=$(say '%s, %s left behind' "$words" "$behind")
+  if [ -n "$old" ]; then
+    say '%s: %s -> %s (%s)' "$branch" "${old:0:7}" "${revision:0:7}" "$words"
+  else
+    say '%s: %s (%s)' "$branch" "${revision:0:7}" "$words"
+  fi
   [ "$ahead" = 0 ] || plain log --no-show-signature --no-color --abbrev=7 --format='  %h %s' -n 5 ${old:+"^$old"} "$revision" | printable
 }
 
@@ -283,12 +296,13 @@ find_losses "$revision"
 refuse_protected
 describe_losses
 if [ -n "$losses" ] && [ -z "$discard" ]; then
-  stop "$losses would be lost" "nothing was changed; --discard saves this under $saved_refs and then discards it"
+  stop "$(say '%s would be lost' "$losses")" \
+    "$(say 'nothing was changed; --discard saves this under %s and then discards it' "$saved_refs")"
 fi
 if [ "$losses" = '' ] && [ "$old" = "$revision" ] && [ "$position" = "refs/heads/$branch" ] &&
   [ ${#unfinished[@]} = 0 ] && [ ! -s "$work/tracked-protected" ]; then
   doing=
-  echo "already at ${revision:0:7}"
+  say 'already at %s' "${revision:0:7}"
   exit 0
 fi
 reserve

@@ -3,15 +3,15 @@
 work=
 trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 
-leave_alone() {
-  echo "$1: the clone is left as it is" >&2
+leave_alone() { # FORMAT VALUE...
+  say '%s: the clone is left as it is' "$(say "$@")" >&2
   exit 1
 }
 
 refuse_later_work() {
   work=$(owned_folder)
   find_losses "$now"
-  [ ${#changes[@]} = 0 ] || leave_alone "${changes[0]} was changed in the clone meanwhile"
+  [ ${#changes[@]} = 0 ] || leave_alone '%s was changed in the clone meanwhile' "${changes[0]}"
 }
 
 # A reset that was cut short left files that its index does not know yet. Nobody else's lies there: the sync refuses or
@@ -30,7 +30,7 @@ rm -f clone.reserve
 { read -r was; read -r was_on; read -r tip; } <clone.before
 [ -n "$was" ] || leave_alone 'the clone had no commit before'
 now=$(plain rev-parse -q --verify HEAD || true)
-if [ "$now" != "$was" ] && [ "$now" != "$revision" ]; then leave_alone "the clone is at ${now:0:7} meanwhile"; fi
+if [ "$now" != "$was" ] && [ "$now" != "$revision" ]; then leave_alone 'the clone is at %s meanwhile' "${now:0:7}"; fi
 if [ -e clone.after ]; then
   refuse_later_work
 else
@@ -44,4 +44,4 @@ if [ -n "$was_on" ]; then
 else
   plain checkout -q -f --detach "$was" --
 fi
-echo "the clone is at ${was:0:7} again"
+say 'the clone is at %s again' "${was:0:7}"

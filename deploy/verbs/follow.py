@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from deploy import causes, evidence, migrations, output, remedies, runs, words
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
-from deploy.message import Message, Told, say, unpack
+from deploy.message import Message, Told, pack, say, unpack
 from deploy.runs import Event
 from deploy.state import State, variables
 from deploy.verbs.interrupts import insistent
@@ -165,7 +165,7 @@ class Follower:
     def decide(self, choice: runs.Choice) -> None:
         """Confirm the run or have it undone; who decided before is told."""
         met = self._probing.end().fields if self._probing else ""
-        us = words.for_script(say("%s, not proven good", operator())) if self._problem else operator()
+        us = pack(say("%s, not proven good", operator())) if self._problem else operator()
         self._to_confirm = False
         try:
             decided, who = runs.decide(self._session.host, self._variables, self._run, choice, us, met)
@@ -221,7 +221,7 @@ class Follower:
         if any(event.kind == "gone" for event in self._seen):
             raise Failure(
                 say("the run's harness died and it could not be finished"),
-                evidence=(*map(unpack, gone.fields), *self._session.now()),
+                evidence=(*map(unpack, gone.fields[0].split("\n")), *self._session.now()),
                 remedy=remedies.look(self._session.settings.target.name),
             )
         self._seen.append(replace(gone, line=self._next - 1))
@@ -267,7 +267,7 @@ class Follower:
                 return Failure(
                     say("the host changed since its state was read, nothing was done"),
                     evidence=tuple(
-                        say("%s: %s -> %s", name, was or say("nothing"), now or say("nothing"))
+                        say("%s: %s -> %s", unpack(name), unpack(was) or say("nothing"), unpack(now) or say("nothing"))
                         for name, was, now, *_ in changed
                     ),
                     remedy=remedies.RUN_AGAIN,
@@ -319,7 +319,9 @@ class Follower:
         step, status, reason, *_ = (*why, "", "", "")
         where = self._session.host.label
         if status in DECIDED and reason:
-            return say("%s had the run undone", unpack(reason)), self._told("prove") if reason == "the host" else ()
+            return say("%s had the run undone", unpack(reason)), self._told("prove") if unpack(reason) == say(
+                "the host"
+            ) else ()
         lines = self._told(step)
         if reason:
             return say("%s failed on %s: %s", step, where, unpack(reason)), lines

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deploy import migrations, output, preflight, remedies, steps
+from deploy import migrations, preflight, remedies, steps
 from deploy.errors import Exit, Failure
 from deploy.message import NOTHING, Printed, Told, Value, say
 from deploy.plan import Options, Plan, refuse
@@ -64,7 +64,7 @@ def _current(session: Session, state: State) -> Iterator["Row"]:
     if not pending:
         yield say("pending"), say("none")
     for number, revision in enumerate(pending):
-        yield NOTHING if number else say("pending"), Printed(revision.title)
+        yield NOTHING if number else say("pending"), revision.title
 
 
 def history(session: Session) -> None:
@@ -74,7 +74,7 @@ def history(session: Session) -> None:
         evidence = (state.chain.error,) if state.chain else ()
         raise Failure(say("migrate: the migrations cannot be read"), evidence=evidence)
     for revision in reversed(state.chain.revisions):
-        told: Told = Printed(f"{revision.id} {revision.message}")
+        told: Told = revision.title
         if revision.id in state.chain.heads:
             told = say("%s (head)", told)
         if revision.id in state.database.revisions:
@@ -94,4 +94,4 @@ def sql(session: Session) -> None:
     answer = session.host.run(steps.migrate.sql_script(session.settings, state, start))
     if answer.status != 0:
         raise Failure(say("migrate: flask db upgrade --sql failed"), evidence=tail(answer))
-    output.data(answer.stdout)
+    session.report.data(answer.stdout)

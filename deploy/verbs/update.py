@@ -290,7 +290,7 @@ def bring(
         name, meanings = target.removeprefix("commit:"), decision.state.repository.ambiguous
         if meanings:
             fact = say("%s may be several commits", name)
-            raise Failure(fact, evidence=tuple(map(Printed, meanings)), remedy=remedies.GIVE_ID, code=Exit.REFUSED)
+            raise Failure(fact, evidence=meanings, remedy=remedies.GIVE_ID, code=Exit.REFUSED)
         remedy = remedies.list_releases(settings.target.name)
         raise Failure(say("the clone has no commit %s", name), remedy=remedy, code=Exit.REFUSED)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])

@@ -13,6 +13,7 @@ from typing import Any
 
 from deploy import runs, shell
 from deploy.runs import Event
+from tests.plain import plain
 
 SECRET = "s3cret & $value"
 WORDS = ("PASSWORD", "SECRET", "KEY", "TOKEN", "URL")
@@ -77,7 +78,7 @@ class Clone:
     def start_and_leave(self, run: str, *steps: Step, seen: tuple[str, ...], **more: Any) -> None:
         """Follow a run until an event, and leave as a laptop does whose lid is closed."""
         with runs.start(ThisMachine(), self.variables, run, self.files(*steps, **more)) as events:
-            next(event for event in events if (event.kind, *event.fields) == seen)
+            next(event for event in events if told([event]) == [seen])
 
     def follow(self, run: str = "", first_line: int = 1) -> list[Event]:
         with runs.follow(ThisMachine(), self.variables, run, first_line) as events:
@@ -85,7 +86,7 @@ class Clone:
 
     def journal(self, run: str) -> list[tuple[str, ...]]:
         text = (self.folder(run) / "journal").read_text(encoding="utf-8", errors="surrogateescape")
-        return [fields[1:] for fields in shell.records(text)]
+        return [tuple(map(plain, fields[1:])) for fields in shell.records(text)]
 
     def locked(self) -> bool:
         return subprocess.run(["flock", "-n", str(self.state / "lock"), "true"], check=False).returncode != 0
@@ -104,7 +105,7 @@ def make_clone(path: Path) -> Clone:
 
 
 def told(events: list[Event]) -> list[tuple[str, ...]]:
-    return [(event.kind, *event.fields) for event in events]
+    return [(event.kind, *map(plain, event.fields)) for event in events]
 
 
 def until(condition: Callable[[], bool]) -> None:

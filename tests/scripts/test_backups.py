@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy import shell
+from tests.plain import plain
 
 # The functions of the step alone: what follows them needs a database.
 FUNCTIONS = shell.source("steps/backup.sh").partition("\nfolder=")[0]
@@ -34,7 +35,7 @@ def bash(folder: Path, words: str) -> list[str]:
     script = "set -euo pipefail\n" + shell.script("containers.sh", "backups.sh", **told) + FUNCTIONS + "\n" + words
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
-    return ended.stdout.splitlines()
+    return plain(ended.stdout).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from deploy import shell
+from deploy.message import MARK, Message, pack, say
 from deploy.settings.model import Secrets
+from deploy.wording import text
+from tests.plain import plain, plain_bytes
 
 AWKS = [name for name in ("mawk", "gawk") if shutil.which(name)]
 # Of a line so much is looked at.
@@ -56,7 +59,7 @@ def redact(env: str | bytes, text: str, folder: Path, awk: str) -> str:
         env=environment(folder, awk),
     )
     assert answer.stderr == b""
-    return answer.stdout.decode()
+    return plain(answer.stdout.decode())
 
 
 @pytest.fixture(params=AWKS)
@@ -145,6 +148,76 @@ def test_a_cut_leaves_characters_whole(tmp_path: Path, awk: str) -> None:
         assert "\ufffd" not in redact("A_KEY=abcdefghijkl\n", before + "密" * LONGEST + "\n", tmp_path, awk)
 
 
+WORD = "A_KEY=requests\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (say("requests fail"), "requests fail"),
+        (say("%s requests: %s", 3, "requests"), "3 requests: [A_KEY]"),
+        (
+            say("a: %s", say("requests of %s: %s", "requests", say("no requests"))),
+            "a: requests of [A_KEY]: no requests",
+        ),
+        (say("%s: %s", ("a", "requests"), "b\\requests\t"), "a, [A_KEY]: b\\[A_KEY]\t"),
+        (say("%s%s", "", f"x{MARK}requests\trequests"), f"x{MARK}[A_KEY]\t[A_KEY]"),
+        (say("see %s", "reque%73ts"), "see (withheld: a line with [A_KEY] in it)"),
+    ],
+)
+def test_of_a_message_the_values_are_cleaned_and_the_formats_stay(
+    tmp_path: Path, awk: str, message: Message, expected: str
+) -> None:
+    assert redact(WORD, pack(message) + "\n", tmp_path, awk) == expected + "\n"
+
+
+def test_a_mark_within_a_line_makes_no_message_of_it(tmp_path: Path, awk: str) -> None:
+    assert redact(WORD, f"x{MARK}requests\ty\n", tmp_path, awk) == f"x{MARK}[A_KEY]\ty\n"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.recursive(
+        st.sampled_from(["", "made-up-0123", "\\n", "\t", "x"]) | st.text(max_size=5).filter(str.isprintable),
+        lambda value: st.builds(lambda *values: say("%s made-up-0123 %s", *values), value, value),
+        max_leaves=6,
+    ).map(lambda value: say("%s", value))
+)
+def test_a_message_is_cleaned_of_every_secret_in_its_values_and_of_nothing_else(message: Message) -> None:
+    expected = text(message).replace("made-up-0123", "[A_KEY]")
+    with TemporaryDirectory() as folder:
+        shown = redact("A_KEY=made-up-0123\n", pack(message) + "\n", Path(folder), AWKS[0])
+    assert shown.replace("made-up-0123", "[A_KEY]") == expected + "\n"
+    assert shown.count("made-up-0123") == str(message).count(" made-up-0123 ")
+
+
+@pytest.mark.parametrize("before", range(LONGEST - 40, LONGEST + 4, 5))
+@pytest.mark.parametrize("nested", [False, True])
+def test_of_a_message_of_megabytes_the_last_value_is_cut_off_and_no_part_of_a_secret_is_left(
+    tmp_path: Path, awk: str, before: int, nested: bool
+) -> None:
+    long = "x" * before + "abcdefghijkl" + "y" * 2_000_000
+    shown = redact(
+        "A_KEY=abcdefghijkl\n", pack(say("%s: %s", "a", say("b %s", long) if nested else long)), tmp_path, awk
+    )
+    start = "a: b " if nested else "a: "
+    assert re.fullmatch(rf"{start}x{{60000,}}(\[A_KEY)?… \(cut: longer than {LONGEST} bytes\)\n?", shown)
+
+
+def test_of_a_message_the_formats_stay_where_the_env_file_cannot_be_read(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").mkdir()
+    told = pack(say("worker %s left%s", "7", ""))
+    run = subprocess.run(
+        ["bash", "-c", script(tmp_path / ".env")],
+        input=told.encode(),
+        capture_output=True,
+        check=True,
+        env=environment(tmp_path, awk),
+    )
+    notice = "(withheld: .env cannot be read, so secrets could not be removed)"
+    assert plain(run.stdout.decode()) == f"worker {notice} left\n"
+
+
 def test_lines_pass_where_there_is_no_env_file(tmp_path: Path, awk: str) -> None:
     run = subprocess.run(
         ["bash", "-c", script(tmp_path / "none")],
@@ -167,7 +240,7 @@ def test_every_line_is_withheld_where_the_env_file_cannot_be_read(tmp_path: Path
         env=environment(tmp_path, awk),
     )
     notice = b"(withheld: .env cannot be read, so secrets could not be removed)\n"
-    assert run.stdout == notice * 2
+    assert plain_bytes(run.stdout) == notice * 2
 
 
 FIELDS = ("log file line*", "container name status", "end")
@@ -210,9 +283,17 @@ def test_what_no_record_is_declared_to_have_counts_as_text(tmp_path: Path, awk: 
 
 def test_facts_of_records_pass_where_the_env_file_cannot_be_read(tmp_path: Path, awk: str) -> None:
     (tmp_path / ".env").mkdir()
-    notice = "(withheld: .env cannot be read, so secrets could not be removed)"
+    notice = shell.record(pack(say("(withheld: %s cannot be read, so secrets could not be removed)", ".env")))
     told = redact_records(tmp_path / ".env", "log\ta\tb\nlog\ta\t\ncontainer\ta\tb\n", awk)
     assert told == [f"log\ta\t{notice}", "log\ta\t", "container\ta\tb"]
+
+
+def test_a_message_in_a_record_is_cleaned_as_one(tmp_path: Path, awk: str) -> None:
+    (tmp_path / ".env").write_text(WORD)
+    told = redact_records(
+        tmp_path / ".env", shell.record("log", "a", pack(say("requests: %s", "requests\\"))) + "\n", awk
+    )
+    assert told == [shell.record("log", "a", pack(say("requests: %s", "[A_KEY]\\")))]
 
 
 def test_both_streams_of_a_command_are_cleaned_and_its_status_is_kept(tmp_path: Path, awk: str) -> None:

@@ -1,6 +1,7 @@
 """The harness with real processes, real locks and a real git clone."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from deploy import runs, shell
+from deploy.message import Message, pack, say, unpack
 from deploy.runs import Event
+from deploy.wording import text
 from tests.scripts.runner import (
     SECRET,
     Clone,
@@ -102,6 +105,29 @@ def test_any_output_survives_the_journal(clone: Clone) -> None:
 
 def test_a_last_line_without_newline_is_kept(clone: Clone) -> None:
     assert ("line", "sync", "cut") in told(clone.start("r1", Step("sync", "printf cut")))
+
+
+def test_what_a_step_says_is_journaled_as_a_message_and_what_a_program_prints_as_a_line(clone: Clone) -> None:
+    steps = Step("sync", shell.script() + "say '%s: %s' a \"$(say 'at %s' $'b\\tc')\"; echo a: b")
+    message = pack(say("%s: %s", "a", say("at %s", "b\tc")))
+    events = [(event.kind, *event.fields) for event in clone.start("r1", steps)]
+    assert [event for event in events if event[0] in ("message", "line")] == [
+        ("message", "sync", message),
+        ("line", "sync", "a: b"),
+    ]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("before", range(3960, 4002, 3))
+def test_a_very_long_message_is_cut_in_its_values(clone: Clone, before: int, nested: bool) -> None:
+    long = say("%s%s", "x" * before, say("cut %s", "\\y")) if nested else "x" * before + "\\" * 50
+    step = Step("sync", f"printf '%s\\n' {shlex.quote(pack(say('%s: %s (%s)', 'a', long, 'z')))}")
+    found = next(unpack(event.fields[1]) for event in clone.start("r1", step) if event.kind == "message")
+    assert isinstance(found, Message)
+    assert (found.format, found.values[0], found.values[2]) == ("%s: %s (%s)", "a", "z")
+    shown = text(found).removesuffix(" (z)")
+    assert re.fullmatch(r"a: x+(cut )?\\*y?…?", shown)
+    assert len(shown) < 4010
 
 
 def test_a_very_long_line_is_cut_between_characters(clone: Clone) -> None:

@@ -11,6 +11,7 @@ from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.state import State, parse, read_script
 from tests.build import SETTINGS
+from tests.plain import plain_ended
 from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
@@ -88,7 +89,7 @@ class Site:
         self, revision: str, *, discard: bool = False, back: bool = False, remote: str = "origin", path: str = ""
     ) -> subprocess.CompletedProcess[str]:
         environment = self.environment | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
-        return subprocess.run(
+        ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.script(revision, discard=discard, back=back, remote=remote)],
             cwd=self.root,
             env=environment,
@@ -96,11 +97,12 @@ class Site:
             capture_output=True,
             encoding="utf-8",
         )
+        return plain_ended(ended)
 
     def undo(self, revision: str) -> subprocess.CompletedProcess[str]:
         """Undo what the sync to this revision did."""
         script = self.script(revision).replace(shell.source("steps/sync.sh"), shell.source("steps/sync.undo.sh"))
-        return subprocess.run(
+        ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.root,
             env=self.environment,
@@ -108,6 +110,7 @@ class Site:
             capture_output=True,
             encoding="utf-8",
         )
+        return plain_ended(ended)
 
     def read(self, target: str = "remote") -> State:
         """What the reading script tells, where there is no Docker."""
