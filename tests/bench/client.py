@@ -1,6 +1,7 @@
 """Ask production at a steady rate, from a process of its own, and write down how every request went.
 
-python -m tests.bench.client RATE DOOR=PORT... says `asking` once it does, and tells every request when its stdin ends.
+python -m tests.bench.client RATE DOOR=PORT[PATH]... says `asking` once it does, and tells every request when its stdin
+ends; without a path a door is asked for its health.
 It asks RATE times a second, the doors in turns, always over a new connection; a request that hangs holds up no other.
 """
 
@@ -23,12 +24,11 @@ from tests.bench.figures import Request
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 10.0
 _BLOCK = 65536
-_QUESTION = f"GET {BASIC_HEALTH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 @contextmanager
-def asking(doors: Mapping[str, int], rate: int) -> Iterator[list[Request]]:
+def asking(doors: Mapping[str, int | str], rate: int) -> Iterator[list[Request]]:
     """Have loopback ports asked, by the name of their door, until the block ends, and then give what came of it."""
     command = [sys.executable, "-m", "tests.bench.client", str(rate), *(f"{door}={doors[door]}" for door in doors)]
     requests: list[Request] = []
@@ -51,43 +51,44 @@ def is_good(answer: bytes) -> bool:
     return head.split(b" ", 2)[1:2] == [b"200"] and length is not None and int(length[1]) == len(body)
 
 
-async def ask(door: str, port: int) -> Request:
+async def ask(door: str, port: int, path: str = BASIC_HEALTH) -> Request:
     """Ask once; what goes wrong makes the request a failed one."""
     at, begin = time.time(), time.perf_counter()
     try:
         async with asyncio.timeout(TIMEOUT):
-            good = is_good(await _answer(port))
+            good = is_good(await _answer(port, path))
     except OSError:
         good = False
     return Request(door, at, time.perf_counter() - begin, good)
 
 
-async def ask_steadily(doors: Mapping[str, int], rate: int, stop: asyncio.Event) -> list[Request]:
+async def ask_steadily(doors: Mapping[str, tuple[int, str]], rate: int, stop: asyncio.Event) -> list[Request]:
     """Ask at the rate, the doors in turns, until told to stop, and wait for the last answers."""
     asked: list[asyncio.Task[Request]] = []
     now = asyncio.get_running_loop().time
     async with asyncio.TaskGroup() as group:
         due = now()
         while not stop.is_set():
-            for door, port in doors.items():
-                asked.append(group.create_task(ask(door, port)))
+            for door, (port, path) in doors.items():
+                asked.append(group.create_task(ask(door, port, path)))
                 due += 1 / rate
                 await asyncio.sleep(due - now())
     return [task.result() for task in asked]
 
 
-async def _answer(port: int) -> bytes:
+async def _answer(port: int, path: str) -> bytes:
     loop, answer = asyncio.get_running_loop(), b""
     with socket.socket() as connection:
         connection.setblocking(False)
         await loop.sock_connect(connection, ("127.0.0.1", port))
-        await loop.sock_sendall(connection, _QUESTION)
+        question = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        await loop.sock_sendall(connection, question.encode())
         while block := await loop.sock_recv(connection, _BLOCK):
             answer += block
     return answer
 
 
-async def _ask_until_stdin_ends(doors: Mapping[str, int], rate: int) -> list[Request]:
+async def _ask_until_stdin_ends(doors: Mapping[str, tuple[int, str]], rate: int) -> list[Request]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin, stop.set)
@@ -96,6 +97,11 @@ async def _ask_until_stdin_ends(doors: Mapping[str, int], rate: int) -> list[Req
         return await ask_steadily(doors, rate, stop)
     finally:
         loop.remove_reader(sys.stdin)
+
+
+def _place(door: str) -> tuple[int, str]:
+    port, slash, path = door.partition("/")
+    return int(port), slash + path if slash else BASIC_HEALTH
 
 
 def _parsed(line: str) -> Request:
@@ -110,8 +116,8 @@ def main(rate: str, *doors: str) -> None:
         os.nice(-10)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    ports = {door: int(port) for door, _, port in (word.partition("=") for word in doors)}
-    for request in asyncio.run(_ask_until_stdin_ends(ports, int(rate))):
+    places = {door: _place(place) for door, _, place in (word.partition("=") for word in doors)}
+    for request in asyncio.run(_ask_until_stdin_ends(places, int(rate))):
         print(request.door, request.at, request.seconds, request.good, sep="\t")  # noqa: T201 - for whoever started this
 
 

@@ -63,12 +63,12 @@ def test_a_client_of_its_own_asks_every_door_and_tells_what_came_of_it() -> None
 
 
 def test_a_request_that_hangs_holds_up_no_other() -> None:
-    async def ask(ports: dict[str, int]) -> list[Request]:
+    async def ask(ports: dict[str, tuple[int, str]]) -> list[Request]:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.5, stop.set)
         return await client.ask_steadily(ports, 50, stop)
 
     with serve(GOOD) as good, serve({BASIC_HEALTH: Page(waits=True)}) as hanging, pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "TIMEOUT", 1)
-        asyncio.run(ask({"nginx": hanging.port, "direct": good.port}))
+        asyncio.run(ask({"nginx": (hanging.port, "/"), "direct": (good.port, "/")}))
         assert len(good.asked) > 1

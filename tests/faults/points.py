@@ -29,7 +29,7 @@ DECISIVE = {
     "migrate": "upgrade",
     "copy": "apply",
     "clean": "clean",
-    "restart": "roll",
+    "restart": "replace",
 }
 PAUSE = 0.05
 

@@ -107,7 +107,7 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
     assert inv("hot-update", "--yes").code == 0
     assert started(sandbox, inv) == ["inspect"]
     stack.release(sandbox.name, "code")
-    assert started(sandbox, inv) == ["inspect", "scan", "stage", "scan", "apply", "clean", "roll", "inspect"]
+    assert started(sandbox, inv) == ["inspect", "scan", "stage", "scan", "apply", "clean", "replace", "inspect"]
 
 
 def test_what_a_proof_has_imported_its_migration_does_not_import_again(

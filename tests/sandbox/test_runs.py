@@ -296,7 +296,7 @@ def test_what_a_run_left_in_the_container_is_ended_whoever_it_belongs_to(sandbox
 
 def test_damaged_files_in_the_container_are_named_and_no_good_restart_is_undone(sandbox: Sandbox, inv: Inv) -> None:
     assert inv("hot-update", "--yes").code == 0
-    files = [f"/var/lib/hot-update/{name}.json" for name in ("rolled", "rolling", "undone")]
+    files = [f"/var/lib/hot-update/{name}.json" for name in ("rolls", "rolling", "undone")]
     before = facts(sandbox)
     for file in files:
         run("docker", "exec", sandbox.app, "sh", "-c", f"echo '{{\"workers\": -1' >{file}")
