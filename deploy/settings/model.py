@@ -233,11 +233,17 @@ class App:
     record: AbsolutePath = "/var/lib/hot-update"
     logs: tuple[AbsolutePath, ...] = (
         "/var/log/supervisord.log",
+        "/var/log/nginx/nginx.log",
         "/var/log/nginx/whalefall_error.log",
         "/app/userdata/logs/gunicorn_error.log",
-        "/app/userdata/logs/whalefall_error.log",
-        "/app/userdata/logs/whalefall.log",
+        "/app/userdata/logs/gunicorn_scheduler_error.log",
+        "/app/userdata/logs/whalefall_web_error.log",
+        "/app/userdata/logs/whalefall_scheduler_error.log",
+        "/app/userdata/logs/app.log",
+        "/app/userdata/logs/whalefall_web.log",
+        "/app/userdata/logs/whalefall_scheduler.log",
         "/app/userdata/logs/gunicorn_access.log",
+        "/app/userdata/logs/gunicorn_scheduler_access.log",
         "/var/log/nginx/whalefall_access.log",
     )
 
