@@ -4,6 +4,7 @@ invoke.yaml shows the defaults with a comment each, and a test holds the two equ
 """
 
 import re
+import signal
 from collections.abc import Mapping, Sized
 from dataclasses import field, fields
 from pathlib import PurePosixPath
@@ -451,8 +452,10 @@ class ProgramRestart:
     signal: Text = ""
 
     def __post_init__(self) -> None:
+        if self.signal and f"SIG{self.signal}" not in signal.Signals.__members__:
+            raise ValueError(say("has an unknown signal, %s: name it as kill -l does, without SIG", self.signal))
         if bool(self.command) == bool(self.signal):
-            raise ValueError("must have either command or signal")
+            raise ValueError(say("must have either command or signal"))
 
 
 @dataclass(frozen=True, config=_STRICT)

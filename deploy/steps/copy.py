@@ -1,6 +1,6 @@
 """Make the app's folder in the container equal to the commit."""
 
-from deploy import preflight, shell, words
+from deploy import preflight, programs, shell, words
 from deploy.message import Message, Printed, Told, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
@@ -73,7 +73,8 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
             before="healthy" if state.answering else "ill",
             replace=settings.restart.strategy == "rolling"
             and state.answering
-            and not preflight.cramped(settings, state),
+            and not preflight.cramped(settings, state)
+            and not programs.obstacle(settings, state),
         ),
         container_id=state.containers["app"].id,
     )

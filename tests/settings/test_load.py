@@ -243,6 +243,15 @@ def test_a_target_s_name_that_yaml_misreads_is_named(project: Write) -> None:
         ),
         ("ssh: 5", "ssh: must be a mapping of keys to values"),
         ("env: {required: KEY}", "env.required: must be a list"),
+        ("restart: {programs: {celery: {}}}", "restart.programs.celery: must have either command or signal"),
+        (
+            "restart: {programs: {celery: {signal: SIGHUP}}}",
+            "restart.programs.celery: has an unknown signal, SIGHUP: name it as kill -l does, without SIG",
+        ),
+        (
+            "files: {site: {source: a, places: [{path: /b}], place: /b}}",
+            "files.site.place: unknown key · did you mean places?",
+        ),
         ("proof: {environment: [a]}", "proof.environment: must be a mapping of keys to values"),
         ("git: {branch: [main]}", "git.branch: must be text"),
         ('git: {branch: ""}', "git.branch: must not be empty"),
