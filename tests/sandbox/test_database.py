@@ -9,6 +9,7 @@ import pytest
 
 from deploy import shell
 from deploy.errors import Failure
+from deploy.message import pack, say
 from deploy.sandbox import stack
 from deploy.sandbox.compose import execute, is_healthy, psql
 from deploy.sandbox.home import Sandbox
@@ -41,7 +42,8 @@ def test_what_a_plan_is_made_from_has_the_revision_of_the_database(sandbox: Sand
     known = variables(load(project=ROOT, target=sandbox.name))
     script = shell.script("containers.sh", "guard.sh", **known) + "guard\n"
     told = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
-    assert ("database revision", f"public.alembic_version {psql(sandbox, REVISION)}") in shell.records(told.stdout)
+    revision = (pack(say("database revision")), f"public.alembic_version {psql(sandbox, REVISION)}")
+    assert revision in shell.records(told.stdout)
 
 
 def test_an_app_that_migrates_itself_cannot_do_so_while_it_is_proven(sandbox: Sandbox, inv: Inv) -> None:
