@@ -55,7 +55,7 @@ class Survey:
             if isinstance(asked, str):
                 return {"workers": 0, "problem": asked}
             count = len(workers(program.process, self._server))
-            told = told_settings(asked, program.process, self._server)
+            told = told_settings(asked, self._server)
         except (ExpectedError, OSError, ValueError) as error:
             return {"workers": 0, "problem": one_line(error)}
         config = told["config"] or ""

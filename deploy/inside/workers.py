@@ -251,7 +251,7 @@ def holders(file: bytes) -> set[int]:
 
 def configured(master: Process, server: bytes) -> dict[str, Any]:
     """Have the server read its own settings once more, without the app: `preload`, `workers`, its config file."""
-    return told_settings(ask_settings(master, server), master, server)
+    return told_settings(ask_settings(master, server), server)
 
 
 def ask_settings(master: Process, server: bytes) -> subprocess.Popen[bytes]:
@@ -274,20 +274,20 @@ def ask_settings(master: Process, server: bytes) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, cwd=folder, env=environment, preexec_fn=become, stdin=null, stdout=pipe, stderr=null)
 
 
-def told_settings(asked: subprocess.Popen[bytes], master: Process, server: bytes) -> dict[str, Any]:
+def told_settings(asked: subprocess.Popen[bytes], server: bytes) -> dict[str, Any]:
     output, _ = asked.communicate()
     if asked.returncode:
         raise ExpectedError("the settings of %s cannot be read", server.decode())
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    folder = os.readlink(f"/proc/{master.pid}/cwd")
-    return {**found, "config": found["config"] and os.path.join(folder, found["config"])}
+    return found
 
 
 # Run by the master's own interpreter, with its command line.
 TELL = """
-import json, sys
+import json, os, sys
 sys.argv = sys.argv[1:]
 from gunicorn.app.wsgiapp import WSGIApplication
 settings = WSGIApplication().cfg
-print(json.dumps({"preload": settings.preload_app, "workers": settings.workers, "config": settings.config}))
+config = settings.config and os.path.abspath(settings.config)
+print(json.dumps({"preload": settings.preload_app, "workers": settings.workers, "config": config}))
 """

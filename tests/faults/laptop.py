@@ -6,7 +6,7 @@ python -m tests.faults.laptop TARGET SETTINGS POINT MOMENT [fail]; the first lin
 import signal
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 from deploy import settings, steps
@@ -32,11 +32,11 @@ def carry_out(session: Session, point: str, moment: points.Moment, *, fail: bool
     print(decision.run, flush=True)  # noqa: T201 - for whoever started this
     prove = update.prove
 
-    def proof(session: Session, revision: str, *, keep_schema: bool = False) -> None:
+    def proof(session: Session, revision: str, **options: Any) -> None:
         if fail:
             raise Failure(say("made to fail"))
         points.wait(folder)
-        prove(session, revision, keep_schema=keep_schema)
+        prove(session, revision, **options)
 
     with patch.object(update, "prove", proof if point == points.CONFIRM else prove):
         update.carry_out(session, plan, decision.state, decision.run)
