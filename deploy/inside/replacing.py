@@ -14,7 +14,7 @@ from deploy.inside.message import ExpectedError, say
 from deploy.inside.processes import Process, all_processes, environment_of, user_of
 from deploy.inside.programs import MARK, SUPERVISOR, Program, programs, supervisor_of
 from deploy.inside.record import read_record, uptime
-from deploy.inside.rolling import HEED, Server, expect, roll, server_of, wait_for
+from deploy.inside.rolling import HEED, Server, exclusively_held, expect, hand_on, roll, server_of, wait_for
 from deploy.inside.rolls import remember
 from deploy.inside.survey import fresh_ones
 from deploy.inside.wire import one_line
@@ -67,10 +67,13 @@ def reload(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -
     """Have a master read its settings again: it starts as many workers as they say, and the old ones leave."""
     server, began = server_of(program, settings), uptime()
     old = server.workers
+    with user_of(program.process.pid):
+        held = exclusively_held(old, settings)
     os.kill(program.process.pid, signal.SIGHUP)
     with user_of(program.process.pid):
         wait_for(lambda: server.workers - old, HEED)
         replaced(server, old)
+        hand_on(server, held)
     known = int(configured(program.process, server.name)["workers"])
     remember(settings, program.process, programs(settings), workers=known, at=began, ended=uptime(), reloaded=began)
 

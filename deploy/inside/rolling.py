@@ -103,9 +103,8 @@ def roll(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> 
     known = remembered(settings).get(program.process.started, {})
     surge = Surge(wanted["surge"], forced=wanted["forced"], demand=known.get("demand"))
     write_json(raw(settings["record"]), b"rolling.json", {"started": program.process.started, "workers": count})
-    exclusive = [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]]
     with user_of(program.process.pid):
-        replace_all(server, count, exclusive, surge)
+        replace_all(server, count, surge, settings)
     remember(
         settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), demand=surge.demand
     )
@@ -124,28 +123,39 @@ def wanted_workers(server: Server, settings: dict[str, Any]) -> int:
     return max(int(configured(server.master, server.name)["workers"]), len(server.workers))
 
 
-def replace_all(server: Server, wanted: int, exclusive: list[bytes], surge: Surge) -> None:
+def replace_all(server: Server, wanted: int, surge: Surge, settings: dict[str, Any]) -> None:
     old = server.workers
-    held = [file for file in exclusive if holders(file) & old]
+    held = exclusively_held(old, settings)
     while left := old & server.workers:
         count = min(len(left), surge.count)
         last = count == len(left)
         replace_some(server, count, surge, heir=last and any(holders(file) & left for file in held))
-    for file in held:
-        if not holders(file) & server.workers:
-            # The new worker found it taken, and the old one has gone only since.
-            replace_some(server, 1, surge)
-        name = os.path.basename(file).decode("utf-8", "replace")
-        if holders(file) & server.workers:
-            say("%s: held by a new worker", name)
-        else:
-            say("%s: no worker holds it", name)
+    hand_on(server, held)
     spare = len(server.workers) - wanted
     if spare > 0:
         say("what served in between leaves again: %s as before", counted(wanted, "%s worker", "%s workers"))
     for _ in range(spare):
         # It is young enough to serve for as long as it takes to leave.
         command(server, signal.SIGTTOU)
+
+
+def exclusively_held(workers: set[int], settings: dict[str, Any]) -> list[bytes]:
+    """Name the files that one worker at a time holds a lock on, where one of these does."""
+    files = [os.path.join(raw(settings["app"]), raw(file)) for file in settings["exclusive"]]
+    return [file for file in files if holders(file) & workers]
+
+
+def hand_on(server: Server, held: list[bytes]) -> None:
+    """See to it that a worker holds again what an old one held, and tell."""
+    for file in held:
+        if not holders(file) & server.workers:
+            # The new worker found it taken, and the old one has gone only since.
+            replace_some(server, 1, Surge(1))
+        name = os.path.basename(file).decode("utf-8", "replace")
+        if holders(file) & server.workers:
+            say("%s: held by a new worker", name)
+        else:
+            say("%s: no worker holds it", name)
 
 
 def replace_some(server: Server, count: int, surge: Surge, *, heir: bool = False) -> None:

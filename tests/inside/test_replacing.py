@@ -1,6 +1,7 @@
 """Each program is replaced as the plan says, on a real Gunicorn of this machine."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_a_master_reads_its_settings_again_and_no_request_fails(gunicorn: Gunico
     wait_until(lambda: len(gunicorn.workers) == 1)
     assert (gunicorn.workers & old, None in answers) == (set(), False)
     assert gunicorn.get() == (next(iter(gunicorn.workers)), "new")
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_after_its_settings_were_read_again_a_worker_holds_the_exclusive_file(gunicorn: Gunicorn, slow: bool) -> None:
+    gunicorn.start_with_lock()
+    if slow:
+        threading.Thread(target=lambda: gunicorn.get("/slow")).start()
+        time.sleep(0.3)
+    ended = gunicorn.replace(way="reload")
+    assert (said(ended), b"scheduler.lock: held by a new worker" in ended.stdout) == ((0, ""), True)
+    wait_until(lambda: gunicorn.workers == {gunicorn.holder})
 
 
 def test_without_an_app_server_only_the_container_can_be_restarted(gunicorn: Gunicorn) -> None:
