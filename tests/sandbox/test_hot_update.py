@@ -33,7 +33,6 @@ SUITABLE = ("code", "deleted-file", "renamed-file", "migration", "static", "slow
 UNSUITABLE = {
     "dependency": ("pyproject.toml", "requirements.txt", "uv.lock"),
     "compose": ("docker-compose.prod.yml",),
-    "supervisor": ("nginx/supervisor/whalefall-prod.conf",),
 }
 # A file in /app that git never knew.
 UNKNOWN = "docs/客户 notes 'of' $production.txt"

@@ -55,7 +55,7 @@ def contents(sandbox: Sandbox) -> str:
 @pytest.mark.parametrize(
     ("kind", "words", "rate"),
     [
-        ("code", (), 200),
+        ("code", (), 20),
         ("migration", (), 20),
         ("gunicorn", (), 20),
         ("supervisor-program", (), 20),
