@@ -221,10 +221,9 @@ def knock(
             connection = waiting.pop(remote[-5:])
             taker = next((pid for pid in wanted if inode in sockets(pid)), None)
             if taker is not None:
-                if not keep:
-                    # One of these may be the first that it reads from.
-                    for other in waiting.values():
-                        other.close()
+                # It may have taken one of these too, and wait for a request on that first.
+                for other in waiting.values():
+                    other.close()
                 return (taker, connection), others
             others.append(connection)
             if not keep:
