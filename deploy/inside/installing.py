@@ -11,8 +11,7 @@ from typing import Any
 
 from deploy.inside.elsewhere import content_of, place_of, remember, rendered
 from deploy.inside.message import ExpectedError, say
-from deploy.inside.processes import environment_of
-from deploy.inside.programs import MARK
+from deploy.inside.programs import surroundings
 from deploy.inside.record import read_json, remove_json, write_json
 from deploy.inside.wire import blob_id, raw, shown, text
 
@@ -104,9 +103,8 @@ def run(command: str) -> None:
     """Run a command of the settings in the surroundings of the container's first process."""
     if not command:
         return
-    environment = {name: value for name, value in environment_of(1).items() if name != MARK}
     ended = subprocess.run(
-        ["sh", "-c", command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        ["sh", "-c", command], env=surroundings(1), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     lines = ended.stdout.decode("utf-8", "backslashreplace").strip().splitlines()

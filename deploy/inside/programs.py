@@ -60,6 +60,11 @@ def program_of(process: Process, found: dict[int, Process], server: bool) -> Pro
     return Program(known, name, supervised, server, process, (process.pid, *sorted(below)))
 
 
+def surroundings(pid: int) -> dict[bytes, bytes]:
+    """Tell what a process was started with, for what we start in its place: without our mark."""
+    return {name: value for name, value in environment_of(pid).items() if name != MARK}
+
+
 def ancestors(process: Process, found: dict[int, Process]) -> set[int]:
     line = set[int]()
     while process.ppid in found and process.ppid not in line:

@@ -11,8 +11,8 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.message import ExpectedError, say
-from deploy.inside.processes import Process, all_processes, environment_of, user_of
-from deploy.inside.programs import MARK, SUPERVISOR, Program, programs, supervisor_of
+from deploy.inside.processes import Process, all_processes, user_of
+from deploy.inside.programs import SUPERVISOR, Program, programs, supervisor_of, surroundings
 from deploy.inside.record import read_record, uptime
 from deploy.inside.rolling import HEED, Server, exclusively_held, expect, hand_on, roll, server_of, wait_for
 from deploy.inside.rolls import remember
@@ -170,10 +170,9 @@ def still(program: Program) -> bool:
 
 def run(words: list[bytes], program: Program, settings: dict[str, Any], pid: int) -> str:
     """Run a program in the surroundings of a process, without our mark; its last line."""
-    environment = {name: value for name, value in environment_of(pid).items() if name != MARK}
     try:
         ended = subprocess.run(
-            words, cwd=settings["app"], env=environment or None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            words, cwd=settings["app"], env=surroundings(pid) or None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=settings["boot_timeout"] + settings["drain_timeout"], check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.errors import Exit, Failure
 from deploy.message import say
+from deploy.settings.model import App
 
 APP = Path(__file__).parent / "app"
 SHAPES = Path(__file__).parent / "shapes"
@@ -22,8 +23,6 @@ class Shape:
     user: str
     # Supervisor's programs that run the app's code.
     programs: tuple[str, ...]
-    # Where the image keeps its copy of what is not at the same path below /app.
-    installed: Mapping[str, str]
     # The logs that tell why the app is ill.
     logs: tuple[str, ...]
     # What answers 200 through Nginx while the app is well, beside its health check, by the name of the check.
@@ -37,10 +36,6 @@ JANUARY = Shape(
     sources=(APP,),
     user="whalefall",
     programs=("whalefall",),
-    installed={
-        "nginx/sites-available/whalefall-prod": "/etc/nginx/sites-enabled/whalefall",
-        "nginx/supervisor/whalefall-prod.conf": "/etc/supervisor/conf.d/whalefall.conf",
-    },
     logs=(
         "/var/log/supervisord.log",
         "/var/log/nginx/whalefall_error.log",
@@ -56,25 +51,8 @@ TODAY = Shape(
     sources=(APP, SHAPES / "today"),
     user="root",
     programs=("whalefall_web", "whalefall_scheduler"),
-    installed={
-        "nginx/sites-available/whalefall-prod": "/etc/nginx/templates/whalefall-prod.template",
-        "nginx/supervisor/whalefall-prod.conf": "/etc/supervisor/conf.d/whalefall.conf",
-    },
-    logs=(
-        "/var/log/supervisord.log",
-        "/var/log/nginx/nginx.log",
-        "/var/log/nginx/whalefall_error.log",
-        "/app/userdata/logs/gunicorn_error.log",
-        "/app/userdata/logs/gunicorn_scheduler_error.log",
-        "/app/userdata/logs/whalefall_web_error.log",
-        "/app/userdata/logs/whalefall_scheduler_error.log",
-        "/app/userdata/logs/app.log",
-        "/app/userdata/logs/whalefall_web.log",
-        "/app/userdata/logs/whalefall_scheduler.log",
-        "/app/userdata/logs/gunicorn_access.log",
-        "/app/userdata/logs/gunicorn_scheduler_access.log",
-        "/var/log/nginx/whalefall_access.log",
-    ),
+    # The settings' own default is WhaleFall as it is today.
+    logs=App().logs,
     checks={"scheduler": "/api/v1/scheduler/status"},
     env={"WHALEFALL_NGINX_SERVER_NAMES": '"localhost whalefall.example"'},
 )

@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,3 +143,22 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 def said(answer: Answer) -> tuple[int, str]:
     return answer.returncode, answer.stderr.decode()
+
+
+@contextmanager
+def users(gunicorn: Gunicorn) -> Iterator[list[object]]:
+    """Ask one time after the other until the block ends: every answer, None for one that failed."""
+    answers: list[object] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answers.append(gunicorn.get())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        thread.join()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.server import SERVER, Gunicorn, said, wait_until
+from tests.inside.server import SERVER, Gunicorn, said, users, wait_until
 
 # Notes when a worker begins to run the code, and when it has ended.
 LIVED = """
@@ -35,19 +35,9 @@ def test_what_must_never_run_twice_leaves_before_the_next_one_starts_and_no_requ
     gunicorn.start("-k", kind)
     (gunicorn.place / "import_seconds").write_text("1")
     gunicorn.release("new")
-    answers: list[object] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            answers.append(gunicorn.get())
-
-    thread = threading.Thread(target=ask)
-    thread.start()
     (old,) = gunicorn.workers
-    ended = gunicorn.replace(way="handover")
-    stop.set()
-    thread.join()
+    with users(gunicorn) as answers:
+        ended = gunicorn.replace(way="handover")
     assert said(ended) == (0, "")
     assert old not in gunicorn.workers
     assert (None in answers, len(answers) > 2) == (False, True)
@@ -60,18 +50,8 @@ def test_a_master_reads_its_settings_again_and_no_request_fails(gunicorn: Gunico
     old, master = gunicorn.workers, gunicorn.master
     gunicorn.release("new")
     (gunicorn.place / "gunicorn.conf.py").write_text("keepalive = 7\n")
-    answers: list[object] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            answers.append(gunicorn.get())
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    ended = gunicorn.replace(way="reload")
-    stop.set()
-    thread.join()
+    with users(gunicorn) as answers:
+        ended = gunicorn.replace(way="reload")
     assert said(ended) == (0, "")
     assert gunicorn.master == master
     wait_until(lambda: len(gunicorn.workers) == 1)

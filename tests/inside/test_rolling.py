@@ -13,7 +13,7 @@ import pytest
 
 from deploy.inside.record import boot_id, uptime
 from deploy.inside.rolling import SHARE, processors
-from tests.inside.server import OLDEST, Gunicorn, said, wait_until
+from tests.inside.server import OLDEST, Gunicorn, said, users, wait_until
 from tests.inside.world import PROGRAM, inside, words_of
 
 
@@ -47,18 +47,8 @@ def test_the_oldest_gunicorn_of_the_range_is_rolled_too(oldest: Gunicorn, kind: 
 
 def test_no_request_fails_meanwhile(gunicorn: Gunicorn) -> None:
     gunicorn.start("-k", "gevent")
-    answers: list[object] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            answers.append(gunicorn.get())
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert said(gunicorn.roll()) == (0, "")
-    stop.set()
-    thread.join()
+    with users(gunicorn) as answers:
+        assert said(gunicorn.roll()) == (0, "")
     assert len(answers) > 10
     assert None not in answers
 
