@@ -33,7 +33,7 @@ def suitable(settings: Settings, state: State, options: Options) -> Iterator[Fin
             remedies.rebuild(*rebuilt),
         )
     if not changed and not earlier:
-        yield Finding("ok", "suitable", say("no change to dependencies, image, Compose, Nginx or Supervisor"))
+        yield Finding("ok", "suitable", say("nothing changes that needs the image rebuilt"))
 
 
 def files(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
