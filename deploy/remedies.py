@@ -282,8 +282,12 @@ def rebuild_or_allow(image: str, service: str) -> Message:
     return say("%s, or give --allow-unsuitable", rebuild(image, service))
 
 
-def rebuild_or_keep(image: str, service: str) -> Message:
-    return say("%s, or give --keep-built to leave it as it is", rebuild(image, service))
+def build(folder: str) -> Message:
+    return say("put a build of the release into %s, as built in the settings says, and update again", folder)
+
+
+def build_or_keep(folder: str) -> Message:
+    return say("put a build of the release into %s, as built in the settings says, or give --keep-built", folder)
 
 
 def rebuild_later(image: str, service: str) -> Message:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from deploy import backups, output, preflight, releases
+from deploy import backups, builds, output, preflight, releases
 from deploy.errors import Failure
 from deploy.message import NOTHING, Message, Printed, Told, Value, counted, say, unpack
 from deploy.plan import Finding, Plan
@@ -269,6 +269,11 @@ class Report:
             else:
                 self.line(say("✓ %s: %s healthy in %s ms", check.name, check.url, f"{check.latency_ms:.0f}"), "green")
 
+    def stale(self, builds: Sequence[str]) -> None:
+        """Name what users get that was built from other sources than those of what runs."""
+        for name in builds:
+            self.line(say("! %s was built from other sources than those of the release that runs", name), "yellow")
+
     def health_json(self, target: str, checks: Sequence["Check"], state: State) -> None:
         """Print one JSON object; `schema` changes when a key changes its meaning."""
         answer = {
@@ -277,6 +282,7 @@ class Report:
             "healthy": all(check.healthy for check in checks),
             "revision": releases.running(state) or None,
             "drift": preflight.drift(state) or None,
+            "stale_builds": list(builds.stale(state)),
             "checks": [
                 {
                     "name": check.name,

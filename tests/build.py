@@ -7,7 +7,19 @@ from deploy.message import NOTHING, Printed, say
 from deploy.plan import Options
 from deploy.preflight import judge
 from deploy.settings import Settings, Target
-from deploy.state import App, Chain, Container, Database, Probe, Program, Record, Repository, Revision, State
+from deploy.state import (
+    App,
+    Chain,
+    Container,
+    Database,
+    Probe,
+    Program,
+    Record,
+    Repository,
+    Revision,
+    Sources,
+    State,
+)
 from tests.texts import as_text
 
 OLD = "1" * 40
@@ -25,6 +37,9 @@ CHAIN = Chain(
         Revision(HEAD, (MIDDLE,), Printed("time zone")),
     ),
 )
+
+# Of the sources of the frontend.
+DIGEST, OTHER_DIGEST = "d" * 40, "e" * 40
 
 REPOSITORY = Repository(
     problem=NOTHING,
@@ -64,7 +79,7 @@ APP = App(
     drift=(),
     differs={"app/page.py": OLDER_BLOB},
     files={},
-    built=("frontend/dist",),
+    built={"frontend": ""},
     programs=(WEB, SCHEDULER),
     worker_mib=50,
     memory_mib=4000,
@@ -128,6 +143,7 @@ STATE = State(
     backup_free_mib=9000,
     guard="",
     damaged=(),
+    sources={"frontend": Sources(target=DIGEST, running=OTHER_DIGEST, folder="none")},
 )
 
 # The same host once it runs the target.

@@ -386,25 +386,3 @@ def test_too_little_memory_for_one_more_worker_is_a_warning_with_the_figures() -
 def test_memory_is_well_where_a_worker_has_room() -> None:
     found = finding("memory", replace(app(worker_mib=56), memory=Memory(limit=256, used=200, kills=9)))
     assert (found.level, found.evidence) == ("ok", "56 of 256 MiB are left")
-
-
-FRONTEND = (("M", "app/page.py"), ("M", "frontend/src/deep/main.js"))
-
-
-def test_a_release_that_changes_what_the_frontend_was_built_from_is_refused() -> None:
-    found = finding("built", replace(STATE, changes=FRONTEND))
-    assert (found.level, found.evidence) == (
-        "refusal",
-        "frontend/src/deep/main.js changed, and /app/frontend/dist was built before: users go on getting that",
-    )
-    kept = judge(SETTINGS, replace(STATE, changes=FRONTEND), Options(keep_built=True))
-    assert [one.level for one in kept if one.check == "built"] == ["warning"]
-
-
-@pytest.mark.parametrize(
-    "state",
-    [STATE, replace(app(built=()), changes=FRONTEND), replace(STATE, changes=(("M", "frontends/main.js"),))],
-    ids=["other files", "nothing built", "another folder"],
-)
-def test_what_was_built_from_these_sources_may_stay(state: State) -> None:
-    assert [one for one in judge(SETTINGS, state, Options()) if one.check == "built"] == []

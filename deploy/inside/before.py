@@ -9,10 +9,12 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.message import ExpectedError, counted, say
-from deploy.inside.record import Record, boot_id, put_aside, read_json, remove_json, uptime, write_json
+from deploy.inside.record import Record, boot_id, is_damaged, put_aside, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
 from deploy.inside.tree import Tree, clone, parents, remove
 from deploy.inside.wire import raw, text
+
+BEFORE = b"before.json"
 
 
 def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Record | None) -> None:
@@ -35,7 +37,7 @@ def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Rec
         "added": [text(path) for path in touched if path not in there],
         "folders": {text(path): attributes(tree.at(path)) for path in sorted(folders)},
     }
-    write_json(raw(settings["record"]), b"before.json", remembered)
+    write_json(raw(settings["record"]), BEFORE, remembered)
 
 
 def undo(settings: dict[str, Any], _: BufferedReader) -> None:
@@ -43,8 +45,8 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
 
     What is remembered here lets a roll know which master was started meanwhile: it has read the files that go now.
     """
-    before = read_json(settings, b"before.json")
-    if before is None and is_damaged(settings):
+    before = read_json(settings, BEFORE)
+    if before is None and is_damaged(settings, BEFORE):
         raise ExpectedError("before.json in %s is damaged: what was copied stays", settings["record"])
     if before is None or before["run"] != settings["run"]:
         discard(settings)
@@ -75,18 +77,13 @@ def undo(settings: dict[str, Any], _: BufferedReader) -> None:
 
 def forget(settings: dict[str, Any]) -> None:
     """Drop what an earlier copy kept: only the last one can be undone."""
-    if is_damaged(settings):
+    if is_damaged(settings, BEFORE):
         # What it kept may still be needed, and nothing else tells that any more.
-        put_aside(settings, b"before.json")
+        put_aside(settings, BEFORE)
         shutil.rmtree(os.path.join(raw(settings["record"]), b"before.damaged"), ignore_errors=True)
         put_aside(settings, b"before")
-    remove_json(settings, b"before.json")
+    remove_json(settings, BEFORE)
     shutil.rmtree(os.path.join(raw(settings["record"]), b"before"), ignore_errors=True)
-
-
-def is_damaged(settings: dict[str, Any]) -> bool:
-    there = os.path.lexists(os.path.join(raw(settings["record"]), b"before.json"))
-    return there and read_json(settings, b"before.json") is None
 
 
 def kept(settings: dict[str, Any], path: bytes) -> bytes:

@@ -16,6 +16,7 @@ from io import BufferedReader
 from typing import Any
 
 from deploy.inside.before import keep
+from deploy.inside.builds import remember_sources
 from deploy.inside.elsewhere import remember_unedited
 from deploy.inside.look import followed_id
 from deploy.inside.message import LIST, ExpectedError, counted, message, say
@@ -133,6 +134,7 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     trust(tree, record)
     keep(settings, tree, work, record)
     remember_unedited(settings, tree)
+    remember_sources(settings, work)
     folder = raw(settings["record"])
     facts = {"revision": work["revision"], "run": settings["run"], "boot_id": boot_id()}
     # A killed copy may have written files of this commit too: the next one has to know all of these.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from io import BufferedReader
 from typing import Any
 
+from deploy.inside.builds import built
 from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.elsewhere import placed
 from deploy.inside.message import message
@@ -70,7 +71,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "drift": lambda: drift(tree, record),
             "worker_mib": lambda: survey.worker_mib,
             "memory_mib": free_memory,
-            "built": lambda: [path for path in settings["built"] if os.path.isdir(os.path.join(settings["app"], path))],
+            "built": lambda: built(settings),
             "migrating": lambda: commands([settings["flask"], "db"]),
             "chain": lambda: present_chain(settings, tree),
         }

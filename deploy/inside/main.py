@@ -20,6 +20,7 @@ from deploy.inside.message import ExpectedError, message
 from deploy.inside.proving import prove, settle
 from deploy.inside.record import write_whole
 from deploy.inside.replacing import replace
+from deploy.inside.shipping import pack, ship, unship
 from deploy.inside.staging import discard, stage
 from deploy.inside.wire import ask_no_more, one_line, raw
 
@@ -38,6 +39,9 @@ COMMANDS = {
     "replace": replace,
     "install": install,
     "uninstall": uninstall,
+    "pack": pack,
+    "ship": ship,
+    "unship": unship,
 }
 
 # These change nothing in the app's folder, and may run while another command does.

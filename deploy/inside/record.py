@@ -18,8 +18,12 @@ NUMBER = (int, float)
 PATHS = [str]
 # Of each: numbers alone, with at least these.
 MASTERS = ["started", "workers", "at"]
+# What is known of a built folder, and what was shipped to it.
+BUILDS = {"digest": str, "files": PATHS, "left": dict}
+SHIPMENTS = {"saved": PATHS, "added": PATHS}
 SHAPES: dict[bytes, dict[str, Any]] = {
     b"before.json": {"run": str, "began": NUMBER, "saved": PATHS, "added": PATHS, "folders": dict},
+    b"built.json": {"builds": BUILDS},
     b"chains.json": {},
     b"files.json": {},
     b"installed.json": {"run": str, "files": dict, "applied": list},
@@ -27,6 +31,7 @@ SHAPES: dict[bytes, dict[str, Any]] = {
     b"rolled.json": {"started": NUMBER, "workers": int, "at": NUMBER},
     b"rolls.json": {"masters": MASTERS},
     b"rolling.json": {"started": NUMBER, "workers": int},
+    b"shipped.json": {"run": str, "builds": SHIPMENTS},
     b"tree.json": {"revision": str, "whole": bool},
     b"undone.json": {"boot_id": str, "from": NUMBER, "to": NUMBER},
     b"work.json": {"revision": str, "entries": dict, "write": PATHS, "clear": PATHS, "remove": PATHS, "had": dict},
@@ -136,12 +141,16 @@ def read_json(settings: dict[str, Any], name: bytes) -> dict[str, Any] | None:
             content = json.load(stream)
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    shape = SHAPES[name]
-    fits = isinstance(content, dict) and all(is_kind(content.get(key), kind) for key, kind in shape.items())
-    return content if fits and 0 < content.get("workers", 1) < MANY else None
+    return content if has_shape(content, SHAPES[name]) and 0 < content.get("workers", 1) < MANY else None
+
+
+def has_shape(content: Any, shape: dict[str, Any]) -> bool:
+    return isinstance(content, dict) and all(is_kind(content.get(key), kind) for key, kind in shape.items())
 
 
 def is_kind(value: Any, kind: Any) -> bool:
+    if kind in (BUILDS, SHIPMENTS):
+        return isinstance(value, dict) and all(is_inner(name) and has_shape(one, kind) for name, one in value.items())
     if kind is PATHS:
         return isinstance(value, list) and all(isinstance(one, str) and is_inner(one) for one in value)
     if kind is MASTERS:
@@ -163,10 +172,14 @@ def is_inner(path: str) -> bool:
 
 def damaged(settings: dict[str, Any]) -> list[str]:
     """Name our files that are there and cannot be understood."""
-    folder = raw(settings["record"])
-    bad = [name for name in SHAPES if os.path.lexists(os.path.join(folder, name)) and read_json(settings, name) is None]
+    bad = [name for name in SHAPES if is_damaged(settings, name)]
     record = ["record.json"] if read_record(settings)[1] else []
     return [os.path.join(settings["record"], name) for name in [*record, *(name.decode() for name in bad)]]
+
+
+def is_damaged(settings: dict[str, Any], name: bytes) -> bool:
+    """Tell whether a file of ours is there and cannot be understood."""
+    return os.path.lexists(os.path.join(raw(settings["record"]), name)) and read_json(settings, name) is None
 
 
 def put_aside(settings: dict[str, Any], name: bytes) -> None:

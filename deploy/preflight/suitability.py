@@ -1,10 +1,10 @@
 """Whether the target is suitable for a hot update: what is baked into the image has to stay as it is."""
 
-import re
 from collections.abc import Container, Iterator, Mapping
 
-from deploy import elsewhere, remedies
-from deploy.message import say
+from deploy import builds, elsewhere, remedies
+from deploy.builds import Build
+from deploy.message import Message, Told, say
 from deploy.plan import Finding, Level, Options
 from deploy.settings import Settings
 from deploy.state import App, State
@@ -49,26 +49,41 @@ def files(settings: Settings, state: State, options: Options) -> Iterator[Findin
 
 
 def built(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
-    """What the image built from other sources would go on being served."""
-    if state.app is None:
-        return
-    names_changed = sorted({name for _, name in state.changes} | state.app.differs.keys())
-    for one in settings.built.values():
-        patterns = [_regular(pattern) for pattern in one.sources]
-        changed = tuple(name for name in names_changed if any(pattern.fullmatch(name) for pattern in patterns))
-        if changed and one.path in state.app.built:
-            place = f"{settings.app.path}/{one.path}"
-            what = names(changed)
-            evidence = say("%s changed, and %s was built before: users go on getting that", what, place)
-            remedy = remedies.rebuild_or_keep(settings.app.image, settings.app.service)
-            yield Finding("warning" if options.keep_built else "refusal", "built", evidence, remedy)
+    """What was built from other sources than the target's: one of these comes with it, or users go on getting that."""
+    for one in builds.due(settings, state):
+        place, clone = f"{settings.app.path}/{one.built.path}", f"{settings.target.path}/{one.built.path}"
+        if one.found != "nowhere" and not options.keep_built:
+            yield Finding("ok", "built", say("%s comes with it: %s", place, _comes(one, clone)))
+            continue
+        what = say("%s changed", names(one.changed)) if one.changed else say("its sources changed before")
+        evidence = say("%s, and users go on getting %s as it was built", what, place)
+        if options.keep_built or options.back or not one.changed:
+            yield Finding("warning", "built", evidence, remedies.build(clone))
+        else:
+            yield Finding(
+                "refusal", "built", say("%s; %s", evidence, _lacks(one, clone)), remedies.build_or_keep(clone)
+            )
 
 
-def _regular(pattern: str) -> re.Pattern[str]:
-    """Read a pattern as git's glob pathspecs do: * stays in a folder, ** crosses folders."""
-    parts = re.split(r"(\*\*/?|\*|\?)", pattern)
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(signs.get(part, re.escape(part)) for part in parts))
+def _comes(one: Build, clone: str) -> Told:
+    match one.found, one.sources.folder:
+        case "stored", _:
+            return say("the host has built these sources before")
+        case "laptop", _:
+            return say("from the laptop")
+        case _, "same":
+            return say("%s, by the digest of its sources", clone)
+        case _, "younger":
+            return say("%s, which is younger than its sources", clone)
+    return say("built on the host")
+
+
+def _lacks(one: Build, clone: str) -> Message:
+    if one.sources.folder == "none":
+        return say("%s is not there", clone)
+    if one.sources.folder == "older":
+        return say("%s is older than its sources", clone)
+    return say("%s was built from other sources", clone)
 
 
 def unsuitable(settings: Settings, state: State) -> dict[str, str]:

@@ -343,8 +343,24 @@ read_app() {
   # The record is the one flat object in the answer that has this name.
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
   [ -n "$running" ] || read_matching
+  attempt read_sources built
   [ -n "$target" ] || return 0
   attempt read_differing suitable
+}
+
+# What the built folders are made from, and which of them the host has.
+read_sources() {
+  local i name now was folder specs
+  by_owner mkdir -p "$scratch/objects"
+  for ((i = 0; i < ${#built[@]}; i += 4)); do
+    name=${built[i]} now='' was='' folder=''
+    mapfile -t specs <<<"${built[i + 3]}"
+    [ -z "$target" ] || now=$(sources "$target" "${specs[@]}")
+    was=$now
+    [ "$running" = "$target" ] || was=$(sources "$running" "${specs[@]}" 2>/dev/null) || was=
+    [ -z "$now" ] || [ -z "${built[i + 2]}" ] || folder=$(built_in_clone "${built[i + 1]}" "$now" "${specs[@]}")
+    record sources "$name" "$now" "$was" "$([ ! -s "$(built_store "$name")/$now.tar" ] || echo 1)" "$folder"
+  done
 }
 
 read_differing() {

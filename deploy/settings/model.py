@@ -128,6 +128,12 @@ def _variable(value: str) -> str:
     return value
 
 
+def _word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError(say("must be a word of letters, digits, _, . and -"))
+    return value
+
+
 def _some(value: _Many) -> _Many:
     if not value:
         raise ValueError(say("must not be empty"))
@@ -136,6 +142,7 @@ def _some(value: _Many) -> _Many:
 
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, AfterValidator(_name)]
+Word = Annotated[str, AfterValidator(_word)]
 Host = Annotated[str, AfterValidator(_host)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Exclusion = Annotated[str, AfterValidator(_exclusion)]
@@ -181,6 +188,8 @@ class Git:
     remote: Name = "origin"
     branch: Name = "main"
     fetch_timeout: Positive = 60
+    # The laptop's own clone.
+    clone: Text = ""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -318,10 +327,18 @@ class File:
 
 @dataclass(frozen=True, config=_STRICT)
 class Built:
-    """A folder in the container that is made from `sources`, and that git does not know; `path` below app.path."""
+    """A folder that is made from `sources`, and that git does not know; `path` in the repository and below app.path.
+
+    `where` a release's is found, on the host or on the laptop: in the clone there, or made by `command` in a clean
+    checkout of the commit. Times in seconds; `keep` is how long files stay that a newer one has no more.
+    """
 
     path: RelativePath
     sources: Annotated[tuple[Exclusion, ...], AfterValidator(_some)]
+    where: Literal["host", "laptop"] = "host"
+    command: Text = ""
+    timeout: Positive = 600
+    keep: Natural = 3600
 
 
 # WhaleFall's, in both of its shapes.
@@ -515,7 +532,7 @@ class Sections:
     preflight: Preflight = field(default_factory=Preflight)
     copy: Copy = field(default_factory=Copy)
     files: Mapping[Name, File] = field(default_factory=lambda: dict(FILES))
-    built: Mapping[Name, Built] = field(default_factory=lambda: {"frontend": Built("frontend/dist", ("frontend/**",))})
+    built: Mapping[Word, Built] = field(default_factory=lambda: {"frontend": Built("frontend/dist", ("frontend/**",))})
     clean: Clean = field(default_factory=Clean)
     proof: Proof = field(default_factory=Proof)
     backup: Backup = field(default_factory=Backup)

@@ -19,6 +19,7 @@ from deploy.state.model import (
     Probe,
     Repository,
     Sibling,
+    Sources,
     State,
     Versions,
 )
@@ -78,6 +79,7 @@ def _parse(answer: str) -> State:
         image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
+        sources={name: _sources(rest) for name, *rest in rows["sources"]},
         running_gone=bool(rows["running_gone"]),
         unread={check: unpack(why) for check, why in _pairs(rows["unread"])},
         memory=_memory(rows["memory"][0]) if rows["memory"] else None,
@@ -134,6 +136,11 @@ def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
 def _memory(row: tuple[str, ...]) -> Memory:
     limit, used, kills = row
     return Memory(int(limit) if limit else None, int(used), int(kills))
+
+
+def _sources(row: Sequence[str]) -> Sources:
+    target, running, stored, folder = row
+    return Sources(target, running, bool(stored), folder)
 
 
 def _container(row: tuple[str, ...]) -> Container:

@@ -14,6 +14,8 @@ _Item = TypeVar("_Item")
 LONGEST, MOST = 65536, 200_000
 # Alembic forbids itself @ - + and :, and with none of these at its head nothing is taken for an option.
 REVISION = re.compile(r"[\w.][\w.-]{0,254}")
+# What a built folder was made from.
+_DIGEST = re.compile(f"|[?]|{OBJECT.pattern}")
 _ID = re.compile("[0-9a-f]{12}")
 _OWNER = re.compile(r"([0-9]{1,10}:[0-9]{1,10})?")
 
@@ -32,7 +34,7 @@ def app(told: Any) -> App:
         drift=get("drift", _texts, ()),
         differs=get("differs", _blobs, {}),
         files=get("files", _files, {}),
-        built=get("built", _texts, ()),
+        built=get("built", _digests, {}),
         programs=get("programs", _programs, ()),
         worker_mib=get("worker_mib", _number, 0),
         memory_mib=get("memory_mib", _number, None),
@@ -116,6 +118,10 @@ def _chain(told: Any, what: Value) -> Chain:
 def _blobs(told: Any, what: Value) -> Mapping[str, str | None]:
     found = _mapping(told, what)
     return {name: None if blob is None else _matching(OBJECT)(blob, what) for name, blob in found.items()}
+
+
+def _digests(told: Any, what: Value) -> Mapping[str, str]:
+    return {name: _matching(_DIGEST)(digest, what) for name, digest in _mapping(told, what).items()}
 
 
 def _mapping(told: Any, what: Value) -> Mapping[str, Any]:

@@ -219,6 +219,20 @@ class Installed:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """What a folder is built from, by the digests of the target's and of those that run; nothing: unknown.
+
+    `stored`: the host has what is built from the target's. `folder` is how the clone's own is: not asked for, not
+    there, built from the target's (`same` by its digest, `younger` by its age), from `other` ones, or `older`.
+    """
+
+    target: str = ""
+    running: str = ""
+    stored: bool = False
+    folder: str = ""
+
+
+@dataclass(frozen=True)
 class App:
     """The app container from inside.
 
@@ -232,8 +246,9 @@ class App:
     drift: tuple[str, ...]
     differs: Mapping[str, str | None]
     files: Mapping[str, Installed]
-    # Folders that were built from sources, and are there.
-    built: tuple[str, ...]
+    # Of the built folders that are there, by their names: the digest of what they were made from. Nothing: unknown;
+    # ?: other sources than those that lie there.
+    built: Mapping[str, str]
     programs: tuple[Program, ...]
     # What the largest worker has of its own, in MiB; 0: there is none. And what the machine has left.
     worker_mib: int
@@ -376,6 +391,8 @@ class State:
     guard: str
     # What is ours, on the host or in the container, and could not be understood: passed over.
     damaged: tuple[Message, ...]
+    # What the built folders are made from, by their names.
+    sources: Mapping[str, Sources] = field(default_factory=dict)
     # The remote's branch does not have the running revision.
     running_gone: bool = False
     # What could not be read: the checks that cannot be made, each with the reason.

@@ -46,6 +46,7 @@ RECORDS = (
     "differs_head status name was now",
     "differs_running status name was now",
     "differs_change status name was now",
+    "sources name target running stored folder",
     "database problem*",
     "db_tables count",
     "db_column column type",

@@ -5,12 +5,13 @@ from typing import Any
 
 from deploy import elsewhere, inside, shell
 from deploy.settings import Settings
+from deploy.settings.model import Built
 from deploy.shell import Variable
 from deploy.state.model import TargetIs
 from deploy.state.records import RECORDS
 
 # What the reading script is made of.
-SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "matching.sh", "guard.sh", "read.sh")
+SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "built.sh", "matching.sh", "guard.sh", "read.sh")
 
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
@@ -51,12 +52,19 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "protected": tuple(settings.copy.protected),
         "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),
         "unsuitable": image_pathspecs(settings),
+        "built": tuple(word for name, one in settings.built.items() for word in _built(name, one)),
         "probes": tuple(
             word for check in settings.health.checks for path in check.paths for word in (check.name, check.url + path)
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
     }
+
+
+def _built(name: str, one: Built) -> tuple[str, str, str, str]:
+    """Say of a built folder: its name, its path, whether the clone on the host has it, and what it is made from."""
+    pathspecs = "\n".join(f":(glob){pattern}" for pattern in one.sources)
+    return name, one.path, "" if one.command or one.where == "laptop" else "clone", pathspecs
 
 
 def stamp_columns(settings: Settings) -> set[str]:
@@ -84,7 +92,7 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "exclude": list(settings.copy.exclude),
         "derived": elsewhere.derived(settings),
         "files": elsewhere.told(settings),
-        "built": [one.path for one in settings.built.values()],
+        "built": {name: {"path": one.path, "sources": list(one.sources)} for name, one in settings.built.items()},
         "migrations": settings.migrate.directory,
         "caches": list(settings.clean.caches),
         "min_free_mib": settings.preflight.min_free_mib,

@@ -14,7 +14,7 @@ from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, inside_settings, variables
-from deploy.steps import backup, clean, copy, files, migrate, proof, restart, restore, revive, sync
+from deploy.steps import backup, build, clean, copy, files, migrate, proof, restart, restore, revive, ship, sync
 
 
 class StepModule(Protocol):
@@ -26,9 +26,11 @@ class StepModule(Protocol):
 
 
 # Migrations come before the copy: workers recycle by themselves, and would import new code before its schema is there.
-HOT_UPDATE = ("proof", "backup", "sync", "migrate", "copy", "files", "clean", "restart")
+# A new page asks what only new processes answer, while these answer the old page too, so what is built comes last.
+HOT_UPDATE = ("build", "proof", "backup", "sync", "migrate", "copy", "files", "clean", "restart", "ship")
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
     {
+        "build": build,
         "proof": proof,
         "backup": backup,
         "sync": sync,
@@ -37,13 +39,15 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "files": files,
         "clean": clean,
         "restart": restart,
+        "ship": ship,
     }
 )
-ROLLBACK = ("proof", "backup", "sync", "copy", "files", "clean", "restart")
+ROLLBACK = ("build", "proof", "backup", "sync", "copy", "files", "clean", "restart", "ship")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
-# What goes before a verb that is asked for by name.
-BEFORE = MappingProxyType({"migrate": ("backup",)})
+# What goes before and after a verb that is asked for by name.
+BEFORE = MappingProxyType({"migrate": ("backup",), "copy": ("build",)})
+AFTER = MappingProxyType({"copy": ("ship",)})
 
 
 def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, options: Options, run: str) -> Plan:

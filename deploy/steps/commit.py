@@ -19,6 +19,7 @@ def variables(
         "revision": revision,
         # Of a file that was changed before, the image has what was there before that.
         "overridden": preflight.unsuitable(settings, state) | preflight.overridden(state),
+        "digests": _digests(state, revision),
         "scratch": list(settings.proof.scratch),
         "recorded": complete,
     }
@@ -29,6 +30,15 @@ def variables(
         "recorded": complete,
     }
     return {**shared_variables(settings), **own}
+
+
+def _digests(state: State, revision: str) -> dict[str, dict[str, str]]:
+    """Of the sources of built folders: those of this revision, and of what runs."""
+    wanted = revision == state.repository.target
+    return {
+        name: {"target": one.target if wanted else one.running, "running": one.running if wanted else ""}
+        for name, one in state.sources.items()
+    }
 
 
 def recorded(state: State) -> bool:

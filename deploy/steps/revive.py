@@ -1,9 +1,11 @@
 """Bring the container back to what runs, where it was stopped or recreated since the state was read."""
 
+import json
+
 from deploy import releases, shell
 from deploy.settings import Settings
-from deploy.state import State
-from deploy.steps import commit, serving
+from deploy.state import State, inside_settings
+from deploy.steps import commit, serving, ship
 
 
 def script(settings: Settings, state: State, run: str) -> str:
@@ -12,10 +14,22 @@ def script(settings: Settings, state: State, run: str) -> str:
         "containers.sh",
         "trees.sh",
         "commit.sh",
+        "built.sh",
         "steps/revive.sh",
         "steps/restart.sh",
         **commit.variables(settings, state, run, releases.running(state), recreated=True),
         **serving.variables(settings, state, before="healthy" if state.answering else "ill"),
         container_id=container.id,
         image_id=container.image,
+        builds=tuple(word for name, digest in _built(state) for word in (name, digest)),
+        ship_settings=tuple(
+            json.dumps(inside_settings(settings) | {"run": run, **ship.told(settings, name, digest)})
+            for name, digest in _built(state)
+        ),
     )
+
+
+def _built(state: State) -> tuple[tuple[str, str], ...]:
+    """What the container was given beside the code, by the digests of the sources."""
+    known = state.app.built if state.app else {}
+    return tuple((name, digest) for name, digest in known.items() if digest.strip("?"))

@@ -2,7 +2,7 @@
 
 import time
 
-from deploy import preflight, releases, remedies
+from deploy import builds, preflight, releases, remedies
 from deploy.errors import Failure
 from deploy.message import say
 from deploy.verbs.session import Session
@@ -22,6 +22,7 @@ def ask(session: Session, *, watch: bool, as_json: bool) -> None:
             report.health(checks)
             running = releases.running(state)[:7] or say("an unknown revision")
             report.line(say("  runs %s; drift: %s", running, preflight.drift(state) or say("none")))
+            report.stale(builds.stale(state))
             if state.holder and not state.lock_held:
                 report.line(
                     say("  run %s died: %s", state.holder.get("run", "?"), remedies.finish_run(settings.target.name)),

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import preflight, releases, runs, shell, words
+from deploy import builds, preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.message import Printed, Told, counted, say
 from deploy.plan import Finding, Options
@@ -44,6 +44,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
             (say("last run"), _told(last) if last else say("none")),
         )
     )
+    session.report.stale(builds.stale(state))
     for problem in _findings(session, state, "records"):
         session.report.line(say("! %s", problem.evidence), "yellow")
 
@@ -57,6 +58,7 @@ def _facts(session: Session, state: State) -> dict[str, object]:
         "clone": repository.head or None,
         "remote": repository.target or None,
         "drift": preflight.drift(state) or None,
+        "stale_builds": list(builds.stale(state)),
         "drifted_files": list(state.app.drift) if state.app else [],
         "services": {role: found.status for role, found in state.containers.items()},
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import elsewhere, preflight, programs, releases, remedies, runs, shell, steps, words
+from deploy import building, builds, elsewhere, preflight, programs, releases, remedies, runs, shell, steps, words
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
@@ -30,6 +30,8 @@ class Decision:
     needs: tuple[str, ...]
     plan: Plan
     run: str
+    # What is built on the laptop for it.
+    made: tuple[builds.Build, ...] = ()
     # What the health checks answered meanwhile, where they were asked.
     checks: "tuple[Check, ...]" = ()
 
@@ -58,7 +60,10 @@ def decide(
     plan = (
         Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
     )
-    return Decision(state, findings, needs, plan, run, checks)
+    made = builds.made_here(settings, state, options) if any(step.name == "ship" for step in plan.steps) else ()
+    for one in made:
+        building.check(settings, one, state.repository.target)
+    return Decision(state, findings, needs, plan, run, made, checks)
 
 
 def named_files(session: Session, given: str) -> tuple[str, ...]:
@@ -75,13 +80,21 @@ def named_files(session: Session, given: str) -> tuple[str, ...]:
 
 def run_step(session: Session, verb: str, options: Options) -> None:
     """Carry out one verb alone: the same road with a plan of its step, and of what has to go before it."""
-    names = (*steps.BEFORE.get(verb, ()), verb)
+    names = (*steps.BEFORE.get(verb, ()), verb, *steps.AFTER.get(verb, ()))
     decision = decide(session, verb, names, steps.STEPS[verb].TARGET, options)
     decision.refuse()
     if not decision.plan.steps:
         session.report.nothing_to_do(Printed(verb), decision.state)
         return
+    deliver(session, decision)
     carry_out(session, decision.plan, decision.state, decision.run)
+
+
+def deliver(session: Session, decision: Decision) -> None:
+    """Build what is built on the laptop, and have the host keep it."""
+    for one in decision.made:
+        session.report.line(say("building %s from %s", one.name, decision.plan.revision[:7]), "dim")
+        building.deliver(session.host, session.settings, one, decision.plan.revision)
 
 
 def carry_out(
@@ -214,6 +227,7 @@ def judge(
     if not wrong and not ill:
         for name in programs.stale(settings, state, left=True):
             session.report.line(say("! %s runs on with the old code: nothing restarts it", name), "yellow")
+        session.report.stale(builds.stale(state))
         return
     why = preflight.last_error(settings, state) if ill else ""
     raise Failure(
@@ -306,6 +320,7 @@ def bring(
         return
     if plan.steps:
         session.agree(say("Go on with the %s of %s to %s", verb, settings.target.name, plan.revision[:7]), yes=yes)
+        deliver(session, decision)
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         report.done(settings.target.name, plan.revision)

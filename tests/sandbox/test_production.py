@@ -119,14 +119,6 @@ def test_supervisors_settings_that_were_changed_by_hand_are_left(today: Sandbox,
         execute(today.app, "tee", SUPERVISED, stdin=kept)
 
 
-def test_a_release_of_the_frontend_is_refused_and_says_what_would_stay(today: Sandbox, inv_today: Inv) -> None:
-    stack.release(today.name, "frontend")
-    refused = inv_today("hot-update", "--yes")
-    assert refused.code == 3
-    assert "/app/frontend/dist was built before" in refused.text
-    assert inv_today("hot-update", "--yes", "--keep-built").code == 0
-
-
 def test_after_a_release_that_does_not_boot_all_programs_run_on(today: Sandbox, inv_today: Inv) -> None:
     before = started(today)
     ended, requests = update(today, inv_today, "broken-import")
