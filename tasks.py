@@ -449,13 +449,13 @@ def test(c: Context, install: bool = False) -> None:
     file="where the outcomes are kept; what has passed at this commit is not run again",
     install=INSTALL,
 )
-def faults(c: Context, only: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
+def faults(c: Context, only: str = "", shape: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
     """Let every fault happen at every point of an update, and print what came of each."""
     from deploy.sandbox import stack
     from tests.faults import table
 
     stack.prepare(install, stack.show)
-    passed = table.fill(Path(file), only)
+    passed = table.fill(Path(file), only, shape)
     stack.tidy()
     raise InvokeExit(code=0 if passed else 1)
 

@@ -16,6 +16,7 @@ PURE = (
     "state",
     "migrations",
     "releases",
+    "builds",
     "causes",
     "backups",
     "compose",

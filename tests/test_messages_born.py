@@ -53,6 +53,8 @@ KEYS |= {"inv restore --backup  --target ", "Saved by hot update  before  went t
 PRINTED = {"ssh", "root", "HEAD", "branch", "other", "names", "-v", "'%s/backups'", "'%s/hot-update'", "'sudo '"}
 PRINTED |= {"'runuser -u %s -- '", "'sudo -u %s '", "':100644 D\\0%s\\0'", '"%s%s %s %.1f",'}
 PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'"}
+# How a built folder is, for the plan.
+PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.
 CODES = {"refused", "lock", "start", "done", "changed", "locked", "1", "0"}
 # Nobody reads what it says by itself: it is started with no one to follow it.

@@ -35,7 +35,7 @@ def place_of(file: dict[str, Any]) -> Place | None:
 
 
 def placed(settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], blobs: Blobs) -> dict[str, Any]:
-    """Tell of each file that the commit has and that lies there: does it differ, and was it edited?"""
+    """Tell of each file that the commit has and that lies there: does it differ, was it edited, is it the copy's?"""
     found = {}
     for name, file in settings["files"].items():
         place, wanted = place_of(file), entries.get(raw(file["source"]))
@@ -44,7 +44,13 @@ def placed(settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], bl
         here = content_of(place.path)
         have = blob_id(here, tree.digits)
         edited = have not in {wanted.blob, *known(settings, tree, name, file)} or is_edited(settings, file, place, here)
-        told: dict[str, Any] = {"place": text(place.path), "differs": have != wanted.blob, "edited": edited}
+        current = not edited and have in {entry.blob for entry in (tree.entry(raw(file["source"])),) if entry}
+        told: dict[str, Any] = {
+            "place": text(place.path),
+            "differs": have != wanted.blob,
+            "edited": edited,
+            "current": current,
+        }
         if told["differs"] and "supervisorctl" in file["apply"]:
             blobs.fetch({wanted.blob: raw(file["source"])})
             told.update(programs_between(here, blobs.content[wanted.blob]))

@@ -20,11 +20,12 @@ BEFORE = b"installed.json"
 
 
 def install(settings: dict[str, Any], _: BufferedReader) -> None:
-    """Bring the named files of the copied commit to their places.
+    """Bring the named files of the copied commit to their places, those that lie there already left out.
 
     One that its check does not accept comes back at once with all others, before anybody has read it.
     """
-    contents = {name: new_contents(settings, settings["files"][name]) for name in settings["names"]}
+    wanted = {name: new_contents(settings, settings["files"][name]) for name in settings["names"]}
+    contents = {name: files for name, files in wanted.items() if not all(map(lies_there, files, files.values()))}
     paths = [path for files in contents.values() for path in files]
     before = {text(path): kept(path) for path in paths if os.path.exists(path)}
     write_json(raw(settings["record"]), BEFORE, {"run": settings["run"], "files": before, "applied": []})
@@ -71,6 +72,10 @@ def new_contents(settings: dict[str, Any], file: dict[str, Any]) -> dict[bytes, 
     if place.rendered:
         found[place.rendered] = rendered(settings, file, content)
     return found
+
+
+def lies_there(path: bytes, content: bytes) -> bool:
+    return os.path.exists(path) and content_of(path) == content
 
 
 def kept(path: bytes) -> dict[str, Any]:

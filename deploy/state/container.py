@@ -74,7 +74,8 @@ def _files(told: Any, what: Value) -> Mapping[str, Installed]:
 def _file(facts: Mapping[str, Any], what: Value) -> Installed:
     came, changed, went = (_texts(facts.get(name) or [], what) for name in ("came", "changed", "went"))
     place = _text(facts.get("place"), what)
-    return Installed(place, facts.get("differs") is True, facts.get("edited") is True, came, changed, went)
+    differs, edited, current = (facts.get(name) is True for name in ("differs", "edited", "current"))
+    return Installed(place, differs, edited, came, changed, went, current)
 
 
 def _programs(told: Any, what: Value) -> tuple[Program, ...]:

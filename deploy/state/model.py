@@ -207,7 +207,8 @@ class Program:
 class Installed:
     """A tracked file at its place elsewhere in the container: whether it differs from the target's, or was `edited`.
 
-    Of a Supervisor's settings, the programs that would come, change and go.
+    `current`: it is that of the release that runs. Of a Supervisor's settings, the programs that would come, change
+    and go.
     """
 
     place: str
@@ -216,6 +217,7 @@ class Installed:
     came: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     went: tuple[str, ...] = ()
+    current: bool = False
 
 
 @dataclass(frozen=True)

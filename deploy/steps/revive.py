@@ -18,6 +18,7 @@ def script(settings: Settings, state: State, run: str) -> str:
         "steps/revive.sh",
         "steps/restart.sh",
         **commit.variables(settings, state, run, releases.running(state), recreated=True),
+        install_settings=json.dumps(_files(settings, state) | {"run": run}),
         **serving.variables(settings, state, before="healthy" if state.answering else "ill"),
         container_id=container.id,
         image_id=container.image,
@@ -33,3 +34,10 @@ def _built(state: State) -> tuple[tuple[str, str], ...]:
     """What the container was given beside the code, by the digests of the sources."""
     known = state.app.built if state.app else {}
     return tuple((name, digest) for name, digest in known.items() if digest.strip("?"))
+
+
+def _files(settings: Settings, state: State) -> dict[str, object]:
+    """Which files elsewhere were those of the release that runs, and so come back with it."""
+    found = state.app.files if state.app else {}
+    names = [name for name, one in found.items() if one.current and settings.files[name].when != "never"]
+    return inside_settings(settings) | {"names": names, "digits": len(state.repository.target) or 40}

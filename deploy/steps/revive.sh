@@ -1,8 +1,8 @@
 # Brings the app container back, before anything in it is undone: starts it where it was stopped, and where it was
 # recreated meanwhile gives it the old release, with restart.sh, which follows.
 # Expects commit.sh, built.sh and what these expect with revision as the old one (empty: unknown), container_id and image_id of
-# the container that the plan was made for, ship_settings and builds (of each: name, digest) of what was built there, and what
-# restart.sh expects.
+# the container that the plan was made for, install_settings (of the files elsewhere), ship_settings and builds (of
+# each: name, digest) of what was built there, and what restart.sh expects.
 
 identity() { docker inspect --type container --format "{{.$1}}" "$container" 2>/dev/null || true; }
 
@@ -30,6 +30,7 @@ say 'the container was recreated meanwhile: it gets every file of %s' "${revisio
 scan
 stage false
 apply
+inside install "$install_settings" </dev/null
 for ((i = 0; i < ${#ship_settings[@]}; i++)); do
   stored=$(built_store "${builds[i * 2]}")/${builds[i * 2 + 1]}.tar
   [ ! -s "$stored" ] || ship "${ship_settings[i]}" "$stored"

@@ -22,7 +22,7 @@ from tests.sandbox.conftest import run_inv
 from tests.sandbox.facts import facts, holder
 
 # Short times, so that a run that nobody confirms is over soon.
-SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\n"
+SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\nbuilt: {frontend: {command: sh frontend/build}}\n"
 # What an outcome says besides the release.
 DATABASE_NEW, UNLOCKED, UPDATED, MENDED = "database new", "unlock", "hot-update again", "mended"
 REACH_SECONDS = 90.0
@@ -31,13 +31,14 @@ END_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Cell:
-    """A fault at a point of an update."""
+    """A fault at a point of an update, of the app in one of its shapes."""
 
+    shape: str
     fault: str
     point: str
 
     def __str__(self) -> str:
-        return f"{self.fault} at {self.point}"
+        return f"{self.fault} at {self.point} of {self.shape}"
 
 
 def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str:
@@ -101,7 +102,7 @@ def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> s
 
 def finish(sandbox: Sandbox, verb: str) -> None:
     """Run the one more verb that a cell may need; whatever it says of the run that it finishes."""
-    run_inv(sandbox.name, verb, "--yes")
+    run_inv(sandbox.name, *given(sandbox), verb, "--yes")
 
 
 def mend(sandbox: Sandbox) -> None:
@@ -116,7 +117,7 @@ def make_ready(sandbox: Sandbox) -> None:
     """Make production well and known, and have a release wait for it."""
     if not known(sandbox):
         stack.restore(sandbox.name)
-        ended = run_inv(sandbox.name, "hot-update", "--yes", "--discard")
+        ended = run_inv(sandbox.name, *given(sandbox), "hot-update", "--yes", "--discard")
         assert ended.code == 0, f"the sandbox cannot be made ready: {ended.text}"
     production.publish(sandbox)
 
@@ -133,9 +134,7 @@ def known(sandbox: Sandbox) -> bool:
 @contextmanager
 def laptop(sandbox: Sandbox, cell: Cell, fault: Fault) -> Iterator[subprocess.Popen[str]]:
     """Start the update, as somebody at a laptop does; it is gone when the cell has ended."""
-    settings = sandbox.root / "faults.yaml"
-    settings.write_text(SETTINGS, encoding="utf-8")
-    words = [sandbox.name, str(settings), cell.point, fault.moment, *(["fail"] if fault.fail else [])]
+    words = [sandbox.name, given(sandbox)[1], cell.point, fault.moment, *(["fail"] if fault.fail else [])]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.laptop", *words],
         cwd=ROOT,
@@ -149,6 +148,13 @@ def laptop(sandbox: Sandbox, cell: Cell, fault: Fault) -> Iterator[subprocess.Po
     finally:
         process.kill()
         process.communicate()
+
+
+def given(sandbox: Sandbox) -> tuple[str, str]:
+    """The words that give a verb the settings of the matrix."""
+    settings = sandbox.root / "faults.yaml"
+    settings.write_text(SETTINGS, encoding="utf-8")
+    return "-f", str(settings)
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> None:

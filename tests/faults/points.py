@@ -15,21 +15,30 @@ from deploy.steps import HOT_UPDATE
 Moment = Literal["before", "amid", "after"]
 
 CONFIRM = "confirm"
-# While a step runs, between two steps, while the host waits for the confirmation.
-POINTS = (
-    *(point for one, other in pairwise(HOT_UPDATE) for point in (one, f"{one}-{other}")),
-    HOT_UPDATE[-1],
-    CONFIRM,
-)
+# By shape of the app, the steps of an update that changes all that it can; January's has no frontend, and its restart
+# is one of a single worker.
+STEPS = {"today": HOT_UPDATE, "january": tuple(step for step in HOT_UPDATE if step not in ("build", "files", "ship"))}
+
+
+def points(shape: str) -> tuple[str, ...]:
+    """While a step runs, between two steps, while the host waits for the confirmation."""
+    steps = STEPS[shape]
+    within = (point for one, other in pairwise(steps) for point in (one, f"{one}-{other}"))
+    return (*within, steps[-1], CONFIRM)
+
+
 # By which command a step does what it is for: a word of it. Of any other step it is the first command.
 DECISIVE = {
+    "build": "sh",
     "proof": "--check-config",
     "backup": "pg_dump",
     "sync": "reset",
     "migrate": "upgrade",
     "copy": "apply",
+    "files": "install",
     "clean": "clean",
     "restart": "replace",
+    "ship": "ship",
 }
 PAUSE = 0.05
 

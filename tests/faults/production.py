@@ -13,14 +13,17 @@ from deploy.sandbox import compose, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.releases import SUPERVISOR
+from deploy.sandbox.shape import TODAY
 from deploy.state import PastRun, kept
 from tests.sandbox.conftest import ROOT
 from tests.sandbox.facts import holder
 
 VERSIONS = "migrations/versions"
+SUPERVISED = "/etc/supervisor/conf.d/whalefall.conf"
 PASSING = "app/legacy"
 # What the app itself writes all the time.
-RESTLESS = ("./logs", "./scheduler.lock")
+RESTLESS = ("./logs", "./scheduler.lock", "./scheduler_life")
 RUN_MARK = "HOT_UPDATE_RUN="
 
 
@@ -37,15 +40,26 @@ class Before:
     venv: str
     userdata: str
     extra: frozenset[str]
+    # What is built, served and lies elsewhere, of today's shape: the frontend exactly, and what is to be in it.
+    frontend: dict[str, str]
+    built: dict[str, dict[str, str]]
 
 
 def publish(sandbox: Sandbox) -> None:
-    """Publish a release that changes code, deletes a file and migrates the database."""
+    """Publish a release that changes code, deletes a file and migrates; of today's shape it also needs a build, and has
+    another program for Supervisor."""
+    if sandbox.shape == TODAY:
+        stack.release(sandbox.name, "frontend")
     stack.release(sandbox.name, "migration")
     tree = sandbox.developer
+    number = git(tree, "rev-parse", "--short", "HEAD")
     for old in (tree / PASSING).glob("passing_*.py"):
         old.unlink()
-    (tree / PASSING / f"passing_{git(tree, 'rev-parse', '--short', 'HEAD')}.py").write_text("PASSING = True\n")
+    (tree / PASSING / f"passing_{number}.py").write_text("PASSING = True\n")
+    if sandbox.shape == TODAY:
+        file = tree / SUPERVISOR
+        config = file.read_text(encoding="utf-8").partition("\n[program:passing")[0]
+        file.write_text(f"{config}\n[program:passing_{number}]\ncommand=sleep infinity\n", encoding="utf-8")
     commit(tree, "Replace what was passing")
     git(tree, "push", "--quiet", "origin", "main")
 
@@ -66,12 +80,14 @@ def before(sandbox: Sandbox) -> Before:
         venv=checksum(sandbox, "/app/.venv"),
         userdata=userdata(sandbox),
         extra=frozenset(files) - frozenset(tracked(sandbox, old)),
+        frontend=frontend(sandbox),
+        built={at: built(sandbox, at) for at in (old, new)},
     )
 
 
 def without_customer_files(sandbox: Sandbox, was: Before) -> Before:
-    """What is kept from here on: a new container has lost what lay in userdata, whoever made it."""
-    return replace(was, userdata=userdata(sandbox))
+    """What is kept from here on: a new container has lost what lay in userdata, and what only open pages wanted."""
+    return replace(was, userdata=userdata(sandbox), frontend={})
 
 
 def clone_problems(sandbox: Sandbox, was: Before) -> list[str]:
@@ -118,7 +134,7 @@ def release(sandbox: Sandbox, was: Before) -> tuple[str, list[str]]:
 def service_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[str]:
     """What is wrong with how the release serves, with the database, and with what nobody may touch."""
     problems = []
-    page = compose.answer(sandbox.http_port, "/")[1]
+    page = compose.answer(sandbox.http_port, "/old/" if sandbox.shape == TODAY else "/")[1]
     served, wanted = re.search(r"release (\d+)", page), release_number(sandbox, at)
     if not served or served[1] != wanted:
         problems.append(f"release {served[1] if served else 'none'} is served, {wanted} is in /app")
@@ -132,10 +148,52 @@ def service_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[
         problems.append("/app/.venv changed")
     if userdata(sandbox) != was.userdata:
         problems.append("/app/userdata changed")
+    if sandbox.shape == TODAY:
+        problems += elsewhere_problems(sandbox, was, word, at)
     left = [mark for mark in marks(sandbox) if mark]
     if left:
         problems.append(f"{len(left)} processes of a run are left in the container")
     return problems
+
+
+def elsewhere_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[str]:
+    """What is not of the release: the frontend, Supervisor's settings and its programs."""
+    problems = []
+    served, wanted = frontend(sandbox), was.built[at]
+    if word == "old" and was.frontend and served != was.frontend:
+        problems.append(f"the old frontend is not as before: {sorted(served.items() ^ was.frontend.items())[:2]}")
+    if not wanted.items() <= served.items():
+        problems.append(f"the frontend is not the {word} one: {sorted(wanted.items() - served.items())[:2]}")
+    config = git(sandbox.origin, "show", f"{at}:{SUPERVISOR}")
+    if compose.execute(sandbox.app, "cat", SUPERVISED).rstrip("\n") != config:
+        problems.append(f"Supervisor's settings are not the {word} ones")
+    known = set(re.findall(r"^\[program:(.*)\]$", config, re.MULTILINE))
+    running = {
+        line.split()[0]
+        for line in compose.execute(sandbox.app, "sh", "-c", "supervisorctl status || true").splitlines()
+    }
+    if running != known:
+        problems.append(f"Supervisor runs {sorted(running ^ known)} besides, or not")
+    return problems
+
+
+def frontend(sandbox: Sandbox) -> dict[str, str]:
+    """The sum of each file that Nginx serves of the frontend; none of January's."""
+    tell = "cd /app/frontend/dist 2>/dev/null && find . -type f -exec sha256sum {} + || true"
+    lines = compose.execute(sandbox.app, "sh", "-c", tell).splitlines()
+    return {name: sum_ for sum_, name in (line.split(None, 1) for line in lines)}
+
+
+def built(sandbox: Sandbox, at: str) -> dict[str, str]:
+    """The sum of each file that the frontend of a commit is built into."""
+    tree = sandbox.developer
+    if sandbox.shape != TODAY:
+        return {}
+    git(tree, "checkout", "--quiet", "--force", "--detach", at)
+    run("sh", tree / "frontend/build")
+    folder = tree / "frontend/dist"
+    made = (file for file in folder.rglob("*") if file.is_file())
+    return {f"./{file.relative_to(folder)}": hashlib.sha256(file.read_bytes()).hexdigest() for file in made}
 
 
 def is_whole(sandbox: Sandbox, was: Before) -> bool:
@@ -186,9 +244,9 @@ def tracked(sandbox: Sandbox, at: str) -> dict[str, str]:
 
 
 def in_app(sandbox: Sandbox) -> dict[str, str]:
-    """The blob of each file in /app, but for what is protected and what Python compiled."""
+    """The blob of each file in /app, but for what is protected, what is built and what Python compiled."""
     command = ["docker", "exec", sandbox.app, "tar", "-C", "/app", "--exclude=./.venv", "--exclude=./userdata"]
-    options = ["--exclude=./.env", "--exclude=__pycache__", "-cf", "-", "."]
+    options = ["--exclude=./.env", "--exclude=./frontend/dist", "--exclude=__pycache__", "-cf", "-", "."]
     packed = subprocess.run([*command, *options], capture_output=True, check=True).stdout
     blobs = {}
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:

@@ -18,7 +18,7 @@ from tests.faults import cells, engine
 from tests.faults.cells import Cell
 from tests.faults.faults import ENGINE_RESTARTED, FAULTS
 from tests.faults.laptop import ROOT
-from tests.faults.points import CONFIRM, POINTS
+from tests.faults.points import CONFIRM, STEPS, points
 from tests.leaks import Watch
 
 FAILED = "FAILED: "
@@ -44,6 +44,7 @@ class Result:
     """What came of a cell, with which product, when and after how many seconds."""
 
     commit: str
+    shape: str
     fault: str
     point: str
     outcome: str
@@ -56,11 +57,20 @@ class Result:
         return self.outcome.startswith(FAILED)
 
 
-def matrix(only: str = "") -> list[Cell]:
-    """Every cell, or those of one column."""
+def matrix(only: str = "", shape: str = "") -> list[Cell]:
+    """Every cell, or those of one column or one shape."""
     if only and only not in FAULTS:
         raise Failure(say("there is no column %s", repr(only)), remedy=say("one of: %s", tuple(FAULTS)))
-    return [Cell(fault, point) for fault in FAULTS if only in ("", fault) for point in POINTS]
+    if shape and shape not in STEPS:
+        raise Failure(say("there is no matrix of the shape %s", repr(shape)), remedy=say("one of: %s", tuple(STEPS)))
+    return [
+        Cell(one, fault, point)
+        for one in STEPS
+        if shape in ("", one)
+        for fault in FAULTS
+        if only in ("", fault)
+        for point in points(one)
+    ]
 
 
 def commit() -> str:
@@ -69,29 +79,29 @@ def commit() -> str:
     return run("git", "-C", ROOT, "log", "-1", "--format=%h", "--", "deploy").strip() + ("+changes" if changed else "")
 
 
-def read(file: Path, at: str) -> dict[tuple[str, str], Result]:
+def read(file: Path, at: str) -> dict[Cell, Result]:
     """The last result of each cell, of this commit."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     found = [Result(**json.loads(line)) for line in lines]
-    return {(result.fault, result.point): result for result in found if result.commit == at}
+    return {Cell(one.shape, one.fault, one.point): one for one in found if one.commit == at}
 
 
-def fill(file: Path, only: str = "") -> bool:
-    """Run every cell that has not passed yet, print the table, and tell whether all of them passed."""
-    at = commit()
-    passed = {key for key, result in read(file, at).items() if not result.failed}
-    missing = [cell for cell in matrix(only) if (cell.fault, cell.point) not in passed]
-    _run(file, at, [cell for cell in missing if cell.fault != ENGINE_RESTARTED])
-    on_own_engine = [cell for cell in missing if cell.fault == ENGINE_RESTARTED]
-    if on_own_engine:
-        with engine.second() as own:
-            _run(file, at, on_own_engine, own)
+def fill(file: Path, only: str = "", shape: str = "") -> bool:
+    """Run every cell that has not passed yet, print the tables, and tell whether all of them passed."""
+    at, wanted = commit(), matrix(only, shape)
+    passed = {cell for cell, result in read(file, at).items() if not result.failed}
+    missing = [cell for cell in wanted if cell not in passed]
+    for one in STEPS:
+        _run(file, at, one, [cell for cell in missing if cell.shape == one and cell.fault != ENGINE_RESTARTED])
+        if on_own_engine := [cell for cell in missing if cell.shape == one and cell.fault == ENGINE_RESTARTED]:
+            with engine.second() as own:
+                _run(file, at, one, on_own_engine, own)
     results = read(file, at)
     table = markdown(results, at)
     print(table)  # noqa: T201
-    if len(results) == len(matrix()):
+    if results.keys() >= set(matrix()):
         _show(table)
-    return all(key in results and not results[key].failed for key in ((c.fault, c.point) for c in matrix(only)))
+    return all(cell in results and not results[cell].failed for cell in wanted)
 
 
 def _show(table: str) -> None:
@@ -101,38 +111,38 @@ def _show(table: str) -> None:
     README.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def markdown(results: dict[tuple[str, str], Result], at: str) -> str:
-    """Tell the results as a table of Markdown, the faults side by side."""
+def markdown(results: dict[Cell, Result], at: str) -> str:
+    """Tell the results as a table of Markdown for each shape, the faults side by side."""
     when = max((result.at for result in results.values()), default="never")
-    rows = [
-        f"| | {' | '.join(FAULTS)} |",
-        f"|{' --- |' * (len(FAULTS) + 1)}",
-        *(
-            f"| {_title(point)} | {' | '.join(_short(results.get((fault, point))) for fault in FAULTS)} |"
-            for point in POINTS
-        ),
-    ]
-    failures = [f"- {r.fault} at {r.point}: {r.outcome}" for r in results.values() if r.failed]
+    failures = [f"- {cell}: {result.outcome}" for cell, result in results.items() if result.failed]
     head = f"Commit {at}, {when[:10]}: {len(results)} of {len(matrix())} cells, {len(failures)} failed."
-    return "\n".join((head, "", *rows, "", LEGEND, *(["", *failures] if failures else [])))
+    tables = (line for shape in STEPS for line in ("", f"The app as of {shape}:", "", *_rows(results, shape)))
+    return "\n".join((head, *tables, "", LEGEND, *(["", *failures] if failures else [])))
+
+
+def _rows(results: dict[Cell, Result], shape: str) -> Iterator[str]:
+    yield f"| | {' | '.join(FAULTS)} |"
+    yield f"|{' --- |' * (len(FAULTS) + 1)}"
+    for point in points(shape):
+        yield f"| {_title(point)} | {' | '.join(_short(results.get(Cell(shape, one, point))) for one in FAULTS)} |"
 
 
 @contextmanager
-def sandbox(name: str) -> Iterator[Sandbox]:
+def sandbox(name: str, shape: str) -> Iterator[Sandbox]:
     """A production of the matrix's own, gone afterwards."""
     try:
-        yield stack.up(name, shape="january", import_seconds=IMPORT_SECONDS, tell=lambda told: None)
+        yield stack.up(name, shape=shape, import_seconds=IMPORT_SECONDS, tell=lambda told: None)
     finally:
         stack.down(name, tell=lambda told: None)
 
 
-def _run(file: Path, at: str, todo: Iterable[Cell], own: "engine.Engine | None" = None) -> None:
+def _run(file: Path, at: str, shape: str, todo: Iterable[Cell], own: "engine.Engine | None" = None) -> None:
     cells_left = list(todo)
     while cells_left:
-        with Watch() as watch, sandbox(f"faults-{os.getpid()}") as production:
+        with Watch() as watch, sandbox(f"faults-{os.getpid()}", shape) as production:
             while cells_left:
                 result = _result(production, cells_left.pop(0), at, own, watch)
-                print(f"{result.fault} at {result.point}: {result.outcome} ({result.seconds} s)", flush=True)  # noqa: T201
+                print(f"{result.fault} at {result.point} of {shape}: {result.outcome} ({result.seconds} s)", flush=True)  # noqa: T201
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
                 if result.failed:
@@ -150,7 +160,7 @@ def _result(production: Sandbox, cell: Cell, at: str, own: "engine.Engine | None
         told = str(problem)
         outcome = FAILED + told.partition("\n")[0]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Result(at, cell.fault, cell.point, outcome, told, now, round(time.monotonic() - began, 1))
+    return Result(at, cell.shape, cell.fault, cell.point, outcome, told, now, round(time.monotonic() - began, 1))
 
 
 def _title(point: str) -> str:

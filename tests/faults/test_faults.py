@@ -9,16 +9,18 @@ from deploy.sandbox.home import Sandbox
 from tests.faults import cells, table
 from tests.faults.cells import Cell
 from tests.faults.faults import ENGINE_RESTARTED, FAULTS
-from tests.faults.points import POINTS
+from tests.faults.points import points
 
 pytestmark = pytest.mark.stack
 
 # What tests/sandbox/test_runs.py lets happen too, and what takes an engine of its own.
 ELSEWHERE = {"laptop-killed", "connection-cut", "ctrl-c", "ctrl-c-twice", "harness-killed", ENGINE_RESTARTED}
-# The rows turned by half: the first faults meet the steps that change most.
+# The shapes in turns, and the rows turned by half: the first faults meet the steps that change most.
+SHAPES = ("today", "january")
 SELECTION = [
-    Cell(fault, POINTS[(number + len(POINTS) // 2) % len(POINTS)])
+    Cell(shape, fault, points(shape)[(number + len(points(shape)) // 2) % len(points(shape))])
     for number, fault in enumerate(FAULTS)
+    for shape in (SHAPES[number % len(SHAPES)],)
     if fault not in ELSEWHERE
 ]
 
@@ -27,14 +29,16 @@ def test_only_faults_that_there_are_stay_out() -> None:
     assert set(FAULTS) >= ELSEWHERE
 
 
-@pytest.fixture(scope="module")
-def production() -> Iterator[Sandbox]:
+@pytest.fixture(scope="module", params=SHAPES)
+def production(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A production of this module's own: its faults spare nothing."""
-    with table.sandbox(f"faults-{os.getpid()}") as made:
+    with table.sandbox(f"faults-{request.param}-{os.getpid()}", request.param) as made:
         yield made
 
 
-@pytest.mark.parametrize("cell", SELECTION, ids=str)
+@pytest.mark.parametrize(
+    ("production", "cell"), [(cell.shape, cell) for cell in SELECTION], ids=map(str, SELECTION), indirect=["production"]
+)
 def test_production_is_at_the_old_or_the_new_release_after(production: Sandbox, cell: Cell) -> None:
     outcome = cells.carry_out(production, cell)
     assert outcome.partition(",")[0] in ("old", "new")

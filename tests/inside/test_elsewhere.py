@@ -42,13 +42,18 @@ def install(world: World, run: str = "run-1", command: str = "install") -> tuple
 
 def test_what_lies_there_as_the_release_has_it_differs_in_nothing(site: World, etc: Path) -> None:
     revision = site.commit({"a.py": b"b"})
-    told = {"place": str(etc / "site"), "differs": False, "edited": False}
+    told = {"place": str(etc / "site"), "differs": False, "edited": False, "current": True}
     assert facts(site, revision) == {"nginx": told}
 
 
 def test_a_release_that_changes_it_differs_and_nobody_edited_it(site: World, etc: Path) -> None:
     revision = site.commit({SOURCE: b"new\n"})
-    assert facts(site, revision)["nginx"] == {"place": str(etc / "site"), "differs": True, "edited": False}
+    assert facts(site, revision)["nginx"] == {
+        "place": str(etc / "site"),
+        "differs": True,
+        "edited": False,
+        "current": True,
+    }
 
 
 def test_what_somebody_wrote_there_is_told(site: World, etc: Path) -> None:
@@ -124,7 +129,12 @@ def test_a_template_is_rendered_with_the_named_variables_alone(site: World, etc:
     template(site, etc)
     (etc / "made").write_bytes(b"old localhost\n")
     revision = site.commit({SOURCE: b"$HOST ${PORT} $uri ${OTHER}\n"})
-    assert facts(site, revision)["nginx"] == {"place": str(etc / "site"), "differs": True, "edited": False}
+    assert facts(site, revision)["nginx"] == {
+        "place": str(etc / "site"),
+        "differs": True,
+        "edited": False,
+        "current": True,
+    }
     site.update(revision)
     assert install(site) == (0, "")
     assert (etc / "site").read_bytes() == b"$HOST ${PORT} $uri ${OTHER}\n"
