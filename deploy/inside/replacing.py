@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from io import BufferedReader
 from typing import Any
 
@@ -14,11 +15,26 @@ from deploy.inside.message import ExpectedError, say
 from deploy.inside.processes import Process, all_processes, user_of
 from deploy.inside.programs import SUPERVISOR, Program, programs, supervisor_of, surroundings
 from deploy.inside.record import read_record, uptime
-from deploy.inside.rolling import HEED, Server, exclusively_held, expect, hand_on, roll, server_of, wait_for
+from deploy.inside.rolling import (
+    COMPUTES,
+    HEED,
+    Server,
+    demand_of,
+    exclusively_held,
+    expect,
+    hand_on,
+    roll,
+    server_of,
+    wait_for,
+)
 from deploy.inside.rolls import remember
 from deploy.inside.survey import fresh_ones
 from deploy.inside.wire import one_line
 from deploy.inside.workers import configured
+
+# What is left to do of a replacement while others go on; and how a program is replaced.
+Rest = Callable[[], None]
+Way = Callable[[Program, dict[str, Any], dict[str, Any]], Rest | None]
 
 
 def replace(settings: dict[str, Any], _: BufferedReader) -> None:
@@ -30,28 +46,37 @@ def replace(settings: dict[str, Any], _: BufferedReader) -> None:
         raise ExpectedError("no %s runs", settings["server"])
     # In an undo and where it is asked for, all are replaced, however young.
     fresh = fresh_ones(settings, read_record(settings)[0], list(found.values())) if settings["after_copy"] else set()
-    for wanted in settings["programs"]:
+    awaited: list[tuple[Program, dict[str, Any], Rest]] = []
+    # What is handed over boots while others are replaced.
+    for wanted in sorted(settings["programs"], key=lambda one: one["way"] != "handover"):
         program = found.pop(wanted["id"], None)
         if program is None:
             say("%s does not run, so there is nothing to replace", wanted["name"])
         elif program.id in fresh:
             say("%s was started after the copy", program.name)
-        else:
-            carry_out(program, wanted, settings)
+        elif rest := carry_out(program, wanted, settings):
+            awaited.append((program, wanted, rest))
     for program in found.values():
         if program.supervised and program.id not in fresh:
             say("%s was not there when the plan was made", program.name)
             carry_out(program, {"way": "restart"}, settings)
+    for program, wanted, rest in awaited:
+        carry_out(program, wanted, settings, rest)
 
 
-def carry_out(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Replace a program; of an app server ExpectedError says that only a restart of the container is left."""
+def carry_out(
+    program: Program, wanted: dict[str, Any], settings: dict[str, Any], rest: Rest | None = None
+) -> Rest | None:
+    """Replace a program, or do the `rest` of that; what is left to do once others are replaced.
+
+    Of an app server ExpectedError says that only a restart of the container is left.
+    """
     say("%s", program.name)
     if wanted["way"] == "leave":
-        return
+        return None
     try:
         try:
-            WAYS[wanted["way"]](program, wanted, settings)
+            return rest() if rest else WAYS[wanted["way"]](program, wanted, settings)
         except (ExpectedError, OSError) as error:
             if wanted["way"] == "restart" or not program.supervised:
                 raise
@@ -61,6 +86,7 @@ def carry_out(program: Program, wanted: dict[str, Any], settings: dict[str, Any]
         if program.server:
             raise
         say("not replaced: %s", one_line(error))
+    return None
 
 
 def reload(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -78,23 +104,42 @@ def reload(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -
     remember(settings, program.process, programs(settings), workers=known, at=began, ended=uptime(), reloaded=began)
 
 
-def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Have one worker leave after the other: the master starts the next only then, and who connects waits meanwhile."""
+def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> Rest | None:
+    """Have one worker leave after the other: the master starts the next only then, and who connects waits meanwhile.
+
+    Where boots wait, the only worker's successor boots while other programs are replaced.
+    """
     server, began = server_of(program, settings), uptime()
+    demand = demand_of(program, settings)
     with user_of(program.process.pid):
         old = server.workers
-        for pid in sorted(old):
-            os.kill(pid, signal.SIGTERM)
-            asked = time.monotonic()
-            if not wait_for(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), server.drain):
-                raise ExpectedError(
-                    "the old worker still has requests in flight, %s s after it was to leave", f"{server.drain:.0f}"
-                )
-            say("worker %s left after %s s", pid, f"{time.monotonic() - asked:.1f}")
+
+    def succeed() -> None:
+        with user_of(program.process.pid):
+            replaced(server, set())
+        remember(settings, program.process, programs(settings), workers=1, at=began, ended=uptime())
+
+    for pid in sorted(old):
+        with user_of(program.process.pid):
+            leave(server, pid)
             wait_for(lambda: server.workers - old, HEED)
+            if len(old) == 1 and demand is not None and demand < COMPUTES:
+                return succeed
             replaced(server, old - {pid} if len(old) > 1 else set())
     count = max(len(old), 1)
     remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime())
+    return None
+
+
+def leave(server: Server, pid: int) -> None:
+    """Have a worker finish what it is at, and leave."""
+    os.kill(pid, signal.SIGTERM)
+    asked = time.monotonic()
+    if not wait_for(lambda: not os.path.exists(f"/proc/{pid}"), server.drain):
+        raise ExpectedError(
+            "the old worker still has requests in flight, %s s after it was to leave", f"{server.drain:.0f}"
+        )
+    say("worker %s left after %s s", pid, f"{time.monotonic() - asked:.1f}")
 
 
 def replaced(server: Server, old: set[int]) -> None:
@@ -184,4 +229,11 @@ def run(words: list[bytes], program: Program, settings: dict[str, Any], pid: int
     return lines[-1] if lines else ""
 
 
-WAYS = {"roll": roll, "reload": reload, "handover": hand_over, "restart": restart, "command": command, "signal": send}
+WAYS: dict[str, Way] = {
+    "roll": roll,
+    "reload": reload,
+    "handover": hand_over,
+    "restart": restart,
+    "command": command,
+    "signal": send,
+}

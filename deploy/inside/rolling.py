@@ -15,7 +15,7 @@ from deploy.inside.message import ExpectedError, counted, say
 from deploy.inside.processes import Process, processor_seconds, switches, user_of
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import read_json, remove_json, uptime, write_json
-from deploy.inside.rolls import remember, remembered
+from deploy.inside.rolls import of, remember, remembered
 from deploy.inside.wire import raw
 from deploy.inside.workers import PAUSE, Address, ask, configured, holders, listening, polls, workers
 
@@ -61,8 +61,8 @@ class Boot(NamedTuple):
 class Surge:
     """How many workers boot at once: `most`, or so few that who serves has a processor left.
 
-    A boot that waits costs the others nothing and one that computes does, so it goes by the last one. Of the first
-    nobody knows it: it is alone. `demand` is the part of its time that a boot wanted a processor for.
+    A boot that waits costs the others nothing and one that computes does, so it goes by the last one, or by the proof.
+    Where nobody knows it the first is alone. `demand` is the part of its time that a boot wanted a processor for.
     """
 
     def __init__(self, most: int, *, forced: bool = True, demand: float | None = None) -> None:
@@ -100,9 +100,9 @@ def roll(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> 
     """Replace every worker, so that none is older than this moment; ExpectedError says why that cannot be carried."""
     server, began = server_of(program, settings), uptime()
     count = wanted_workers(server, settings)
-    known = remembered(settings).get(program.process.started, {})
-    surge = Surge(wanted["surge"], forced=wanted["forced"], demand=known.get("demand"))
-    write_json(raw(settings["record"]), b"rolling.json", {"started": program.process.started, "workers": count})
+    surge = Surge(wanted["surge"], forced=wanted["forced"], demand=demand_of(program, settings))
+    identity = {"started": program.process.started, "pid": program.process.pid}
+    write_json(raw(settings["record"]), b"rolling.json", identity | {"workers": count})
     with user_of(program.process.pid):
         replace_all(server, count, surge, settings)
     remember(
@@ -111,11 +111,18 @@ def roll(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> 
     remove_json(settings, b"rolling.json")
 
 
+def demand_of(program: Program, settings: dict[str, Any]) -> float | None:
+    """For which part of its time a boot wants a processor: as the last one did, or the proof of the release."""
+    known = of(remembered(settings), program.process)
+    found: float | None = known.get("demand", settings.get("demand"))
+    return found
+
+
 def wanted_workers(server: Server, settings: dict[str, Any]) -> int:
     """Tell how many there should be: there are more where a roll was killed or its last worker is still to leave."""
-    started, now = server.master.started, uptime()
-    interrupted, rolled = read_json(settings, b"rolling.json"), remembered(settings).get(started)
-    if interrupted and interrupted["started"] == started:
+    master, now = server.master, uptime()
+    interrupted, rolled = read_json(settings, b"rolling.json"), of(remembered(settings), master)
+    if interrupted and of([interrupted], master):
         return int(interrupted["workers"])
     if rolled and rolled.get("ended", 0.0) + server.drain >= now:
         return int(rolled["workers"])

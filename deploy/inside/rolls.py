@@ -13,35 +13,39 @@ from deploy.inside.wire import raw
 FORMER = b"rolled.json"
 
 
-def remembered(settings: dict[str, Any]) -> dict[float, dict[str, Any]]:
-    """Tell what is remembered of each master, by the moment that it started.
+def remembered(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tell what is remembered of each master, by the moment that it `started` and its `pid`.
 
     `at` and `ended` are when its roll began and ended, `workers` how many there should be, `reloaded` when it last read
-    its settings again, and `boot` what a new worker took: seconds, and seconds of the processor.
+    its settings again, and `demand` for which part of its time a new worker's boot wanted a processor.
     """
     former, rolls = read_json(settings, FORMER), read_json(settings, b"rolls.json")
     masters = [former] if former else []
-    return {one["started"]: one for one in masters + (rolls["masters"] if rolls else [])}
+    return masters + (rolls["masters"] if rolls else [])
+
+
+def of(rolls: list[dict[str, Any]], master: Process) -> dict[str, Any]:
+    """Find what is remembered of a master: a Supervisor starts several at the same moment."""
+    mine = (one for one in rolls if one["started"] == master.started and one.get("pid", master.pid) == master.pid)
+    return next(mine, {})
 
 
 def remember(settings: dict[str, Any], master: Process, living: list[Program], **facts: Any) -> None:
     """Remember this of a master, and nothing of those that have ended."""
-    known = remembered(settings)
-    there = {program.process.started for program in living}
-    masters = [one for started, one in known.items() if started in there and started != master.started]
+    rolls = remembered(settings)
+    others = [program.process for program in living if program.process.pid != master.pid]
+    masters = [{**known, "pid": other.pid} for other in others if (known := of(rolls, other))]
     told = {name: value for name, value in facts.items() if value is not None}
-    changed = {**known.get(master.started, {}), "started": master.started, **told}
+    changed = {**of(rolls, master), "started": master.started, "pid": master.pid, **told}
     write_json(raw(settings["record"]), b"rolls.json", {"masters": [*masters, changed]})
     remove_json(settings, FORMER)
 
 
-def is_fresh(
-    program: Program, processes: dict[int, Process], copied: float, rolls: dict[float, dict[str, Any]]
-) -> bool:
+def is_fresh(program: Program, processes: dict[int, Process], copied: float, rolls: list[dict[str, Any]]) -> bool:
     """Tell whether all that serves of a program is younger than the copy.
 
     A master whose workers were replaced may be older than the code: it has imported none of it.
     """
-    rolled = rolls.get(program.process.started, {}).get("at", 0.0) > copied
+    rolled = of(rolls, program.process).get("at", 0.0) > copied
     younger = {pid: pid in processes and processes[pid].started > copied for pid in program.pids}
     return all(young or (pid == program.process.pid and rolled) for pid, young in younger.items() if pid in processes)

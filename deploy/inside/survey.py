@@ -11,7 +11,7 @@ from deploy.inside.message import ExpectedError
 from deploy.inside.processes import all_processes, own_bytes
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import Record, boot_id, read_json, uptime
-from deploy.inside.rolls import is_fresh, remembered
+from deploy.inside.rolls import is_fresh, of, remembered
 from deploy.inside.wire import MIB, one_line, raw
 from deploy.inside.workers import ask_settings, told_settings, workers
 
@@ -64,7 +64,7 @@ class Survey:
 
     def _was_configured_otherwise(self, program: Program, config: str) -> bool:
         """Did the file that a master was configured by change since, or come back with the release that was undone?"""
-        known = remembered(self._settings).get(program.process.started, {})
+        known = of(remembered(self._settings), program.process)
         configured = max(program.process.started, known.get("reloaded", 0.0))
         booted = time.time() - uptime()
         if os.path.exists(config) and os.stat(raw(config)).st_mtime > booted + configured:

@@ -5,19 +5,27 @@
 
 boot() {
   local environment=("${proof_environment[@]}" PYTHONDONTWRITEBYTECODE=1)
-  in_app -i timeout -k 5 "$proof_timeout" sh -c "$proof_command"
+  in_app -i timeout -k 5 "$proof_timeout" sh -c "$timed" sh "$proof_command"
 }
+# Tells when it began and ended, each with how long the machine's processors had been idle, and what it and its children
+# took of one.
+timed='read -r began </proc/uptime; sh -c "$1"; status=$?; read -r ended </proc/uptime
+  printf "%s %s %s\n" hot-update-boot "$began" "$ended"; times; exit "$status"'
 
-# Not every migration can be written down without a database: that alone proves nothing.
-flag_statements() {
-  local sql line
-  if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
-    say 'its migrations cannot be shown as SQL'
-    return 0
-  fi
-  grep -iE '^ *(drop|truncate|delete|alter table .* (drop|rename|alter column .* type))' <<<"$sql" |
-    grep -viE '^ *(delete from|drop table) alembic_version' |
-    while IFS= read -r line; do say 'drops or rewrites: %s' "$line"; done || true
+# learn_demand: pass a boot's words on, but for what is told of its times: which part of them it wanted a processor for. On
+# a machine that was never idle meanwhile that cannot be told, and a restart goes without.
+learn_demand() {
+  local line times
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in 'hot-update-boot '*) ;; *) printf '%s\n' "$line"; continue ;; esac
+    times=$line
+    IFS= read -r _ && IFS= read -r line || continue
+    awk -v times="$times" -v took="$line" '
+      function seconds(time) { split(time, part, /[ms]/); return part[1] * 60 + part[2] }
+      BEGIN { split(times, at, " "); split(took, of, " "); passed = at[4] - at[2]
+        if (passed > 0 && at[5] - at[3] > passed / 4)
+          printf "%.2f\n", (seconds(of[1]) + seconds(of[2])) / passed }' >demand
+  done
 }
 
 # What the migration will meet. Who stands by ends after a command that fails, so the one that may goes last.
@@ -46,7 +54,7 @@ scan
 tree=$(stage true)
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
 [ -z "$pending" ] || look_ahead >"$work/flagged" 2>&1 &
-boot 2>&1 | repeat_error
+boot 2>&1 | learn_demand | repeat_error
 say '%s boots beside the running release' "${revision:0:7}"
 wait
 if [ -n "$pending" ]; then

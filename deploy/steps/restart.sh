@@ -7,6 +7,8 @@
 # Its words come as it says them; why it could not is what it says last.
 replace() {
   local inside_timeout=$replace_timeout killed
+  # What the proof of this release has learned.
+  ! [ -s demand ] || [[ ! $(<demand) =~ ^[0-9]+(\.[0-9]+)?$ ]] || replacing="${replacing%\}}, \"demand\": $(<demand)}"
   { because=$(inside replace "$replacing" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
   because=$(reason replace "$because")
   killed=$(tell_killed 1 2>&1)

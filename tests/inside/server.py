@@ -124,8 +124,8 @@ class Gunicorn:
         found = next(one for one in programs(self.settings) if one.server)
         return {"id": found.id, "name": found.name, "way": "roll", "action": "", "surge": 8, "forced": False}
 
-    def replace(self, **changes: Any) -> Answer:
-        return inside("replace", {**self.settings, "programs": [self.program | changes]})
+    def replace(self, demand: float | None = None, **changes: Any) -> Answer:
+        return inside("replace", {**self.settings, "demand": demand, "programs": [self.program | changes]})
 
     def nothing(self) -> Answer:
         return inside("replace", {**self.settings, "programs": []})

@@ -27,9 +27,13 @@ def spans(place: Path) -> list[str]:
     return [line.split()[0] for line in (place / "spans").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize(
+    ("kind", "demand"),
+    [("sync", None), ("gthread", None), ("gevent", None), ("sync", 0.1)],
+    ids=["sync", "gthread", "gevent", "sync, and boots wait"],
+)
 def test_what_must_never_run_twice_leaves_before_the_next_one_starts_and_no_request_fails(
-    gunicorn: Gunicorn, kind: str
+    gunicorn: Gunicorn, kind: str, demand: float | None
 ) -> None:
     (gunicorn.place / "gunicorn.conf.py").write_text(LIVED + SPANS)
     gunicorn.start("-k", kind)
@@ -37,7 +41,7 @@ def test_what_must_never_run_twice_leaves_before_the_next_one_starts_and_no_requ
     gunicorn.release("new")
     (old,) = gunicorn.workers
     with users(gunicorn) as answers:
-        ended = gunicorn.replace(way="handover")
+        ended = gunicorn.replace(way="handover", demand=demand)
     assert said(ended) == (0, "")
     assert old not in gunicorn.workers
     assert (None in answers, len(answers) > 2) == (False, True)
