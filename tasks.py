@@ -462,19 +462,27 @@ def faults(c: Context, only: str = "", shape: str = "", file: str = "faults.json
 
 @verb(
     name="a sandbox that is there (default: one of its own, gone afterwards)",
-    cases="some of nothing, code, migration, container, rtt100, start-up and tree, with commas (default: all)",
+    shape="the app of the sandbox of its own: today or january",
+    cases="some of nothing, code, migration, container, workers, rtt100, start-up and tree, with commas (default: all)",
     rounds="samples per case and side",
     quick="one sample of each of the first four cases, at 20 requests a second",
     json="also write a JSON list with an object per row to this file",
     plot="also draw the requests of an update into this SVG file",
 )
 def bench(
-    c: Context, name: str = "", cases: str = "", rounds: int = 3, quick: bool = False, json: str = "", plot: str = ""
+    c: Context,
+    name: str = "",
+    shape: str = "today",
+    cases: str = "",
+    rounds: int = 3,
+    quick: bool = False,
+    json: str = "",
+    plot: str = "",
 ) -> None:
     """Measure hot-update beside a plain shell script of the runbook's steps, on a sandbox."""
     from tests.bench import bench
 
-    bench.bench(name, cases, rounds, quick, Path(json) if json else None, Path(plot) if plot else None)
+    bench.bench(name, shape, cases, rounds, quick, Path(json) if json else None, Path(plot) if plot else None)
 
 
 namespace = Collection(

@@ -9,15 +9,21 @@ from deploy.settings import Settings
 from deploy.settings.model import File
 from deploy.state.model import Installed, State
 
+Because = Literal["", "asked", "edited", "mounted", "never"]
+
 
 @dataclass(frozen=True)
 class Change:
-    """A file that lies there otherwise than the release has it: it is brought there, or left `because` of something."""
+    """A file that lies there otherwise than the release has it: it is brought there, or left `because` of something.
+
+    `source` is what is mounted there, on the host: what lies in a mount is not the container's to change.
+    """
 
     name: str
     file: File
     found: Installed
-    because: Literal["", "asked", "edited", "never"]
+    because: Because
+    source: str = ""
 
 
 def derived(settings: Settings) -> dict[str, str]:
@@ -51,13 +57,21 @@ def changes(settings: Settings, state: State, options: Options) -> tuple[Change,
     """Decide it for each that differs from the target's."""
     found = state.app.files if state.app else {}
     return tuple(
-        Change(name, file, found[name], _because(name, file, found[name], options))
+        _change(name, file, found[name], state, options)
         for name, file in installed(settings).items()
         if name in found and found[name].differs
     )
 
 
-def _because(name: str, file: File, found: Installed, options: Options) -> Literal["", "asked", "edited", "never"]:
+def _change(name: str, file: File, found: Installed, state: State, options: Options) -> Change:
+    because = _because(name, file, found, options)
+    mounts = state.containers["app"].mounts if "app" in state.containers else {}
+    place = PurePosixPath(found.place)
+    mounted = next((source for point, source in mounts.items() if place.is_relative_to(point)), "")
+    return Change(name, file, found, "mounted" if mounted and because != "never" else because, mounted)
+
+
+def _because(name: str, file: File, found: Installed, options: Options) -> Because:
     if file.when == "never":
         return "never"
     if name in options.also:

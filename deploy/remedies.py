@@ -298,6 +298,10 @@ def choose_file(names: Sequence[str]) -> Message:
     return say("give --with one of: %s", names)
 
 
+def edit_mounted(source: str, place: str) -> Message:
+    return say("bring %s to %s on the host by hand", source, place)
+
+
 def bring_file(name: str) -> Message:
     return say("give --with %s to bring it there; one that was changed by hand is saved first", name)
 
@@ -359,8 +363,12 @@ def install_module(module: str) -> Message:
     )
 
 
+def end_session_first(pid: str) -> Message:
+    return say("see whose session that is and end it (psql: select pg_terminate_backend(%s))", pid)
+
+
 def end_session(pid: str) -> Message:
-    return say("see whose session that is and end it (psql: select pg_terminate_backend(%s)), then %s", pid, RUN_AGAIN)
+    return say("%s, then %s", end_session_first(pid), RUN_AGAIN)
 
 
 def deploy_revision(revision: str) -> Message:

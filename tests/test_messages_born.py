@@ -52,7 +52,7 @@ KEYS |= {"inv restore --backup  --target ", "Saved by hot update  before  went t
 # What programs, other scripts and Python are told.
 PRINTED = {"ssh", "root", "HEAD", "branch", "other", "names", "-v", "'%s/backups'", "'%s/hot-update'", "'sudo '"}
 PRINTED |= {"'runuser -u %s -- '", "'sudo -u %s '", "':100644 D\\0%s\\0'", '"%s%s %s %.1f",'}
-PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'"}
+PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'", '"%.2f\\n",'}
 # How a built folder is, for the plan.
 PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.

@@ -5,13 +5,28 @@ from typing import Any
 
 import pytest
 
+from deploy import steps
 from deploy.errors import Exit, Failure
 from deploy.message import Printed, say
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.settings import Settings
 from deploy.state import Chain, Installed, Memory, Probe, Sibling, State
-from tests.build import APP, BASE, BLOB, NEW, OLDER_BLOB, RECORD, SETTINGS, STATE, app, database, finding, repository
+from tests.build import (
+    APP,
+    BASE,
+    BLOB,
+    MIDDLE,
+    NEW,
+    OLDER_BLOB,
+    RECORD,
+    SETTINGS,
+    STATE,
+    app,
+    database,
+    finding,
+    repository,
+)
 from tests.texts import as_text
 
 
@@ -386,3 +401,32 @@ def test_too_little_memory_for_one_more_worker_is_a_warning_with_the_figures() -
 def test_memory_is_well_where_a_worker_has_room() -> None:
     found = finding("memory", replace(app(worker_mib=56), memory=Memory(limit=256, used=200, kills=9)))
     assert (found.level, found.evidence) == ("ok", "56 of 256 MiB are left")
+
+
+def test_who_keeps_a_transaction_open_is_told_before_a_migration_waits_for_it() -> None:
+    idle = (
+        (
+            "4711",
+            say("session %s (user %s, application %s) since %s", "4711", "dba", "psql", "2026-01-01 08:00:00 UTC"),
+        ),
+    )
+    waiting = database(idle=idle, revisions=(MIDDLE,))
+    found = finding("sessions", waiting)
+    assert found.level == "warning"
+    assert "idle in a transaction" in found.evidence
+    assert "session 4711 (user dba, application psql) since 2026-01-01 08:00:00 UTC" in found.evidence
+    assert "pg_terminate_backend(4711)" in found.remedy
+    for harmless, options in ((database(idle=idle), Options()), (waiting, Options(keep_schema=True))):
+        assert [one for one in judge(SETTINGS, harmless, options) if one.check == "sessions"] == []
+
+
+def test_a_file_that_is_mounted_at_its_place_is_told_and_left() -> None:
+    place = "/etc/nginx/sites-enabled/whalefall"
+    container = replace(STATE.containers["app"], mounts={"/etc/nginx/sites-enabled": "/srv/nginx"})
+    state = replace(
+        app(files={"nginx": Installed(place, differs=True, edited=False)}),
+        containers={**STATE.containers, "app": container},
+    )
+    found = finding("files", state, Options(also=("nginx",)))
+    assert f"{place} is mounted into the container from /srv/nginx" in found.evidence
+    assert steps.files.reason(SETTINGS, state, Options(also=("nginx",))) is None

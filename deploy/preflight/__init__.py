@@ -40,6 +40,7 @@ CHECKS = (
     database.connection,
     database.schema,
     database.indexes,
+    database.sessions,
     database.backup,
     services.health,
     suitability.suitable,

@@ -56,6 +56,15 @@ def indexes(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         yield Finding("warning", "indexes", evidence, remedy)
 
 
+def sessions(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    """Who keeps a transaction open may hold what a migration waits for."""
+    if state.chain is None or options.keep_schema or not migrations.pending(settings, state.database, state.chain):
+        return
+    for session, told in state.database.idle:
+        evidence = say("idle in a transaction, so that migrations may wait for its locks: %s", told)
+        yield Finding("warning", "sessions", evidence, remedies.end_session_first(session))
+
+
 def backup(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     """Judge the room for a dump as backups.sh does: a dump is at most about as large as the database."""
     free, floor = state.backup_free_mib, settings.preflight.min_free_mib

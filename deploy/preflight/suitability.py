@@ -46,6 +46,11 @@ def files(settings: Settings, state: State, options: Options) -> Iterator[Findin
         elif one.because == "edited":
             evidence = say("%s was changed by hand, so the release's is not brought there", place)
             yield Finding("warning", "files", evidence, remedies.bring_file(one.name))
+        elif one.because == "mounted":
+            evidence = say(
+                "%s is mounted into the container from %s, so the release's is not brought there", place, one.source
+            )
+            yield Finding("warning", "files", evidence, remedies.edit_mounted(one.file.source, one.source))
 
 
 def built(settings: Settings, state: State, options: Options) -> Iterator[Finding]:

@@ -396,6 +396,10 @@ select 'db_size', pg_database_size(current_database());
 select 'db_invalid_index', i.indexrelid::regclass, i.indrelid::regclass from pg_index i
   join pg_class c on c.oid = i.indexrelid where not i.indisvalid and c.relkind = 'i' and not exists (
     select from pg_locks where relation = i.indrelid and mode = 'ShareUpdateExclusiveLock' and granted) order by 2;
+select 'db_idle', pid, usename, regexp_replace(application_name, '[[:cntrl:]]', ' ', 'g'),
+    to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ') from pg_stat_activity
+  where datname = current_database() and state like 'idle in transaction%' and xact_start < now() - interval '5 s'
+  order by xact_start limit 5;
 SQL
     printf '%s\n' "$version_query"
   } | psql_ -v columns="$stamp_columns" 2>&1); then

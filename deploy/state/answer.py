@@ -223,6 +223,10 @@ def _database(rows: Mapping[str, list[tuple[str, ...]]], known: set[str], histor
         revisions=ours.revisions if ours else (),
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
         size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
+        idle=tuple(
+            (session, say("session %s (user %s, application %s) since %s", session, user, unpack(name) or "?", since))
+            for session, user, name, since in rows.get("db_idle", ())
+        ),
         invalid_indexes=tuple(_pairs(rows["db_invalid_index"])) if "db_invalid_index" in rows else (),
     )
 

@@ -303,6 +303,8 @@ class Database:
     size: int = 0
     # Those whose making was cut off, which nothing uses, each with its table.
     invalid_indexes: tuple[tuple[str, str], ...] = ()
+    # Sessions that are idle in a transaction: each by its process, and what tells of it.
+    idle: tuple[tuple[str, Message], ...] = ()
 
 
 @dataclass(frozen=True)

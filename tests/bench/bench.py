@@ -8,6 +8,8 @@ what `ours_s` is held against, and `wall_ratio` is their quotient all the same:
   do, against one round trip: the ratio is a number of round trips
 - start-up: inv --list or inv --help hot-update, the slower of both, against inv --list on an empty tasks file
 - start-up-memory: no seconds; the peak memory of a hot update against that of connecting with Fabric
+- workers-N, workers-computing-N: a rolling restart with N workers against one with one, where an import waits and where
+  it computes
 - tree: an update of one changed file among 50,000 files against one among 1,200
 - tree-bytes: no seconds; the bytes moved into the container for one changed file against twice its size and 64 KiB
 """
@@ -42,7 +44,9 @@ WIDTH = 104
 DRAWN = ("code", "migration", "container", "nothing")
 
 
-def bench(name: str, cases: str, rounds: int, quick: bool, json_file: Path | None, plot_file: Path | None) -> None:
+def bench(
+    name: str, shape: str, cases: str, rounds: int, quick: bool, json_file: Path | None, plot_file: Path | None
+) -> None:
     """Measure the cases, print what came of them, and write it to the files."""
     if rounds < 1:
         raise Failure(say("bench: %s rounds measure nothing", rounds), code=Exit.USAGE)
@@ -51,7 +55,7 @@ def bench(name: str, cases: str, rounds: int, quick: bool, json_file: Path | Non
     rows: list[Row] = []
     samples: list[Sample] = []
     remarks: list[str] = []
-    with production(name, console) as sandbox:
+    with production(name, shape, console) as sandbox:
         measuring = Bench(sandbox, 1 if quick else rounds, quick, console.print)
         for case in names:
             measured = CASES[case](measuring)
@@ -78,7 +82,7 @@ def machine() -> str:
 
 
 @contextmanager
-def production(name: str, console: Console) -> Iterator[Sandbox]:
+def production(name: str, shape: str, console: Console) -> Iterator[Sandbox]:
     """Give the sandbox of this name; without a name one of our own, gone afterwards."""
     if name:
         yield stack.load(name)
@@ -87,7 +91,7 @@ def production(name: str, console: Console) -> Iterator[Sandbox]:
     os.environ["GUNICORN_MAX_REQUESTS"] = "0"
     own = f"bench-{os.getpid()}"
     try:
-        yield stack.up(own, shape="january", import_seconds=IMPORT_SECONDS, tell=lambda told: console.print(text(told)))
+        yield stack.up(own, shape=shape, import_seconds=IMPORT_SECONDS, tell=lambda told: console.print(text(told)))
     finally:
         stack.down(own, tell=lambda told: console.print(text(told)))
         stack.tidy(lambda told: console.print(text(told)))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Literal
@@ -88,6 +88,13 @@ class Row:
     slowest_request_s: float | None = None
     normal_request_s: float | None = None
     runs: int = 0
+    # What the same machine needs in the same run for a proof, a worker's boot and the scheduler's start.
+    floor_s: float | None = None
+    floor_ratio: float | None = None
+
+    def above(self, floor: float) -> "Row":
+        """Set our time against that, too."""
+        return self if self.ours_s is None else replace(self, floor_s=floor, floor_ratio=self.ours_s / floor)
 
 
 @dataclass(frozen=True)

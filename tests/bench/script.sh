@@ -1,7 +1,8 @@
 # The runbook's steps as a plain shell script, run on the host: what inv bench measures the hot update beside.
-# Arguments: the clone, the app's container, the database's container, the URL through Nginx, the direct URL.
+# Arguments: the clone, the app's container, the code's owner there, the database's container, the URL through Nginx, the
+# direct URL.
 set -euo pipefail
-clone=$1 app=$2 postgres=$3 urls=("$4" "$5")
+clone=$1 app=$2 owner=$3 postgres=$4 urls=("$5" "$6")
 baseline=20251219161048
 cd "$clone"
 
@@ -10,7 +11,7 @@ git fetch -q origin main
 git reset -q --hard origin/main
 
 # The copy leaves what git does not know alone; what was deleted upstream has to go too.
-git -c tar.umask=022 archive HEAD | docker exec -i -u whalefall "$app" tar -x -C /app
+git -c tar.umask=022 archive HEAD | docker exec -i -u "$owner" "$app" tar -x -C /app
 git diff -z --name-only --no-renames --diff-filter=D "$was" HEAD | docker exec -i -w /app "$app" xargs -0 -r rm -f --
 
 docker exec "$app" find /app \( -path /app/.venv -o -path /app/userdata \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
@@ -21,7 +22,7 @@ ask() {
   docker exec "$postgres" sh -c 'PGPASSWORD=$POSTGRES_PASSWORD exec psql "$@"' \
     psql -X -q -A -t -U whalefall_user -d whalefall_prod -c "$1"
 }
-flask() { docker exec -u whalefall -w /app -e ENABLE_SCHEDULER=false "$app" /app/.venv/bin/flask db "$@"; }
+flask() { docker exec -u "$owner" -w /app -e ENABLE_SCHEDULER=false "$app" /app/.venv/bin/flask db "$@"; }
 stamped=$(ask "select to_regclass('alembic_version') is not null")
 tables=$(ask "select count(*) from information_schema.tables where table_schema = 'public'")
 if [ "$stamped" = f ] && [ "$tables" != 0 ]; then flask stamp "$baseline"; fi

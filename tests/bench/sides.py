@@ -61,7 +61,7 @@ def command(sandbox: Sandbox, side: Side, settings: Path | None = None) -> list[
         f"http://127.0.0.1:{sandbox.http_port}{compose.BASIC_HEALTH}",
         f"http://127.0.0.1:{sandbox.app_port}{DIRECT_HEALTH}",
     )
-    return ["bash", str(SCRIPT), str(sandbox.path), sandbox.app, sandbox.postgres, *urls]
+    return ["bash", str(SCRIPT), str(sandbox.path), sandbox.app, sandbox.shape.user, sandbox.postgres, *urls]
 
 
 def update(sandbox: Sandbox, side: Side = "ours", settings: Path | None = None) -> float:
@@ -84,8 +84,9 @@ def run(words: Sequence[str], *, check: bool = True) -> str:
 
 
 def measure(sandbox: Sandbox, case: str, side: Side, rate: int, settings: Path | None = None) -> Sample:
-    """Update production once while a client asks it through Nginx and directly."""
-    doors = {"nginx": sandbox.http_port, "direct": sandbox.app_port}
+    """Update production once while a client asks it: through Nginx, directly, and the scheduler where that is apart."""
+    doors: dict[str, int | str] = {"nginx": sandbox.http_port, "direct": sandbox.app_port}
+    doors |= {name: f"{sandbox.http_port}{path}" for name, path in sandbox.shape.checks.items()}
     with asking(doors, rate) as requests:
         time.sleep(BEFORE)
         begin = time.time()

@@ -11,7 +11,7 @@ def rows_table(rows: Iterable[Row]) -> Table:
     """Lay the cases out; a pair is ours / the script's."""
     made = Table()
     made.add_column("case", no_wrap=True)
-    for name in ("ours", "script", "ratio", "failed", "longest gap", "slowest", "normal", "runs"):
+    for name in ("ours", "script", "ratio", "floor", "ratio", "failed", "longest gap", "slowest", "normal", "runs"):
         made.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         made.add_row(
@@ -19,8 +19,10 @@ def rows_table(rows: Iterable[Row]) -> Table:
             _seconds(row.ours_s),
             _seconds(row.script_s),
             "" if row.wall_ratio is None else f"{row.wall_ratio:.2f}",
-            "" if row.failed_requests is None else f"{row.failed_requests} / {row.script_failed_requests}",
-            "" if row.longest_gap_s is None else f"{row.longest_gap_s:.2f} / {row.script_longest_gap_s:.2f} s",
+            _seconds(row.floor_s),
+            "" if row.floor_ratio is None else f"{row.floor_ratio:.2f}",
+            _pair(row.failed_requests, row.script_failed_requests, "{}"),
+            _pair(row.longest_gap_s, row.script_longest_gap_s, "{:.2f}", " s"),
             _milliseconds(row.slowest_request_s),
             _milliseconds(row.normal_request_s),
             str(row.runs),
@@ -45,6 +47,13 @@ def latency_table(samples: Sequence[Sample]) -> Table:
             figures = (_milliseconds(quantile(took, share)) for share in (0.5, 0.99, 1))
             made.add_row(case, side, f"{rate}/s", door, str(len(asked)), str(failed), *figures)
     return made
+
+
+def _pair(ours: float | None, script: float | None, shape: str, unit: str = "") -> str:
+    """Ours / the script's, which some cases have not."""
+    return " / ".join(shape.format(one) for one in (ours, script) if one is not None) + (
+        unit if ours is not None else ""
+    )
 
 
 def _seconds(value: float | None) -> str:

@@ -34,7 +34,8 @@ def test_the_file_is_a_list_of_rows_with_exactly_the_promised_keys(tmp_path: Pat
     rows = json.loads((tmp_path / "rows.json").read_text())
     keys = [
         "case", "ours_s", "script_s", "wall_ratio", "failed_requests", "script_failed_requests", "longest_gap_s",
-        "script_longest_gap_s", "slowest_request_s", "normal_request_s", "runs",
+        "script_longest_gap_s", "slowest_request_s", "normal_request_s", "runs", "floor_s",
+        "floor_ratio",
     ]  # fmt: skip
     assert [list(row) for row in rows] == [keys, keys]
     assert rows[1]["failed_requests"] is None
@@ -58,12 +59,12 @@ def test_a_case_that_there_is_not_is_refused() -> None:
 
 
 def test_the_table_shows_both_sides_and_their_ratio() -> None:
-    told = ["code", "5.04 s", "20.00 s", "0.25", "0 / 42", "0.06 / 3.00 s", "30.1 ms", "4.0 ms", "3"]
-    assert cells(rows_table([ROW]), "code") == told
+    told = ["code", "5.04 s", "20.00 s", "0.25", "4.03 s", "1.25", "0 / 42", "0.06 / 3.00 s", "30.1 ms", "4.0 ms", "3"]
+    assert cells(rows_table([ROW.above(4.032)]), "code") == told
 
 
 def test_a_figure_that_a_case_has_not_is_left_empty() -> None:
-    assert cells(rows_table([Row("tree-bytes", wall_ratio=0.5)]), "tree-bytes")[1:5] == ["", "", "0.50", ""]
+    assert cells(rows_table([Row("tree-bytes", wall_ratio=0.5)]), "tree-bytes")[1:7] == ["", "", "0.50", "", "", ""]
 
 
 def test_the_latencies_are_told_for_each_side_rate_and_door() -> None:

@@ -134,6 +134,7 @@ def test_a_migration_waits_for_a_lock_only_shortly_and_tells_who_holds_it(
     assert "in 1 s it is tried again (3 of 4)" in ended.out
     assert "as before, and so is its schema" in ended.out
     assert "select pg_terminate_backend(" in ended.err.splitlines()[-1]
+    assert "idle in a transaction, so that migrations may wait for its locks" in inv("preflight").out
 
 
 def test_an_index_whose_making_was_cut_off_is_found_and_its_remedy_takes_it_away(sandbox: Sandbox, inv: Inv) -> None:
