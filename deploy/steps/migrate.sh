@@ -6,7 +6,26 @@
 folder=$(mktemp -d)
 trap 'tell_killed $?; rm -rf "$folder"' EXIT
 
-upgrade_once() { flask_ upgrade 2>&1 | repeat_error | tee "$folder/said"; }
+no_lock='LockNotAvailable|55P03|lock timeout'
+
+upgrade_once() { flask_ upgrade 2>&1 | spare_traceback | repeat_error | tee "$folder/said"; }
+
+# spare_traceback: pass a program's words on; of a traceback for want of a lock the error alone: who holds that is told.
+spare_traceback() {
+  local line traceback=
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [ -z "$traceback" ] && [[ $line != 'Traceback '* ]]; then
+      printf '%s\n' "$line"
+    else
+      traceback+=$line$'\n'
+    fi
+  done
+  if [ "$lock_timeout" != 0 ] && [[ $traceback =~ $no_lock ]]; then
+    grep -E "$no_lock" <<<"$traceback" | tail -n 1
+  else
+    printf '%s' "$traceback"
+  fi
+}
 
 # tell_holders: who is waited for, once each, while the migration runs.
 tell_holders() {
@@ -50,7 +69,7 @@ upgrade() {
   local number
   for ((number = 1; ; number++)); do
     ! attempt || return 0
-    [ "$lock_timeout" != 0 ] && grep -qE 'LockNotAvailable|55P03|lock timeout' "$folder/said" || exit 1
+    [ "$lock_timeout" != 0 ] && grep -qE "$no_lock" "$folder/said" || exit 1
     untouched ||
       give_up "$(say 'no lock within %s s, and a part of the migration is there for good' "$lock_timeout")"
     [ "$number" -lt "$attempts" ] || give_up "$(say 'no lock within %s s, %s times' "$lock_timeout" "$attempts")"

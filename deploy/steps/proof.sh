@@ -28,6 +28,18 @@ learn_demand() {
   done
 }
 
+# Not every migration can be written down without a database: that alone proves nothing.
+flag_statements() {
+  local sql line
+  if ! sql=$(flask_ upgrade --sql "$pending" 2>/dev/null); then
+    say 'its migrations cannot be shown as SQL'
+    return 0
+  fi
+  grep -iE '^ *(drop|truncate|delete|alter table .* (drop|rename|alter column .* type))' <<<"$sql" |
+    grep -viE '^ *(delete from|drop table) alembic_version' |
+    while IFS= read -r line; do say 'drops or rewrites: %s' "$line"; done || true
+}
+
 # What the migration will meet. Who stands by ends after a command that fails, so the one that may goes last.
 look_ahead() {
   stand_by || true
