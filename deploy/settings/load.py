@@ -50,7 +50,7 @@ def load(
 ) -> Settings:
     """Read invoke.yaml, the targets of the sandboxes and the `-f` file, each over the one before, for one target.
 
-    `overrides` has the shape of the file's sections and wins over everything.
+    What the `-f` file says in general goes over what others say of the target, too. `overrides` has the shape of the file's sections and wins over everything.
     Raises one Failure (USAGE) that names every problem of every file and target.
     """
     problems = Problems()
@@ -58,6 +58,7 @@ def load(
     paths = [project / "invoke.yaml", *sorted(project.glob(".sandbox/*/target.yaml")), *extras]
     entries = [read(path, project, FOREIGN, problems) for path in paths]
     tree = reduce(merge, [entry for entry in entries if entry], given({}, Place("invoke.yaml")))
+    last = (entries[-1] if extra else None) or given({}, Place("-f"))
     forced = given(overrides or {}, Place("overrides"))
 
     general = _only(_judged(tree, (*SECTIONS, "targets", "default_target"), problems), SECTIONS)
@@ -65,7 +66,7 @@ def load(
     _validate(_SETTINGS_SHAPE, merge(general, given({"target": {"name": "any"}}, general.place)), problems)
     _judged(forced, SECTIONS, problems)
     resolved = {
-        name: _resolve(name, entry, general, forced, problems)
+        name: _resolve(name, entry, (general, *_over(name, entry, last), forced), problems)
         for name, entry in _mapping(tree.value.get("targets"), problems).items()
     }
     # With invoke.yaml unread, a target that seems to be missing says nothing.
@@ -106,13 +107,25 @@ def _mapping(entry: Entry | None, problems: Problems) -> dict[str, Entry]:
 # From the tree to settings.
 
 
-def _resolve(name: str, entry: Entry, general: Entry, forced: Entry, problems: Problems) -> Settings | None:
-    """Lay a target's own settings over the general ones."""
+def _over(name: str, entry: Entry, last: Entry) -> tuple[Entry, Entry, Entry]:
+    """What goes over the general settings: the target's own, then what the last file says, in general and of it."""
+    targets = last.value.get("targets")
+    named = targets.value.get(name) if targets and isinstance(targets.value, dict) else None
+    own, said = (_sections(one) if one else given({}, last.place) for one in (entry, named))
+    return own, _only(last, SECTIONS), said
+
+
+def _sections(entry: Entry) -> Entry:
+    return _only(entry, SECTIONS) if isinstance(entry.value, dict) else given({}, entry.place)
+
+
+def _resolve(name: str, entry: Entry, layers: tuple[Entry, ...], problems: Problems) -> Settings | None:
+    """Make the settings of a target of what was said, each layer over the one before."""
     own = Entry(_mapping(entry, problems), entry.place)
     _judged(own, (*_TARGET_KEYS, *SECTIONS), problems)
     target = Entry({**_only(own, _TARGET_KEYS).value, "name": Entry(name, entry.place)}, entry.place)
     _check_reach(name, target, problems)
-    sections = reduce(merge, (general, _only(own, SECTIONS), _only(forced, SECTIONS)))
+    sections = reduce(merge, (_only(layer, SECTIONS) for layer in layers))
     whole = Entry({**sections.value, "target": target}, entry.place)
     settings = _validate(_SETTINGS_SHAPE, whole, problems)
     if settings:

@@ -11,7 +11,7 @@ from deploy.sandbox.compose import execute
 from deploy.sandbox.home import Sandbox
 from tests.bench.client import asking
 from tests.bench.figures import Request
-from tests.sandbox.conftest import Ended, Inv
+from tests.sandbox.conftest import Ended, Inv, SettingsFile
 from tests.sandbox.scheduler import life, overlaps, twice
 
 pytestmark = pytest.mark.stack
@@ -150,3 +150,22 @@ def test_a_program_that_nothing_restarts_is_told_before_and_afterwards(today: Sa
         assert "older than the code" in inv_today("health").out
     finally:
         execute(today.app, "sh", "-c", "kill $(pgrep -f 'time.sleep(600)' | head -n 1) || true")
+
+
+def test_a_program_that_only_the_settings_can_restart_is_restarted_by_their_command(
+    today: Sandbox, inv_today: Inv, given: SettingsFile
+) -> None:
+    noted = "import os, time; open('/tmp/job.pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    start = f'cd /app\nsetsid nohup /app/.venv/bin/python -c "{noted}" >/dev/null 2>&1 &\n'
+    execute(today.app, "tee", "/tmp/job.sh", stdin=start)
+    # Docker's own command would be its parent, and who comes in from outside is none of the container's programs.
+    execute(today.app, "sh", "-c", "setsid sh /tmp/job.sh & sleep 0.5")
+    before = execute(today.app, "cat", "/tmp/job.pid")
+    settings = "restart: {programs: {job.pid: {command: kill $(cat /tmp/job.pid); sh /tmp/job.sh; sleep 0.5}}}"
+    try:
+        stack.release(today.name, "code")
+        ended = inv_today("hot-update", "--yes", *given(settings))
+        assert (ended.code, "runs on with the old code" in ended.text) == (0, False), ended.text
+        assert execute(today.app, "cat", "/tmp/job.pid") != before
+    finally:
+        execute(today.app, "sh", "-c", "kill $(cat /tmp/job.pid)")

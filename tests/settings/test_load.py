@@ -97,6 +97,21 @@ def test_the_f_file_overrides_one_key_of_a_section(project: Write, tmp_path: Pat
     assert load(project=place, extra=extra).git == Git(remote="upstream", branch="mine")
 
 
+def test_the_f_file_wins_over_a_target_s_own_settings(project: Write, tmp_path: Path) -> None:
+    place = project(targets="targets: {prod: {host: h, git: {branch: own, remote: own}}}\n")
+    extra = tmp_path / "mine.yaml"
+    extra.write_text("git: {branch: mine}\n")
+
+    assert load(project=place, extra=extra).git == Git(remote="own", branch="mine")
+
+
+def test_what_the_f_file_says_of_the_target_wins_over_what_it_says_in_general(project: Write, tmp_path: Path) -> None:
+    extra = tmp_path / "mine.yaml"
+    extra.write_text("git: {branch: mine}\ntargets: {prod: {git: {branch: target}}}\n")
+
+    assert load(project=project(), extra=extra).git.branch == "target"
+
+
 def test_a_list_is_replaced_and_not_merged(project: Write, tmp_path: Path) -> None:
     place = project("env: {required: [A, B]}\n")
     extra = tmp_path / "mine.yaml"
