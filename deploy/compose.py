@@ -3,11 +3,31 @@
 A variable, a settings file or a changed compose file can name another project, so that Compose finds nothing to do.
 """
 
+from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from deploy import shell
 from deploy.settings import Settings
+from deploy.settings.model import App, Postgres, Redis
 from deploy.state import Container, State
+
+_Service = TypeVar("_Service", App, Postgres, Redis)
+
+
+def named(settings: Settings, state: State) -> Settings:
+    """Name the containers that the settings leave to Compose, as they were found."""
+    found = {role: one.name for role, one in state.containers.items()}
+    return replace(
+        settings,
+        app=_named(settings.app, found.get("app", "")),
+        postgres=_named(settings.postgres, found.get("postgres", "")),
+        redis=_named(settings.redis, found.get("redis", "")),
+    )
+
+
+def _named(service: _Service, name: str) -> _Service:
+    return service if service.container else replace(service, container=name)
 
 
 def words(container: Container) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ STATE = State(
     repository=REPOSITORY,
     containers={
         role: Container(
+            name=f"whalefall_{role}_prod",
             id=f"{role}-id",
             image="sha256:image",
             status="running",

@@ -20,7 +20,10 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
         if found is None:
             up = compose.up(settings, state, service.service)
             remedy = remedies.make_container(up, role)
-            yield Finding("refusal", check, say("no container %s", service.container), remedy)
+            lacks = say("no container %s", service.container)
+            if not service.container:
+                lacks = say("Compose made no container of the service %s in %s", service.service, settings.target.path)
+            yield Finding("refusal", check, lacks, remedy)
         elif found.service != service.service:
             evidence = say(
                 "%s is not of the compose service %s but of %s",

@@ -1,6 +1,20 @@
 # How scripts on the host reach into the containers.
-# Expects: container, python, record_folder, postgres_container, database, database_user; for what runs inside,
+# Expects: container, postgres_container and redis_container (names; empty: Compose's), service, postgres_service and
+# redis_service, python, record_folder, database, database_user; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
+
+# container_of SERVICE: the container that Compose made for a service of this deployment; of several the first by its name.
+container_of() {
+  local name folder once unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.'
+  docker ps --all --filter "label=com.docker.compose.service=$1" \
+    --format "{{.Names}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}" 2>/dev/null | sort |
+    while IFS=$'\x1f' read -r name folder once; do
+      if [ "$once" != True ] && [ "$folder" -ef "$path" ]; then printf '%s\n' "$name"; fi
+    done | sed -n 1p
+}
+[ -n "${container-}" ] || container=$(container_of "${service-}")
+[ -n "${postgres_container-}" ] || postgres_container=$(container_of "${postgres_service-}")
+[ -n "${redis_container-}" ] || redis_container=$(container_of "${redis_service-}")
 
 # inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
 # what the command reads; without one that is stdin. Up to a line "." the command speaks to INPUT, which hears it line by

@@ -271,13 +271,14 @@ read_containers() {
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
-  docker inspect --type container --format "$format" "$container" "$postgres_container" "$redis_container" \
+  docker inspect --type container --format "$format" \
+    ${container:+"$container"} ${postgres_container:+"$postgres_container"} ${redis_container:+"$redis_container"} \
     2>/dev/null >"$beside/containers"
   for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
     while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files mounts; do
-      [ "$name" = "/${role#*:}" ] || continue
+      [ -n "${role#*:}" ] && [ "$name" = "/${role#*:}" ] || continue
       files=$(present "$folder" "$files")
-      record container "${role%%:*}" "$id" "$image" "$status" "$restarts" "$started" \
+      record container "${role%%:*}" "${role#*:}" "$id" "$image" "$status" "$restarts" "$started" \
         "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}"
       if [ "${role%%:*}" = app ] && answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
     done <"$beside/containers"

@@ -50,7 +50,8 @@ def load(
 ) -> Settings:
     """Read invoke.yaml, the targets of the sandboxes and the `-f` file, each over the one before, for one target.
 
-    What the `-f` file says in general goes over what others say of the target, too. `overrides` has the shape of the file's sections and wins over everything.
+    What the `-f` file says in general goes over what others say of the target, too. `overrides` has the shape of the
+    file's sections and wins over everything.
     Raises one Failure (USAGE) that names every problem of every file and target.
     """
     problems = Problems()

@@ -230,10 +230,10 @@ class Secrets:
 
 @dataclass(frozen=True, config=_STRICT)
 class App:
-    """The app's service and container, and what lies where in it."""
+    """The app's service and container, and what lies where in it; no container: the one that Compose made for it."""
 
     service: Name = "whalefall"
-    container: Name = "whalefall_app_prod"
+    container: Text = "whalefall_app_prod"
     image: Name = "whalefall:prod"
     path: AbsolutePath = "/app"
     user: Text = ""
@@ -263,7 +263,7 @@ class Postgres:
     """The database's service and container, and how to ask it."""
 
     service: Name = "postgres"
-    container: Name = "whalefall_postgres_prod"
+    container: Text = "whalefall_postgres_prod"
     user: Name = "whalefall_user"
     database: Name = "whalefall_prod"
 
@@ -273,7 +273,7 @@ class Redis:
     """The service and the container of Redis."""
 
     service: Name = "redis"
-    container: Name = "whalefall_redis_prod"
+    container: Text = "whalefall_redis_prod"
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -144,9 +144,10 @@ def _sources(row: Sequence[str]) -> Sources:
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, identity, image, status, restarts, started, service, project, folder, environment, files, mounts = row
+    _, name, identity, image, status, restarts, started, service, project, folder, environment, files, mounts = row
     made_from, places = tuple(files.splitlines()), iter(mounts.splitlines())
     return Container(
+        name=name,
         id=identity,
         image=image,
         status=status,

@@ -19,6 +19,7 @@ class Container:
     volumes, by the places in the container.
     """
 
+    name: str
     id: str
     image: str
     status: str

@@ -32,7 +32,7 @@ RECORDS = (
     "rewritten was now count",
     "ambiguous meaning",
     "unread check why*",
-    "container role id image status restarts started service project folder environment files mounts",
+    "container role name id image status restarts started service project folder environment files mounts",
     "memory limit used kills",
     "sibling name status project folder",
     "image revision created",

@@ -18,10 +18,10 @@ def show(session: Session) -> None:
 
 def restore(session: Session, wanted: str, *, yes: bool) -> None:
     """Make a dump the database, by default the newest, and prove that production is healthy with it."""
-    settings, report = session.settings, session.report
-    found = session.dumps()
-    dump = found.find(wanted, settings.target.name)
+    found, report = session.dumps(), session.report
+    dump = found.find(wanted, session.settings.target.name)
     state = session.read("running")
+    settings = session.settings
     findings = preflight.judge(settings, state, Options())
     refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
     run = new_run_id(state)

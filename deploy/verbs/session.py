@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import answers, output, remedies, shell
+from deploy import answers, compose, output, remedies, shell
 from deploy.errors import Exit, Failure
 from deploy.host import Answer, Ended, Host
 from deploy.message import Message, Told, say, unpack
@@ -61,7 +61,10 @@ class Session:
                 answer = "".join(f"{line}\n" for line in lines)
             except Ended as failure:
                 raise Failure(say("the host's state could not be read"), evidence=failure.evidence[-3:]) from failure
-        return result, parse(answer)
+        state = parse(answer)
+        # From here on nobody looks for them again.
+        self.settings = compose.named(self.settings, state)
+        return result, state
 
     def dumps(self) -> "Backups":
         """List the dumps of the database that there are."""

@@ -49,8 +49,8 @@ def decide(
     ask: bool = False,
 ) -> Decision:
     """Read the state, `ask` the health checks too, and plan the named steps; a refused plan has no steps."""
-    settings = session.settings
     checks, state = session.examine(target) if ask else ((), session.read(target))
+    settings = session.settings
     findings = preflight.judge(settings, state, options)
     needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
     if state.env == "unreadable":
@@ -297,9 +297,8 @@ def bring(
     probe: bool = False,
 ) -> None:
     """Bring production to a release and prove it, or say what would be done; `probe` a URL meanwhile."""
-    settings = session.settings
     decision = decide(session, verb, names, target, options, ask=not dry_run)
-    report = session.report
+    settings, report = session.settings, session.report
     if verb == "rollback" and not decision.state.repository.target:
         name, meanings = target.removeprefix("commit:"), decision.state.repository.ambiguous
         if meanings:
