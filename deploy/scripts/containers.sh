@@ -12,9 +12,9 @@ container_of() {
       if [ "$once" != True ] && [ "$folder" -ef "$path" ]; then printf '%s\n' "$name"; fi
     done | sed -n 1p
 }
-[ -n "${container-}" ] || container=$(container_of "${service-}")
-[ -n "${postgres_container-}" ] || postgres_container=$(container_of "${postgres_service-}")
-[ -n "${redis_container-}" ] || redis_container=$(container_of "${redis_service-}")
+[ -n "${container-}" ] || [ -z "${service-}" ] || container=$(container_of "$service")
+[ -n "${postgres_container-}" ] || [ -z "${postgres_service-}" ] || postgres_container=$(container_of "$postgres_service")
+[ -n "${redis_container-}" ] || [ -z "${redis_service-}" ] || redis_container=$(container_of "$redis_service")
 
 # inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
 # what the command reads; without one that is stdin. Up to a line "." the command speaks to INPUT, which hears it line by
