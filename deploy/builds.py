@@ -30,7 +30,9 @@ def due(settings: Settings, state: State) -> tuple[Build, ...]:
     """Find those that are not built from the target's sources."""
     if state.app is None:
         return ()
-    differing = sorted({name for _, name in state.changes} | state.app.differs.keys())
+    # What the container lacks the image was made without.
+    there = {name for name, blob in state.app.differs.items() if blob}
+    differing = sorted({name for _, name in state.changes} | there)
     builds = []
     for name, was in state.app.built.items():
         one, sources = settings.built[name], state.sources.get(name, Sources())

@@ -48,8 +48,9 @@ def test_a_release_that_changes_sources_needs_another_build() -> None:
         replace(app(built={}), changes=FRONTEND),
         replace(STATE, changes=(("M", "frontends/main.js"),)),
         replace(app(built={"frontend": DIGEST}), changes=FRONTEND),
+        app(differs={"frontend/src/main.js": None}),
     ],
-    ids=["other files", "nothing built", "another folder", "built from these already"],
+    ids=["other files", "nothing built", "another folder", "built from these already", "sources left out of the image"],
 )
 def test_what_was_built_from_these_sources_may_stay(state: State) -> None:
     assert due(state) == []

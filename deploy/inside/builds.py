@@ -43,7 +43,8 @@ def remember_sources(settings: dict[str, Any], work: dict[str, Any]) -> None:
     They came with the sources that lie there. Where the copy leaves these as they are, they are the commit's.
     """
     known, had, wanted = known_builds(settings), work["had"], work["entries"]
-    written = [path for path in work["write"] if had.get(path) != wanted[path][1]]
+    # An image may have been made without its sources.
+    written = [path for path in work["write"] if had.get(path, wanted[path][1]) != wanted[path][1]]
     touched = [raw(path) for path in (*written, *work["clear"], *work["remove"])]
     for name, digest in built(settings).items():
         if not digest and (told := settings["digests"].get(name)):

@@ -160,6 +160,13 @@ def test_a_first_copy_writes_every_file_and_tells_what_the_image_was_built_from(
     assert built(front) == {"frontend": NEW}
 
 
+def test_an_image_without_the_sources_tells_nothing_against_the_build(front: World) -> None:
+    for file in (*front.record.glob("*.json"), front.app / "frontend/main.js"):
+        file.unlink()
+    front.update(front.commit({"a.py": b"b"}), digests={"frontend": {"target": NEW, "running": ""}})
+    assert built(front) == {"frontend": NEW}
+
+
 @pytest.mark.parametrize(("running", "told"), [(OLD, OLD), ("", "?")])
 def test_a_copy_that_changes_the_sources_tells_that_it_was_other_ones(front: World, running: str, told: str) -> None:
     digests = {"frontend": {"target": NEW, "running": running}}
