@@ -21,7 +21,7 @@ _LONGEST_VALUE = 80
 
 
 class Wanted(Protocol):
-    """A check as the settings describe it: a base URL, alternative paths, values of the JSON by dotted path."""
+    """A check as the settings describe it: a base URL, alternative paths, values of the JSON by dotted path, a Host."""
 
     @property
     def name(self) -> str: ...
@@ -31,6 +31,8 @@ class Wanted(Protocol):
     def paths(self) -> Sequence[str]: ...
     @property
     def expect(self) -> Mapping[str, object]: ...
+    @property
+    def host(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def _ask(session: requests.Session, wanted: Wanted, timeout: float) -> Check:
 def _ask_url(session: requests.Session, wanted: Wanted, url: str, timeout: float) -> Check:
     started = time.perf_counter()
     try:
-        response = session.get(url, timeout=(timeout, timeout), allow_redirects=False)
+        headers = {"Host": wanted.host} if wanted.host else {}
+        response = session.get(url, headers=headers, timeout=(timeout, timeout), allow_redirects=False)
     except requests.RequestException as error:
         return Check(wanted.name, url, False, None, None, _no_answer(error, timeout))
     latency_ms = (time.perf_counter() - started) * 1000

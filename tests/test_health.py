@@ -38,6 +38,13 @@ def test_a_json_answer_with_every_expected_value_is_healthy(web: Web) -> None:
     assert answer.latency_ms is not None
 
 
+def test_a_check_asks_as_the_host_that_its_setting_says(web: Web) -> None:
+    web.pages["/health"] = Page(200)
+    assert ask(Wanted(name="app", url=web.url, paths=("/health",), host="shop.example:8443")).healthy
+    assert ask(wanted(web.url)).healthy
+    assert web.hosts == ["shop.example:8443", f"127.0.0.1:{web.port}"]
+
+
 def test_every_value_that_differs_is_named_and_nothing_else_of_the_answer(web: Web) -> None:
     web.pages["/health"] = json_page({"data": {"status": "ill", "database": "disconnected", "dsn": "secret"}})
     answer = ask(wanted(web.url, **{"data.status": "healthy", "data.database": "connected", "data.redis": "connected"}))

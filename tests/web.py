@@ -24,12 +24,13 @@ def json_page(answer: object, status: int = 200) -> Page:
 
 @dataclass
 class Web:
-    """A running server; pages may be changed while it runs, asked lists the paths in order."""
+    """A running server; pages may be changed while it runs, asked and hosts list the paths and the Hosts in order."""
 
     url: str
     port: int
     pages: dict[str, Page]
     asked: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -40,6 +41,7 @@ def serve(pages: dict[str, Page] | None = None) -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             web.asked.append(self.path)
+            web.hosts.append(self.headers["Host"])
             page = web.pages.get(self.path, Page(404))
             if page.waits:
                 ended.wait()

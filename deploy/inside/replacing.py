@@ -116,12 +116,13 @@ def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]
 
     def succeed() -> None:
         with user_of(program.process.pid):
-            replaced(server, set())
+            replaced(server, set(), left)
         remember(settings, program.process, programs(settings), workers=1, at=began, ended=uptime())
 
     for pid in sorted(old):
         with user_of(program.process.pid):
             leave(server, pid)
+            left = time.monotonic()
             wait_for(lambda: server.workers - old, HEED)
             if len(old) == 1 and demand is not None and demand < COMPUTES:
                 return succeed
@@ -142,8 +143,8 @@ def leave(server: Server, pid: int) -> None:
     say("worker %s left after %s s", pid, f"{time.monotonic() - asked:.1f}")
 
 
-def replaced(server: Server, old: set[int]) -> None:
-    """Wait until the old workers have left and every other one answers."""
+def replaced(server: Server, old: set[int], since: float | None = None) -> None:
+    """Wait until the old workers have left and every other one answers; `since` when these boot, if not from now on."""
     began, met = time.monotonic(), set[int]()
     while (there := server.workers - met) or not met:
         if time.monotonic() - began > server.boot + server.drain:
@@ -151,7 +152,7 @@ def replaced(server: Server, old: set[int]) -> None:
                 "the workers were not replaced, %s s after that began", f"{server.boot + server.drain:.0f}"
             )
         if new := there - old:
-            expect(server, dict.fromkeys(new, began))
+            expect(server, dict.fromkeys(new, since or began))
             met |= new
         elif there or not met:
             time.sleep(0.05)

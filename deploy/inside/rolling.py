@@ -198,7 +198,8 @@ def expect(server: Server, new: dict[int, float]) -> list[Boot]:
     waiting, boots = dict(new), list[Boot]()
     while waiting:
         began = min(waiting.values())
-        met = meet(server, waiting, server.boot - (time.monotonic() - began))
+        # It may have booted while others were replaced.
+        met = meet(server, waiting, max(HEED, server.boot - (time.monotonic() - began)))
         if not met:
             raise ExpectedError("the new worker does not answer, %s s after its start", f"{server.boot:.0f}")
         pid, status = met

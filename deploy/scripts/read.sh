@@ -413,9 +413,12 @@ SQL
 
 # The first path of each check that does not answer 404; status 000: no answer.
 read_health() {
-  local check_url status i
-  for ((i = 0; i < ${#probes[@]}; i += 2)); do
-    status=$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" "${probes[i + 1]}")
+  local status host i
+  for ((i = 0; i < ${#probes[@]}; i += 3)); do
+    host=${probes[i + 2]}
+    status=$(
+      curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
+    )
     record probe "${probes[i]}" "${probes[i + 1]}" "${status:-000}"
   done
 }

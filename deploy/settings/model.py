@@ -128,6 +128,12 @@ def _variable(value: str) -> str:
     return value
 
 
+def _host_header(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z0-9._\[\]:-]+", value):
+        raise ValueError(say("must be a name, or name:port, as browsers send it"))
+    return value
+
+
 def _word(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
         raise ValueError(say("must be a word of letters, digits, _, . and -"))
@@ -142,6 +148,7 @@ def _some(value: _Many) -> _Many:
 
 Text = Annotated[str, AfterValidator(_text)]
 Name = Annotated[str, AfterValidator(_name)]
+HostHeader = Annotated[str, AfterValidator(_host_header)]
 Word = Annotated[str, AfterValidator(_word)]
 Host = Annotated[str, AfterValidator(_host)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -492,12 +499,16 @@ class Restart:
 
 @dataclass(frozen=True, config=_STRICT)
 class Check:
-    """One question to the app: of `paths` the first that does not answer 404 counts, by the values in `expect`."""
+    """One question to the app: of `paths` the first that does not answer 404 counts, by the values in `expect`.
+
+    `host` is the Host header's; empty: the URL's.
+    """
 
     name: Name
     url: Url
     paths: Annotated[tuple[UrlPath, ...], AfterValidator(_some)]
     expect: Mapping[Name, str | bool | int] = field(default_factory=dict)
+    host: HostHeader = ""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -56,7 +56,10 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "unsuitable": image_pathspecs(settings),
         "built": tuple(word for name, one in settings.built.items() for word in _built(name, one)),
         "probes": tuple(
-            word for check in settings.health.checks for path in check.paths for word in (check.name, check.url + path)
+            word
+            for check in settings.health.checks
+            for path in check.paths
+            for word in (check.name, check.url + path, check.host)
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
