@@ -194,22 +194,32 @@ def start(server: Server, count: int) -> dict[int, float]:
 
 
 def expect(server: Server, new: dict[int, float]) -> list[Boot]:
-    """Wait until each of the new workers answers; what their boots took."""
+    """Wait until each of the new workers serves, and one of them has answered; what their boots took.
+
+    To meet a certain one among many takes many connections, so of the others it is enough that they wait for them.
+    """
     waiting, boots = dict(new), list[Boot]()
     while waiting:
         began = min(waiting.values())
         # It may have booted while others were replaced.
-        met = meet(server, waiting, max(HEED, server.boot - (time.monotonic() - began)))
+        patience = max(HEED, server.boot - (time.monotonic() - began))
+        met = meet(server, waiting, patience, answered=bool(boots))
         if not met:
             raise ExpectedError("the new worker does not answer, %s s after its start", f"{server.boot:.0f}")
         pid, status = met
         boots.append(Boot(time.monotonic() - waiting.pop(pid), *processor_seconds(pid)))
-        say("worker %s answers (%s) after %s s", pid, status, f"{boots[-1].took:.1f}")
+        if status:
+            say("worker %s answers (%s) after %s s", pid, status, f"{boots[-1].took:.1f}")
+        else:
+            say("worker %s serves after %s s", pid, f"{boots[-1].took:.1f}")
     return boots
 
 
-def meet(server: Server, new: Iterable[int], patience: float) -> tuple[int, int] | None:
-    """Wait until one of the new workers answers: which, and the HTTP status, whatever it is; None: not in that time."""
+def meet(server: Server, new: Iterable[int], patience: float, *, answered: bool = False) -> tuple[int, int] | None:
+    """Wait until one of the new workers answers: which, and the HTTP status, whatever it is; None: not in that time.
+
+    Where another has `answered`, one that is seen to wait for connections is not asked: its status is 0.
+    """
     deadline, address, wanted = time.monotonic() + patience, server.address, set(new)
     polled = any(polls(pid, address) for pid in server.workers)
     pause = KNOCK
@@ -217,6 +227,8 @@ def meet(server: Server, new: Iterable[int], patience: float) -> tuple[int, int]
         if not wanted <= server.workers:
             raise ExpectedError("the new worker did not boot")
         ready = {pid for pid in wanted if polls(pid, address)} if polled else wanted
+        if ready and polled and answered:
+            return min(ready), 0
         if ready:
             met = ask(address, ready, server.paths, ANSWER, crowd=polled)
             if met is not None:
