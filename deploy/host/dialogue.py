@@ -300,7 +300,7 @@ class Shell(ABC):
         password = f"{self._password}\n".encode() if self._sudo == _SUDO_PASSWORD else b""
         deadline = Deadline(timeout)
         with closing(_Script(self._start(self._command(timeout), deadline), self.label, deadline)) as running:
-            running.start(script.encode(), stdin, password)
+            running.start(script.encode("utf-8", "surrogateescape"), stdin, password)
             yield running
 
     def _command(self, timeout: float | None = None) -> tuple[str, ...]:
@@ -316,8 +316,11 @@ class Shell(ABC):
 
 
 def lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Cut blocks of UTF-8 into lines, without their newlines, wherever the blocks were cut."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    """Cut blocks of UTF-8 into lines, without their newlines, wherever the blocks were cut.
+
+    Other bytes, as file names may have them, become surrogates, and these bytes again in a script.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     pending = ""
     for block in blocks:
         *whole, pending = (pending + decoder.decode(block)).split("\n")
@@ -339,4 +342,4 @@ def tail(stderr: bytes, count: int = 10) -> tuple[Told, ...]:
 
 
 def _text(written: bytes) -> str:
-    return written.decode("utf-8", "replace")
+    return written.decode("utf-8", "surrogateescape")

@@ -13,7 +13,7 @@ HEAD, ABOVE, FOOT = 40, 54, 50
 NAME = 12
 # The axis of the latency, in seconds; what is out of its range is drawn at its edge.
 DECADES = {0.001: "1 ms", 0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s"}
-DOORS = {"nginx": "through Nginx", "direct": "directly"}
+DOORS = {"nginx": "through Nginx", "direct": "directly", "scheduler": "the scheduler's"}
 SIDES = {"ours": "inv hot-update", "script": "shell script of the runbook"}
 # It has a ground of its own: the page may be dark where the reader's system is light.
 STYLE = """
@@ -21,11 +21,13 @@ svg { font: 12px system-ui, sans-serif; }
 .ground { fill: #ffffff; } text { fill: #24292f; } .quiet { fill: #57606a; }
 .grid { stroke: #d8dee4; } .frame { fill: none; stroke: #8c959f; } .end { stroke: #24292f; stroke-dasharray: 4 3; }
 .step { fill: #eef1f4; }
-.nginx { fill: #0969da; } .direct { fill: #bf8700; } .failed { stroke: #cf222e; stroke-width: 1.6; }
+.nginx { fill: #0969da; } .direct { fill: #bf8700; } .scheduler { fill: #8250df; }
+.failed { stroke: #cf222e; stroke-width: 1.6; }
 @media (prefers-color-scheme: dark) {
   .ground { fill: #0d1117; } text { fill: #e6edf3; } .quiet { fill: #8d96a0; }
   .grid { stroke: #30363d; } .frame { stroke: #6e7681; } .end { stroke: #e6edf3; }
-  .step { fill: #1c2129; } .nginx { fill: #58a6ff; } .direct { fill: #e3b341; } .failed { stroke: #ff7b72; }
+  .step { fill: #1c2129; } .nginx { fill: #58a6ff; } .direct { fill: #e3b341; } .scheduler { fill: #bc8cff; }
+  .failed { stroke: #ff7b72; }
 }
 """
 
@@ -110,7 +112,7 @@ def _mark(request: Request, x: float, y: float) -> str:
 
 
 def _legend() -> Iterator[str]:
-    at, y = WIDTH - RIGHT - 262.0, 48
+    at, y = WIDTH - RIGHT - 386.0, 48
     for door, label in DOORS.items():
         yield f'<rect class="{door}" x="{at}" y="{y - 9}" width="9" height="9" rx="4.5"/>' + _text(at + 14, y, label)
         at += 34 + 6 * len(label)

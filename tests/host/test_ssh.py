@@ -167,8 +167,10 @@ def test_chinese_text_survives_wherever_it_is_cut(host: Host) -> None:
     assert host.run("printf x; yes 中文字 | head -n 50000").stdout == "x" + "中文字\n" * 50_000
 
 
-def test_bytes_that_are_no_text_are_replaced(host: Host) -> None:
-    assert host.run(r"printf 'a\xffb'").stdout == "a\ufffdb"
+def test_bytes_that_are_no_text_are_the_same_bytes_again_in_a_script(host: Host) -> None:
+    name = host.run(r"printf 'a\xffb'").stdout
+    assert name == "a\udcffb"
+    assert host.run(f"printf '{name}' | od -An -tx1").stdout.split() == ["61", "ff", "62"]
 
 
 def test_much_stderr_does_not_block_stdout(host: Host) -> None:
