@@ -127,16 +127,17 @@ def test_a_build_in_the_clone_makes_the_same_and_git_does_not_see_it(today: Sand
     try:
         execute(today.app, "sh", "-ec", "cd /app/frontend/dist; find . -type f -exec sha256sum {} + | sort >/tmp/dist")
         mine = run("sh", "-ec", "find . -type f -exec sha256sum {} + | sort", cwd=built)
-        assert execute(today.app, "cat", "/tmp/dist") == mine
+        # What open pages may still load lies there too.
+        assert set(mine.splitlines()) <= set(execute(today.app, "cat", "/tmp/dist").splitlines())
         assert git(today.path, "status", "--porcelain") == ""
     finally:
         run("rm", "-r", built)
 
 
 def test_the_site_is_rendered_from_the_repositorys_template_when_the_container_starts(today: Sandbox) -> None:
-    template = git(today.origin, "show", f"{DEPLOYED}:{releases.SITE}")
-    assert execute(today.app, "cat", TEMPLATE).rstrip("\n") == template
-    assert execute(today.app, "cat", SITE).rstrip("\n") == rendered(template)
+    of_image = run("docker", "run", "--rm", "--entrypoint", "cat", today.image, TEMPLATE)
+    assert of_image.rstrip("\n") == git(today.origin, "show", f"{DEPLOYED}:{releases.SITE}")
+    assert execute(today.app, "cat", SITE) == rendered(execute(today.app, "cat", TEMPLATE))
     assert execute(today.app, "readlink", "/etc/nginx/sites-enabled/whalefall") == f"{SITE}\n"
 
 
