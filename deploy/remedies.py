@@ -282,6 +282,9 @@ def rebuild_or_allow(image: str, service: str) -> Message:
     return say("%s, or give --allow-unsuitable", rebuild(image, service))
 
 
+BUILD_LATER = say("update again without --keep-built: what is built of the release comes then")
+
+
 def build(folder: str) -> Message:
     return say("put a build of the release into %s, as built in the settings says, and update again", folder)
 

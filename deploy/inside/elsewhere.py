@@ -44,7 +44,8 @@ def placed(settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], bl
         here = content_of(place.path)
         have = blob_id(here, tree.digits)
         edited = have not in {wanted.blob, *known(settings, tree, name, file)} or is_edited(settings, file, place, here)
-        current = not edited and have in {entry.blob for entry in (tree.entry(raw(file["source"])),) if entry}
+        source = tree.entry(raw(file["source"]))
+        current = not edited and source is not None and have == source.blob
         told: dict[str, Any] = {
             "place": text(place.path),
             "differs": have != wanted.blob,

@@ -63,7 +63,8 @@ def built(settings: Settings, state: State, options: Options) -> Iterator[Findin
         what = say("%s changed", names(one.changed)) if one.changed else say("its sources changed before")
         evidence = say("%s, and users go on getting %s as it was built", what, place)
         if options.keep_built or options.back or not one.changed:
-            yield Finding("warning", "built", evidence, remedies.build(clone))
+            remedy = remedies.build(clone) if one.found == "nowhere" else remedies.BUILD_LATER
+            yield Finding("warning", "built", evidence, remedy)
         else:
             yield Finding(
                 "refusal", "built", say("%s; %s", evidence, _lacks(one, clone)), remedies.build_or_keep(clone)
