@@ -96,7 +96,7 @@ def _unproven(clone: Path, folder: Path, one: Build) -> Message | None:
     if (folder / SOURCES).exists():
         told = (folder / SOURCES).read_text(encoding="utf-8", errors="replace").strip()
         return None if told == one.sources.target else say("%s was built from other sources", str(folder))
-    pathspecs = tuple(f":(glob){pattern}" for pattern in one.built.sources)
+    pathspecs = one.built.pathspecs
     listed = _git(clone, "ls-files", "-s", "-z", "--", *pathspecs, check=False) or b""
     digest = _git(clone, "hash-object", "--stdin", stdin=listed, check=False) or b""
     if (

@@ -347,6 +347,11 @@ class Built:
     timeout: Positive = 600
     keep: Natural = 3600
 
+    @property
+    def pathspecs(self) -> tuple[str, ...]:
+        """The sources as git is asked for them."""
+        return tuple(f":(glob){pattern}" for pattern in self.sources)
+
 
 # WhaleFall's, in both of its shapes.
 FILES = {

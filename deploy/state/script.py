@@ -68,8 +68,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
 
 def _built(name: str, one: Built) -> tuple[str, str, str, str]:
     """Say of a built folder: its name, its path, whether the clone on the host has it, and what it is made from."""
-    pathspecs = "\n".join(f":(glob){pattern}" for pattern in one.sources)
-    return name, one.path, "" if one.command or one.where == "laptop" else "clone", pathspecs
+    return name, one.path, "" if one.command or one.where == "laptop" else "clone", "\n".join(one.pathspecs)
 
 
 def stamp_columns(settings: Settings) -> set[str]:

@@ -42,5 +42,5 @@ def _wanted(settings: Settings, state: State, options: Options) -> tuple[builds.
 
 def _told(one: builds.Build) -> tuple[str, str, str, str, str, str]:
     """Say what is built: its name, folder, digest, how, for how long, and from what."""
-    pathspecs = "\n".join(f":(glob){pattern}" for pattern in one.built.sources)
+    pathspecs = "\n".join(one.built.pathspecs)
     return one.name, one.built.path, one.sources.target, one.built.command, str(one.built.timeout), pathspecs
