@@ -83,8 +83,9 @@ def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, in
 
 def test_health_for_machines_has_the_keys_that_are_documented(updated: Sandbox, inv: Inv) -> None:
     told = json.loads(good(inv("health", "--json")))
-    assert list(told) == ["schema", "target", "healthy", "revision", "drift", "checks"]
-    assert (told["schema"], told["target"], told["healthy"], told["drift"]) == (1, updated.name, True, None)
+    assert list(told) == ["schema", "target", "healthy", "revision", "drift", "stale_builds", "checks"]
+    assert (told["schema"], told["target"], told["healthy"]) == (1, updated.name, True)
+    assert (told["drift"], told["stale_builds"]) == (None, [])
     assert told["revision"] == git(updated.path, "rev-parse", "HEAD")
     assert [list(check) for check in told["checks"]] == [
         ["name", "url", "healthy", "status", "latency_ms", "problem"],
