@@ -31,8 +31,11 @@ def unreadable_settings(kind: type[BaseException], error: BaseException, trace: 
     """Tell what is wrong with a settings file that Invoke itself stumbles over, before any task runs."""
     import traceback
 
-    from deploy import settings
-    from deploy.errors import Failure
+    from invoke.config import AmbiguousMergeError
+
+    from deploy import remedies, settings
+    from deploy.errors import Exit, Failure
+    from deploy.message import say
     from deploy.report import Report
 
     if not any(Path(frame.filename).match("invoke/config.py") for frame in traceback.extract_tb(trace)):
@@ -43,8 +46,14 @@ def unreadable_settings(kind: type[BaseException], error: BaseException, trace: 
     try:
         settings.load(project=PROJECT, extra=Path(given) if given else None)
     except Failure as failure:
-        Report().failure(failure)
-        raise SystemExit(failure.code) from None
+        # It has no evidence where only the default target, which may not be meant, has no host yet.
+        if failure.evidence or not isinstance(error, AmbiguousMergeError):
+            Report().failure(failure)
+            raise SystemExit(failure.code) from None
+    if isinstance(error, AmbiguousMergeError):
+        fact = say("what -f FILE says is a section in one file and none in the other, which Invoke cannot merge")
+        Report().failure(Failure(fact, remedy=remedies.SAY_FOR_TARGET))
+        raise SystemExit(Exit.USAGE) from None
     sys.__excepthook__(kind, error, trace)
 
 
@@ -178,6 +187,7 @@ def migrate(
     if sum((current, history, sql, bool(stamp))) > 1:
         raise Failure(say("--current, --history, --sql and --stamp exclude each other"), code=Exit.USAGE)
     with session(c, target) as s:
+        s.demand_database()
         if current:
             migrations.current(s)
         elif history:
@@ -198,6 +208,7 @@ def backup(c: Context, target: str = "", list: bool = False) -> None:
     from deploy.verbs import update
 
     with session(c, target) as s:
+        s.demand_database()
         if list:
             backups.show(s)
         else:
@@ -214,6 +225,7 @@ def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -
     from deploy.verbs import backup as backups
 
     with session(c, target) as s:
+        s.demand_database()
         backups.restore(s, backup, yes=yes)
 
 

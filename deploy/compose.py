@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from deploy import shell
 from deploy.settings import Settings
-from deploy.settings.model import App, Postgres, Redis
+from deploy.settings.model import App, Database, Redis
 from deploy.state import Container, State
 
-_Service = TypeVar("_Service", App, Postgres, Redis)
+_Service = TypeVar("_Service", App, Database, Redis)
 
 
 def named(settings: Settings, state: State) -> Settings:
@@ -21,8 +21,8 @@ def named(settings: Settings, state: State) -> Settings:
     return replace(
         settings,
         app=_named(settings.app, found.get("app", "")),
-        postgres=_named(settings.postgres, found.get("postgres", "")),
-        redis=_named(settings.redis, found.get("redis", "")),
+        database=_named(settings.database, found.get("database", "")),
+        redis=settings.redis and _named(settings.redis, found.get("redis", "")),
     )
 
 

@@ -24,6 +24,7 @@ def _on_host(sudo: bool, *words: str) -> Message:
 GIVE_YES = say("give --yes to act without asking")
 WRITE_ELSEWHERE = say("have it written where there is room")
 NAME_A_STRATEGY = say("--strategy rolling, or container")
+SAY_FOR_TARGET = say("say it in invoke.yaml, or of the target alone: targets: {NAME: {redis: none}}")
 CORRECT_SETTINGS = say("correct what is named here; the project's invoke.yaml shows every key with its default")
 
 
@@ -177,6 +178,10 @@ def make_container(up: str, role: str) -> Message:
     return say("set %s.container to its name, or make it, on the host: %s", role, up)
 
 
+def start_service(up: str) -> Message:
+    return say("make it, on the host: %s, or take it out of compose.needs", up)
+
+
 def stop_containers(sudo: bool, *names: str) -> Message:
     return _on_host(sudo, "docker", "stop", *names)
 
@@ -202,6 +207,10 @@ NAME_VERSION_TABLE = say("rename the column version_num in those that are copies
 SHORTEN_REVISION = say("give it a shorter id in the release, or widen the column version_num of Alembic's table")
 RUN_PENDING = say("leave --keep-schema out to run them")
 CHANGE_STAMP = say("change migrate.stamp in invoke.yaml")
+
+
+SET_DATABASE = say("see that database.url names the variable of the app's container that has its URL")
+NAME_DATABASE = say("say under database in invoke.yaml which one it is")
 
 
 def see_database(container: str, sudo: bool) -> Message:

@@ -307,13 +307,11 @@ class Report:
         runs: Value = running[:7] or preflight.drift(state) or NOTHING
         if running and state.served and not state.fresh:
             runs = say("%s (the app server runs what was there before)", runs)
-        return say(
-            "clone at %s, container at %s, database at %s, health: %s",
-            repository.head[:7] or say("unknown"),
-            runs,
-            at,
-            statuses or say("not asked"),
-        )
+        code = say("clone at %s, container at %s", repository.head[:7] or say("unknown"), runs)
+        health = statuses or say("not asked")
+        if database.none:
+            return say("%s, health: %s", code, health)
+        return say("%s, database at %s, health: %s", code, at, health)
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""

@@ -107,7 +107,7 @@ STATE = State(
     repository=REPOSITORY,
     containers={
         role: Container(
-            name=f"whalefall_{role}_prod",
+            name=f"whalefall_{name}_prod",
             id=f"{role}-id",
             image="sha256:image",
             status="running",
@@ -120,7 +120,11 @@ STATE = State(
             files=("/opt/whalefall/docker-compose.prod.yml",),
             mounts={"/app/.env": "/opt/whalefall/.env"},
         )
-        for role, service in (("app", "whalefall"), ("postgres", "postgres"), ("redis", "redis"))
+        for role, name, service in (
+            ("app", "app", "whalefall"),
+            ("database", "postgres", "postgres"),
+            ("redis", "redis", "redis"),
+        )
     },
     siblings=(),
     app=APP,

@@ -21,7 +21,7 @@ DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 SCRIPTS = {
     str(file.relative_to(DEPLOY)): without_comments(file.read_text(encoding="utf-8"))
     for folder in ("scripts", "steps")
-    for file in sorted((DEPLOY / folder).glob("*.sh"))
+    for file in sorted((DEPLOY / folder).rglob("*.sh"))
 }
 # Functions that are given a format and its values, by the number of words before it; they pass it on to `say`.
 FORWARD = {"or_say": 1, "counted": 1, "leave_alone": 0}

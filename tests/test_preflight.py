@@ -11,7 +11,7 @@ from deploy.message import Printed, say
 from deploy.plan import Finding, Options, refuse
 from deploy.preflight import judge, unsuitable
 from deploy.settings import Settings
-from deploy.state import Chain, Installed, Memory, Probe, Sibling, State
+from deploy.state import Chain, Database, Installed, Memory, Probe, Sibling, State
 from tests.build import (
     APP,
     BASE,
@@ -117,6 +117,27 @@ def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     found = finding("redis", replace(STATE, containers=containers))
     assert found.evidence == "whalefall_redis_prod is exited"
     assert found.remedy == "on the host: docker start whalefall_redis_prod"
+
+
+def test_what_the_app_needs_besides_is_looked_at_as_the_rest_is() -> None:
+    settings = replace(SETTINGS, compose=replace(SETTINGS.compose, needs=("rabbitmq", "search")))
+    search = replace(STATE.containers["redis"], name="shop-search-1", service="search", status="exited")
+    state = replace(STATE, containers={**STATE.containers, "service search": search})
+    found = [as_text(f) for f in judge(settings, state, Options()) if f.check == "services"]
+    assert [f.evidence for f in found] == [
+        "Compose made no container of the service rabbitmq in /opt/whalefall",
+        "shop-search-1 is exited",
+    ]
+
+
+def test_an_app_without_a_database_and_redis_is_asked_for_neither() -> None:
+    settings = replace(SETTINGS, redis=None, database=replace(SETTINGS.database, kind="none"))
+    state = replace(STATE, containers={"app": STATE.containers["app"]}, database=Database(none=True))
+    checks = {found.check for found in judge(settings, state, Options())}
+    assert not checks & {"database", "redis", "migrations", "backup"}
+    assert {f.level for f in judge(settings, state, Options())} == {"ok"}
+    names = [step.name for step in steps.plan("hot-update", steps.HOT_UPDATE, settings, state, Options(), "r").steps]
+    assert not {"migrate", "backup"} & {*names}
 
 
 def test_a_container_of_another_service_is_not_touched() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -74,7 +75,8 @@ def test_of_a_check_only_the_paths_up_to_the_first_that_is_not_404_count() -> No
 def test_every_record_of_the_reading_script_is_declared() -> None:
     """What is not would count as text, and what it says could not be decided on."""
     # The guard's records get their kind where they are told.
-    script = "".join(shell.source(name) for name in SOURCES if name != "guard.sh")
+    kinds = [f"scripts/database/{one.name}" for one in files("deploy").joinpath("scripts/database").iterdir()]
+    script = "".join(shell.source(name) for name in (*SOURCES, *kinds) if name != "guard.sh")
     script = re.sub(r"^ *#.*", "", script, flags=re.MULTILINE)
     said = set(re.findall(r"\brecord ([a-z_]+)", script)) | set(re.findall(r"select '(db_[a-z]+)'", script))
     said |= set(re.findall(r"s[/#]\^/([a-z_]+)\\t/", script))

@@ -13,20 +13,21 @@ MIB = 1024 * 1024
 
 
 def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
-    postgres = state.containers.get("postgres")
-    if postgres is None or not postgres.running:
+    database, container = settings.database, state.containers.get("database")
+    if state.database.none or (database.in_service and (container is None or not container.running)):
         return
     if state.database.problem:
-        evidence = say("%s does not answer: %s", settings.postgres.database, state.database.problem)
-        yield Finding(
-            "refusal", "database", evidence, remedies.see_database(settings.postgres.container, settings.target.sudo)
-        )
+        evidence = say("%s does not answer: %s", database.name, state.database.problem)
+        remedy = remedies.see_database(database.container, settings.target.sudo) if container else remedies.SET_DATABASE
+        yield Finding("refusal", "database", evidence, remedy)
         return
     at: Value = state.database.revisions or (say("never stamped") if state.database.tables else say("empty"))
-    yield Finding("ok", "database", say("%s answers, at %s", settings.postgres.database, at))
+    yield Finding("ok", "database", say("%s answers, at %s", database.name, at))
 
 
 def schema(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
+    if state.database.none:
+        return
     if state.app and state.app.migrating:
         evidence = say("a migration runs in %s already: %s", settings.app.container, names(state.app.migrating))
         yield Finding("refusal", "migrations", evidence, remedies.AWAIT_MIGRATION)
@@ -51,8 +52,8 @@ def indexes(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         evidence = say(
             "%s on %s is invalid: its making was cut off, so that it is written and never used", index, table
         )
-        postgres = settings.postgres
-        remedy = remedies.drop_index(postgres.container, postgres.user, postgres.database, index)
+        there = settings.database
+        remedy = remedies.drop_index(there.container, there.user, there.name, index)
         yield Finding("warning", "indexes", evidence, remedy)
 
 

@@ -13,30 +13,36 @@ from deploy.words import names
 def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     if not state.engine:
         return
-    wanted = (("app", settings.app), ("postgres", settings.postgres), ("redis", settings.redis))
-    for role, service in wanted:
-        check = "app container" if role == "app" else role
+    for check, role, service, container in _wanted(settings):
         found = state.containers.get(role)
         if found is None:
-            up = compose.up(settings, state, service.service)
-            remedy = remedies.make_container(up, role)
-            lacks = say("no container %s", service.container)
-            if not service.container:
-                lacks = say("Compose made no container of the service %s in %s", service.service, settings.target.path)
+            up = compose.up(settings, state, service)
+            remedy = remedies.start_service(up) if check == "services" else remedies.make_container(up, role)
+            lacks = say("no container %s", container)
+            if not container:
+                lacks = say("Compose made no container of the service %s in %s", service, settings.target.path)
             yield Finding("refusal", check, lacks, remedy)
-        elif found.service != service.service:
-            evidence = say(
-                "%s is not of the compose service %s but of %s",
-                service.container,
-                service.service,
-                found.service or say("none"),
-            )
+        elif found.service != service:
+            other = found.service or say("none")
+            evidence = say("%s is not of the compose service %s but of %s", found.name, service, other)
             yield Finding("refusal", check, evidence, remedies.set_service(role))
         elif not found.running:
-            remedy = remedies.start_container(found.status, service.container, settings.target.sudo)
-            yield Finding("refusal", check, say("%s is %s", service.container, found.status), remedy)
+            remedy = remedies.start_container(found.status, found.name, settings.target.sudo)
+            yield Finding("refusal", check, say("%s is %s", found.name, found.status), remedy)
         else:
-            yield Finding("ok", check, say("%s is running", service.container))
+            yield Finding("ok", check, say("%s is running", found.name))
+
+
+def _wanted(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
+    """Tell of each container that has to be there: its check, its role in the state, its service and its name."""
+    app, database, redis = settings.app, settings.database, settings.redis
+    yield "app container", "app", app.service, app.container
+    if database.in_service:
+        yield "database", "database", database.service, database.container
+    if redis:
+        yield "redis", "redis", redis.service, redis.container
+    for service in settings.compose.needs:
+        yield "services", f"service {service}", service, ""
 
 
 def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:

@@ -123,7 +123,7 @@ class Sandbox:
             "path": str(self.path),
             "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
             "app": {"container": self.app, "image": self.image, "logs": list(self.shape.logs)},
-            "postgres": {"container": self.postgres},
+            "database": {"container": self.postgres},
             "redis": {"container": self.redis},
             "health": {
                 "checks": [

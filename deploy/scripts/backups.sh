@@ -44,7 +44,7 @@ fact() { sed -n "s/^$2\t//p" "$folder/$1.about"; }
 # pg_ PROGRAM ARGUMENT...: a program of PostgreSQL in its container; the password stays in there. Ended in there too,
 # since the end of docker exec would not end it; and its sessions are marked, so that they can be ended.
 pg_() {
-  docker exec -i -e "PGAPPNAME=hot-update $run" -e "PGUSER=$database_user" "$postgres_container" \
+  docker exec -i -e "PGAPPNAME=hot-update $run" -e "PGUSER=$database_user" "$database_container" \
     sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGCONNECT_TIMEOUT=10 exec timeout -k 5 "$@"' sh "$pg_timeout" "$@"
 }
 
@@ -55,7 +55,7 @@ ask() {
   psql_ -d "$maintenance" ${options[@]+"${options[@]}"} <<<"set client_min_messages = warning; $sql"
 }
 
-revision_of() { revisions -d "$1"; } # DATABASE
+revision_of() { revisions "$1"; } # DATABASE
 
 exists() { [ -n "$(ask "select 1 from pg_database where datname = :'name'" name="$1")" ]; }
 
@@ -126,10 +126,10 @@ load() {
   folder=$(backup_folder)
   refuse_damaged
   refuse_forbidden
-  free=$(docker exec "$postgres_container" sh -c 'df -Pk "${PGDATA:-/var/lib/postgresql/data}"' 2>/dev/null |
+  free=$(docker exec "$database_container" sh -c 'df -Pk "${PGDATA:-/var/lib/postgresql/data}"' 2>/dev/null |
     awk 'NR == 2 {print $4}') || free=
   [ -z "$free" ] || room "$free" "$(fact "$backup" size)" \
-    "$(say 'for the database in %s' "$postgres_container")" "$(say 'free some space there')"
+    "$(say 'for the database in %s' "$database_container")" "$(say 'free some space there')"
   make_beside
   if ! words=$(pg_ pg_restore --exit-on-error --dbname="$beside" <"$folder/$backup.dump" 2>&1); then
     printf '%s\n' "$words" >&2

@@ -1,6 +1,6 @@
 # How scripts on the host reach into the containers.
-# Expects: container, postgres_container and redis_container (names; empty: Compose's), service, postgres_service and
-# redis_service, python, record_folder, database, database_user; for what runs inside,
+# Expects: container, database_container and redis_container (names; empty: Compose's), service, database_service and
+# redis_service (empty: there is none), python, record_folder; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
 # container_of SERVICE: the container that Compose made for a service of this deployment; of several the first by its name.
@@ -13,7 +13,7 @@ container_of() {
     done | sed -n 1p
 }
 [ -n "${container-}" ] || [ -z "${service-}" ] || container=$(container_of "$service")
-[ -n "${postgres_container-}" ] || [ -z "${postgres_service-}" ] || postgres_container=$(container_of "$postgres_service")
+[ -n "${database_container-}" ] || [ -z "${database_service-}" ] || database_container=$(container_of "$database_service")
 [ -n "${redis_container-}" ] || [ -z "${redis_service-}" ] || redis_container=$(container_of "$redis_service")
 
 # inside COMMAND SETTINGS [INPUT]: run a command of deploy/inside in the app container as root. INPUT, a function, writes
@@ -137,31 +137,6 @@ tell_killed() {
   [ "$kills" -gt "$killed_before" ] || return 0
   limit=$(if [ -n "$limit" ]; then say '%s MiB' "$limit"; else say 'none'; fi)
   say 'the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)' "$container" "$limit" "$kills" >&2
-}
-
-# psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
-psql_() {
-  docker exec -i "$postgres_container" sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGCONNECT_TIMEOUT=10 exec psql "$@"' \
-    psql -X -q -A -t -F $'\t' -v ON_ERROR_STOP=1 -U "$database_user" -d "$database" "$@"
-}
-
-# Answers a record per table of any schema that looks like one of Alembic's for versions: its name, how long a revision in
-# it may be (0: any length), whether it is where Alembic has it by default; and one per revision in those.
-version_tables="select c.oid, nspname, relname, greatest(atttypmod - 4, 0) as longest,
-    c.oid is not distinct from to_regclass('alembic_version') as usual
-  from pg_attribute v join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
-  where attname = 'version_num' and atttypid in ('varchar'::regtype, 'text'::regtype) and relkind in ('r', 'p')
-    and nspname !~ '^(pg_|information_schema\$)' and (c.oid = to_regclass('alembic_version') or not exists (
-      select from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped and attname <> v.attname))"
-version_query="select 'db_version_table', nspname || '.' || relname, longest, usual from ($version_tables) t order by 2;
-select format('select ''db_revision'', %L, version_num from %I.%I order by version_num', nspname || '.' || relname, nspname, relname)
-  from ($version_tables) t
-  where has_schema_privilege(nspname, 'usage') and has_table_privilege(oid, 'select') order by 1 \gexec"
-
-# revisions ARGUMENT...: what the plan's version table says, or any where none was known.
-revisions() {
-  psql_ "$@" <<<"$version_query" |
-    awk -F '\t' -v table="${version_table-}" '$1 == "db_revision" && (table == "" || $2 == table) {print $3}' | paste -sd' '
 }
 
 # record_sum: a fingerprint of the record of what runs; nothing where there is none.

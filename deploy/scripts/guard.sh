@@ -1,11 +1,11 @@
 # What a plan is made from: read when it is made, again under the lock before anything is done, and once more, with the
 # schema, when a run ends by saying that it left things as they were.
 guard() {
-  # Not named as what psql_ expects: its questions would go to a database of that name.
+  # Not named as what the database's script expects: its questions would go to a database of that name.
   local running revision_there
   # The slow answers are on their way while git gives its own.
   exec {running}< <(record_sum) {revision_there}< <(
-    { psql_ <<<"$version_query" 2>/dev/null || printf 'db_revision\t%s\n' "$(say 'cannot be asked')"; } |
+    { tell_versions 2>/dev/null || printf 'db_revision\t%s\n' "$(say 'cannot be asked')"; } |
       sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' '
   )
   record "$(say 'container')" "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"

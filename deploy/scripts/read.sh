@@ -261,20 +261,21 @@ read_losses() {
   [ "$gone" = 0 ] || record rewritten "$gone_from" "$(plain rev-parse "refs/remotes/$remote/$branch^{commit}")" "$gone"
 }
 
-# What the engine says of the three containers, in one question: a name that is none is left out. Fields are parted by a
+# What the engine says of the containers, in one question: a name that is none is left out. Fields are parted by a
 # unit separator, since Bash takes several tabs for one. With .Id for .ID the engine's own JSON would be asked, where what
 # is left out is an error.
 read_containers() {
-  local answer field format= unit='{{"\x1f"}}' role name id image status restarts started pid service project folder environment files mounts
+  local answer field format= unit='{{"\x1f"}}' role roles named name id image status restarts started pid service project folder environment files mounts
   for field in .Name .ID .Image .State.Status .RestartCount .State.StartedAt .State.Pid; do format+="{{$field}}$unit"; done
   for field in service project project.working_dir project.environment_file project.config_files; do
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
-  docker inspect --type container --format "$format" \
-    ${container:+"$container"} ${postgres_container:+"$postgres_container"} ${redis_container:+"$redis_container"} \
-    2>/dev/null >"$beside/containers"
-  for role in app:"$container" postgres:"$postgres_container" redis:"$redis_container"; do
+  roles=(app:"$container" database:"$database_container" redis:"$redis_container")
+  for name in ${needs[@]+"${needs[@]}"}; do roles+=("service $name:$(container_of "$name")"); done
+  for role in "${roles[@]}"; do [ -z "${role#*:}" ] || named+=("${role#*:}"); done
+  docker inspect --type container --format "$format" ${named[@]+"${named[@]}"} 2>/dev/null >"$beside/containers"
+  for role in "${roles[@]}"; do
     while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files mounts; do
       [ -n "${role#*:}" ] && [ "$name" = "/${role#*:}" ] || continue
       files=$(present "$folder" "$files")
@@ -387,28 +388,12 @@ differing() {
 
 read_database() {
   local answer
-  if ! answer=$({
-    cat <<'SQL'
-select 'db_tables', count(*) from information_schema.tables
-  where table_schema = any(current_schemas(false)) and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
-select 'db_column', table_name || '.' || column_name, data_type from information_schema.columns
-  where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:'columns'::text[]);
-select 'db_size', pg_database_size(current_database());
-select 'db_invalid_index', i.indexrelid::regclass, i.indrelid::regclass from pg_index i
-  join pg_class c on c.oid = i.indexrelid where not i.indisvalid and c.relkind = 'i' and not exists (
-    select from pg_locks where relation = i.indrelid and mode = 'ShareUpdateExclusiveLock' and granted) order by 2;
-select 'db_idle', pid, usename, regexp_replace(application_name, '[[:cntrl:]]', ' ', 'g'),
-    to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ') from pg_stat_activity
-  where datname = current_database() and state like 'idle in transaction%' and xact_start < now() - interval '5 s'
-  order by xact_start limit 5;
-SQL
-    printf '%s\n' "$version_query"
-  } | psql_ -v columns="$stamp_columns" 2>&1); then
-    ! running "$postgres_container" || record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"
-    return
+  if answer=$(tell_database 2>&1); then
+    [ "$database_kind" = none ] || record database ''
+    printf '%s\n' "$answer"
+  elif [ -z "$database_service" ] || running "$database_container"; then
+    record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"
   fi
-  record database ''
-  printf '%s\n' "$answer"
 }
 
 # The first path of each check that does not answer 404; status 000: no answer.

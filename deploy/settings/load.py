@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from deploy import answers, remedies
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, Told, Value, say
-from deploy.settings.model import SECTIONS, Settings, Target
+from deploy.settings.model import SECTIONS, Database, Settings, Target
 from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
 
 # Top-level keys of Invoke and Fabric themselves: legal in their configuration files, and not ours to judge.
@@ -91,7 +91,15 @@ def _judged(entry: Entry, known: Iterable[str], problems: Problems) -> Entry:
     return entry
 
 
+# Keys of before, with what became of them.
+_RENAMED = {
+    "postgres": say("is the section database now: with the kind postgres, and name for what was postgres.database"),
+}
+
+
 def _unknown(key: str, known: Iterable[str]) -> Message:
+    if key in _RENAMED:
+        return _RENAMED[key]
     close = difflib.get_close_matches(key, known, n=1)
     return say("unknown key · did you mean %s?", close[0]) if close else say("unknown key")
 
@@ -155,6 +163,7 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, Message]]:
     names = [check.name for check in settings.health.checks]
     if len(set(names)) < len(names):
         yield "health.checks", say("has two checks of the same name")
+    yield from _database_conflicts(settings.database)
     if settings.health.timeout >= settings.confirm.timeout:
         yield (
             "confirm.timeout",
@@ -165,6 +174,16 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, Message]]:
             "restart.check",
             say("(%s) must be one of the health.checks: %s", settings.restart.check, tuple(names)),
         )
+
+
+def _database_conflicts(database: Database) -> Iterator[tuple[str, Message]]:
+    if database.kind == "sqlite" and not database.url and not database.name.startswith("/"):
+        told = say(
+            "(%s) must be the absolute path of SQLite's file in the app's container, or set database.url", database.name
+        )
+        yield "database.name", told
+    if database.in_service and not database.service:
+        yield "database.service", say("is empty: name the service that serves it, or set database.url")
 
 
 def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems) -> _Shape | None:
@@ -239,6 +258,12 @@ def _keys(loc: tuple[str | int, ...]) -> list[str]:
         named = is_dataclass(shape) and isinstance(part, str)
         # Of a mapping the values, of a list the items.
         shape = get_type_hints(shape)[str(part)] if named else get_args(shape)[isinstance(part, str)]
+        # A section that may be none.
+        shape = (
+            next((one for one in get_args(shape) if is_dataclass(one)), shape)
+            if type(None) in get_args(shape)
+            else shape
+        )
     return [one.name for one in fields(shape)]
 
 

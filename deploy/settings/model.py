@@ -8,9 +8,9 @@ import signal
 from collections.abc import Mapping, Sized
 from dataclasses import field, fields
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo
 from pydantic.dataclasses import dataclass
 
 from deploy.message import say
@@ -140,6 +140,13 @@ def _word(value: str) -> str:
     return value
 
 
+def _unless_none(value: Any, info: ValidationInfo) -> Any:
+    # As which files are read: there, nothing has been said.
+    if value is None and info.mode == "json":
+        raise ValueError(say("has no value"))
+    return None if value == "none" else value
+
+
 def _some(value: _Many) -> _Many:
     if not value:
         raise ValueError(say("must not be empty"))
@@ -162,6 +169,7 @@ Url = Annotated[str, AfterValidator(_url)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 ProbeUrls = Annotated[str, AfterValidator(_probe_urls)]
 Variable = Annotated[str, AfterValidator(_variable)]
+OptionalVariable = Annotated[str, AfterValidator(lambda value: _variable(value) if value else value)]
 Column = Annotated[str, AfterValidator(_column)]
 
 # Deferred: a validator of every section by itself is built only where one is used alone.
@@ -201,9 +209,10 @@ class Git:
 
 @dataclass(frozen=True, config=_STRICT)
 class Compose:
-    """The Compose file, relative to the deployment directory."""
+    """The Compose file, relative to the deployment directory, and services that have to be up beside the named ones."""
 
     file: RelativePath = "docker-compose.prod.yml"
+    needs: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -266,13 +275,23 @@ class App:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Postgres:
-    """The database's service and container, and how to ask it."""
+class Database:
+    """What database the app has, and where: a service of Compose, or what the URL in a variable of its container names.
 
-    service: Name = "postgres"
+    SQLite's file is at that URL, or without one it is `name`, an absolute path in the app's container.
+    """
+
+    kind: Literal["postgres", "mysql", "sqlite", "none"] = "postgres"
+    service: Text = "postgres"
     container: Text = "whalefall_postgres_prod"
     user: Name = "whalefall_user"
-    database: Name = "whalefall_prod"
+    name: Name = "whalefall_prod"
+    url: OptionalVariable = ""
+
+    @property
+    def in_service(self) -> bool:
+        """Does a container of its own serve it?"""
+        return self.kind in ("postgres", "mysql") and not self.url
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -543,8 +562,9 @@ class Sections:
     env: Env = field(default_factory=Env)
     secrets: Secrets = field(default_factory=Secrets)
     app: App = field(default_factory=App)
-    postgres: Postgres = field(default_factory=Postgres)
-    redis: Redis = field(default_factory=Redis)
+    database: Database = field(default_factory=Database)
+    # Written as `none` where there is none.
+    redis: Annotated[Redis | None, BeforeValidator(_unless_none)] = field(default_factory=Redis)
     preflight: Preflight = field(default_factory=Preflight)
     copy: Copy = field(default_factory=Copy)
     files: Mapping[Name, File] = field(default_factory=lambda: dict(FILES))

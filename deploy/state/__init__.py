@@ -25,7 +25,7 @@ from deploy.state.model import (
     TargetIs,
     Versions,
 )
-from deploy.state.script import image_pathspecs, inside_settings, read_script, variables
+from deploy.state.script import asking, image_pathspecs, inside_settings, read_script, variables
 
 __all__ = [
     "App",
@@ -46,6 +46,7 @@ __all__ = [
     "State",
     "TargetIs",
     "Versions",
+    "asking",
     "image_pathspecs",
     "inside_settings",
     "kept",

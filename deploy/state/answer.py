@@ -198,7 +198,7 @@ def _known(app: App | None) -> set[str]:
 def _database(rows: Mapping[str, list[tuple[str, ...]]], known: set[str], history: Sequence[PastRun]) -> Database:
     """Read what the database answered; `known` are the revisions that any code here has."""
     if "database" not in rows:
-        return Database()
+        return Database(none=bool(rows.get("db_none")))
     versions = tuple(
         Versions(
             name, tuple(row[1] for row in rows.get("db_revision", ()) if row[0] == name), int(longest), usual == "t"

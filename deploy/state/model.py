@@ -286,9 +286,11 @@ class Versions:
 
 @dataclass(frozen=True)
 class Database:
-    """What PostgreSQL answered; `problem` tells why where it could not be asked."""
+    """What it answered; `problem` tells why where it could not be asked."""
 
     problem: Told = _NOT_ASKED
+    # The app has none, as the settings say.
+    none: bool = False
     tables: int = 0
     revisions: tuple[str, ...] = ()
     # The table that the revisions are from; nothing where there is none.
@@ -428,8 +430,8 @@ class State:
 
     @property
     def chain(self) -> Chain | None:
-        """The target's migrations; those that lie in the container where there is no target."""
-        return (self.app.target_chain or self.app.chain) if self.app else None
+        """The target's migrations, or those in the container where there is no target; none without a database."""
+        return (self.app.target_chain or self.app.chain) if self.app and not self.database.none else None
 
     @property
     def fresh(self) -> bool:

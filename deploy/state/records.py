@@ -48,6 +48,7 @@ RECORDS = (
     "differs_change status name was now",
     "sources name target running stored folder",
     "database problem*",
+    "db_none",
     "db_tables count",
     "db_column column type",
     "db_version_table name longest usual",

@@ -10,19 +10,24 @@ from deploy.shell import Variable
 from deploy.state.model import TargetIs
 from deploy.state.records import RECORDS
 
-# What the reading script is made of.
+# What the reading script is made of, beside the database's script.
 SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "built.sh", "matching.sh", "guard.sh", "read.sh")
 
 
 def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
     """Build the script that reads the state."""
     asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS}
-    return shell.script(*SOURCES, **inside.variables(), **variables(settings), **asked)
+    return shell.script(asking(settings), *SOURCES, **inside.variables(), **variables(settings), **asked)
+
+
+def asking(settings: Settings) -> str:
+    """Name the script that has the questions to a database of this kind; containers.sh goes with it."""
+    return f"scripts/database/{settings.database.kind}.sh"
 
 
 def variables(settings: Settings) -> dict[str, Variable]:
     """Name the settings as the scripts on the host know them."""
-    app, postgres = settings.app, settings.postgres
+    app, database, redis = settings.app, settings.database, settings.redis
     return {
         "path": settings.target.path,
         "remote": settings.git.remote,
@@ -42,14 +47,16 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "flask": app.flask,
         "record_folder": app.record,
         "logs": tuple(app.logs),
-        "postgres_service": postgres.service,
-        "postgres_container": postgres.container,
-        "database": postgres.database,
-        "database_user": postgres.user,
-        "redis_service": settings.redis.service,
-        "redis_container": settings.redis.container,
+        "database_kind": database.kind,
+        "database_service": database.service if database.in_service else "",
+        "database_container": database.container if database.in_service else "",
+        "database": database.name,
+        "database_user": database.user,
+        "redis_service": redis.service if redis else "",
+        "redis_container": redis.container if redis else "",
+        "needs": tuple(settings.compose.needs),
         "migrations": settings.migrate.directory,
-        "stamp_columns": "{" + ",".join(sorted(stamp_columns(settings))) + "}",
+        "stamp_columns": tuple(sorted(stamp_columns(settings))),
         "backup_dir": settings.backup.dir,
         "protected": tuple(settings.copy.protected),
         "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),

@@ -13,7 +13,7 @@ from deploy import programs, shell
 from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
-from deploy.state import State, TargetIs, inside_settings, variables
+from deploy.state import State, TargetIs, asking, inside_settings, variables
 from deploy.steps import backup, build, clean, copy, files, migrate, proof, restart, restore, revive, ship, sync
 
 
@@ -90,7 +90,9 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
         before="healthy" if state.answering else "ill",
         health_timeout=settings.health.timeout,
     )
-    settle = shell.script("containers.sh", "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run)
+    settle = shell.script(
+        "containers.sh", asking(settings), "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run
+    )
     found = {"settle.sh": settle, "prove.sh": prove, "revive.sh": revive.script(settings, state, run)}
     if any(step.name in ("backup", "swap") for step in plan.steps):
         found["proven.sh"] = restore.script(settings, state, run, "proven.sh")

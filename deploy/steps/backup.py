@@ -5,9 +5,9 @@ from deploy.message import Message, pack, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
-from deploy.state import State, TargetIs, variables
+from deploy.state import State, TargetIs, asking, variables
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "postgres", "database", "backup")
+NEEDS: tuple[str, ...] = ("tools", "engine", "database", "backup")
 TARGET: TargetIs = "running"
 # A dump or its restore is ended after so many seconds.
 TIMEOUT = 3600
@@ -27,6 +27,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     record = state.app.record if state.app else None
     script = shell.script(
         "containers.sh",
+        asking(settings),
         "backups.sh",
         "steps/backup.sh",
         **variables(settings),
@@ -37,7 +38,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     )
     folder = backups.place(settings.backup.dir)
     summary = (
-        say("pg_dump %s into %s, as %s", settings.postgres.database, folder, run),
+        say("pg_dump %s into %s, as %s", settings.database.name, folder, run),
         say("the newest %s stay", settings.backup.keep),
     )
     why = reason(settings, state, options) or ASKED_FOR

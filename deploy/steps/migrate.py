@@ -8,17 +8,17 @@ from deploy.message import Message, Printed, Told, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
-from deploy.state import State, TargetIs, variables
+from deploy.state import State, TargetIs, asking, variables
 from deploy.steps import backup, restore
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "app container", "postgres", "database", "migrations")
+NEEDS: tuple[str, ...] = ("tools", "engine", "app container", "database", "migrations")
 TARGET: TargetIs = "running"
 # How often a migration is tried that does not get a lock in time.
 ATTEMPTS = 4
 
 
 def reason(settings: Settings, state: State, options: Options) -> Message | None:
-    if state.chain is None or options.keep_schema:
+    if state.chain is None or not state.chain.heads or options.keep_schema:
         return None
     if migrations.stamp(settings, state.database):
         return say("the database was never stamped")
@@ -103,5 +103,5 @@ def _timeout(settings: Settings) -> int:
 
 
 def _script(settings: Settings, state: State, asked: Mapping[str, str | bool]) -> str:
-    sources = ("redact.sh", "containers.sh", "schema.sh", "waiting.sh", "flask.sh")
+    sources = ("redact.sh", "containers.sh", asking(settings), "schema.sh", "waiting.sh", "flask.sh")
     return shell.script(*sources, **variables(settings), **flask_variables(settings, state), **asked)

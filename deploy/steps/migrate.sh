@@ -1,6 +1,6 @@
 # Stamp where the plan says so, upgrade, and see that the database is where it should be. A lock is not waited for longer
 # than requests may wait behind it: it is tried again, unless something is there for good.
-# Expects flask.sh, schema.sh, waiting.sh and what those expect, stamp, upgrade, head, lock_timeout (seconds; 0: none),
+# Expects the database's script, flask.sh, schema.sh, waiting.sh and what those expect, stamp, upgrade, head, lock_timeout (seconds; 0: none),
 # attempts.
 
 folder=$(mktemp -d)
@@ -30,7 +30,7 @@ spare_traceback() {
 # tell_holders: who is waited for, once each, while the migration runs.
 tell_holders() {
   local line
-  ask_again 0.5 -F $'\x1f' -v name="hot-update $run" <<<"$holders_query" | tell_holder | while IFS= read -r line; do
+  watch_holders 0.5 | tell_holder | while IFS= read -r line; do
     grep -qxF -- "$line" "$folder/holders" || printf '%s\n' "$line"
     printf '%s\n' "$line" >>"$folder/holders"
   done

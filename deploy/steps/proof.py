@@ -6,7 +6,7 @@ from deploy import migrations, shell
 from deploy.message import Message, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
-from deploy.state import State, TargetIs
+from deploy.state import State, TargetIs, asking
 from deploy.steps import backup, commit, copy, migrate, restore
 
 NEEDS: tuple[str, ...] = (*copy.NEEDS, *migrate.NEEDS)
@@ -25,6 +25,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     start = migrations.stamp(settings, state.database) or ",".join(state.database.revisions)
     script = shell.script(
         "containers.sh",
+        asking(settings),
         "schema.sh",
         "flask.sh",
         "trees.sh",

@@ -6,15 +6,15 @@ from deploy import compose, shell
 from deploy.message import Printed, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
-from deploy.state import State, variables
+from deploy.state import State, asking, variables
 from deploy.steps import backup, serving
 
-NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "postgres", "database")
+NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "database")
 
 
 def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, Step]:
     """Bring back the dump of this id; the first step leaves the database in use alone."""
-    name = settings.postgres.database
+    name = settings.database.name
     restore = Step(
         "restore",
         ASKED_FOR,
@@ -77,6 +77,7 @@ def script(
         before = "healthy" if state.answering else "ill"
     return shell.script(
         "containers.sh",
+        asking(settings),
         "backups.sh",
         *sources,
         **variables(settings),

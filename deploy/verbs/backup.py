@@ -32,9 +32,9 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     report.line(say("! what was written since the dump was made, %s ago, is lost", age), "yellow")
     if told := _mismatch(state, dump, settings.target.name):
         report.line(say("! %s", told), "yellow")
-    _agree(session, settings.postgres.database, yes=yes)
+    _agree(session, settings.database.name, yes=yes)
     carry_out(session, plan, state, run)
-    report.restored(settings.target.name, settings.postgres.database, dump)
+    report.restored(settings.target.name, settings.database.name, dump)
 
 
 def _mismatch(state: State, dump: Backup, target: str) -> Message | None:

@@ -35,7 +35,7 @@ def _state(session: Session) -> State:
     state = session.read("running")
     refuse(
         preflight.judge(session.settings, state, Options()),
-        ("tools", "engine", "app container", "postgres", "database"),
+        ("tools", "engine", "app container", "database"),
     )
     return state
 

@@ -9,7 +9,7 @@ from deploy.errors import Exit, Failure
 from deploy.host import Answer, Ended, Host
 from deploy.message import Message, Told, say, unpack
 from deploy.settings import Settings
-from deploy.state import State, TargetIs, parse, read_script, variables
+from deploy.state import State, TargetIs, asking, parse, read_script, variables
 
 if TYPE_CHECKING:
     from deploy.backups import Backups
@@ -66,12 +66,20 @@ class Session:
         self.settings = compose.named(self.settings, state)
         return result, state
 
+    def demand_database(self) -> None:
+        """Refuse what is about a database where the app has none."""
+        if self.settings.database.kind == "none":
+            fact = say("the app has no database, as the settings say (database.kind)")
+            raise Failure(fact, remedy=remedies.NAME_DATABASE, code=Exit.REFUSED)
+
     def dumps(self) -> "Backups":
         """List the dumps of the database that there are."""
         from deploy import backups, steps
 
         told = steps.backup.dump_variables(self.settings, "")
-        script = shell.script("containers.sh", "backups.sh", "list.sh", **variables(self.settings), **told)
+        script = shell.script(
+            "containers.sh", asking(self.settings), "backups.sh", "list.sh", **variables(self.settings), **told
+        )
         answer = self.host.run(script)
         if answer.status != 0:
             raise Failure(say("the backups could not be listed"), evidence=tail(answer), code=Exit.REFUSED)

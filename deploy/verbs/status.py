@@ -28,7 +28,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     running = releases.running(state)[:7] or say("unknown")
     remote, target = session.settings.git.remote, repository.target[:7] or say("unknown")
     new = counted(len(repository.incoming), "%s new commit", "%s new commits")
-    services = tuple(f"{role} {found.status}" for role, found in state.containers.items())
+    services = tuple(f"{role.removeprefix('service ')} {found.status}" for role, found in state.containers.items())
     lock = (finding.evidence for finding in _findings(session, state, "lock"))
     session.report.rows(
         (
@@ -39,7 +39,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
             ),
             (say("drift"), preflight.drift(state) or say("none")),
             (say("services"), say("%s", services)),
-            (say("migrations"), _migrations(session, state)),
+            *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
             (say("lock"), next(lock, say("free"))),
             (say("last run"), _told(last) if last else say("none")),
         )
@@ -60,7 +60,7 @@ def _facts(session: Session, state: State) -> dict[str, object]:
         "drift": preflight.drift(state) or None,
         "stale_builds": list(builds.stale(state)),
         "drifted_files": list(state.app.drift) if state.app else [],
-        "services": {role: found.status for role, found in state.containers.items()},
+        "services": {role.removeprefix("service "): found.status for role, found in state.containers.items()},
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
         "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],

@@ -10,7 +10,7 @@ from deploy import building, builds, elsewhere, preflight, programs, releases, r
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
-from deploy.state import State, TargetIs, kept, variables
+from deploy.state import State, TargetIs, asking, kept, variables
 from deploy.verbs.follow import Follower, new_run_id, operator
 from deploy.verbs.session import Session
 
@@ -120,7 +120,7 @@ def carry_out(
         "keep": str(settings.history.runs),
         "keep_mib": str(settings.history.max_mib),
     }
-    guard = shell.script("containers.sh", "schema.sh", "guard.sh", **shared) + 'evidence "$1"\n'
+    guard = shell.script("containers.sh", asking(settings), "schema.sh", "guard.sh", **shared) + 'evidence "$1"\n'
     undoable = any(step.undo for step in plan.steps)
     files = runs.files_of(
         plan.steps,
@@ -164,11 +164,9 @@ def _is_good(session: Session, check: "Wanted") -> bool:
 
 
 def _lock_waits(session: Session) -> Iterator[float]:
-    """Have PostgreSQL say again and again for how long somebody waits for a lock, in seconds."""
-    sources = ("containers.sh", "waiting.sh")
-    begin = shell.script(*sources, **variables(session.settings))
-    asking = begin + 'exec {stop}<> <(:)\nask_again 0.2 <<<"$longest_query"\n'
-    with session.host.stream(asking) as lines:
+    """Have the database say again and again for how long somebody waits for a lock, in seconds."""
+    begin = shell.script("containers.sh", asking(session.settings), **variables(session.settings))
+    with session.host.stream(begin + "exec {stop}<> <(:)\nwatch_waits 0.2\n") as lines:
         for line in lines:
             # Whatever else comes is no wait.
             with suppress(ValueError):

@@ -14,7 +14,7 @@ from deploy.sandbox import stack
 from deploy.sandbox.compose import execute, is_healthy, psql
 from deploy.sandbox.home import Sandbox
 from deploy.settings import load
-from deploy.state import variables
+from deploy.state import asking, variables
 from tests.sandbox import imports
 from tests.sandbox.conftest import ROOT, Inv, SettingsFile, run_inv
 from tests.sandbox.facts import facts
@@ -39,8 +39,8 @@ def healed(shared: Sandbox) -> Iterator[None]:
 
 
 def test_what_a_plan_is_made_from_has_the_revision_of_the_database(sandbox: Sandbox) -> None:
-    known = variables(load(project=ROOT, target=sandbox.name))
-    script = shell.script("containers.sh", "guard.sh", **known) + "guard\n"
+    settings = load(project=ROOT, target=sandbox.name)
+    script = shell.script("containers.sh", asking(settings), "guard.sh", **variables(settings)) + "guard\n"
     told = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
     revision = (pack(say("database revision")), f"public.alembic_version {psql(sandbox, REVISION)}")
     assert revision in shell.records(told.stdout)

@@ -95,7 +95,7 @@ def test_containers_that_the_settings_do_not_name_are_those_that_compose_made_fo
     today: Sandbox, inv_today: Inv, given: SettingsFile
 ) -> None:
     stack.release(today.name, "code")
-    unnamed = given("".join(f"{section}: {{container: ''}}\n" for section in ("app", "postgres", "redis")))
+    unnamed = given("".join(f"{section}: {{container: ''}}\n" for section in ("app", "database", "redis")))
     ended = inv_today(*unnamed, "hot-update", "--yes")
     assert (ended.code, f"in {today.app}" in ended.out) == (0, True), ended.text
     assert f"{today.postgres} is running" in inv_today(*unnamed, "preflight").out

@@ -23,7 +23,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process, below
-from deploy.state import inside_settings, variables
+from deploy.state import asking, inside_settings, variables
 from deploy.verbs import update
 from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
@@ -290,7 +290,9 @@ def test_what_a_run_left_in_the_container_is_ended_whoever_it_belongs_to(sandbox
     chosen = settings.load(project=ROOT, target=sandbox.name)
     run("docker", "exec", "-d", "-u", "whalefall", "-e", "HOT_UPDATE_RUN=r1", sandbox.app, "sleep", "300")
     told = {"run": "r1", "inside_settings": json.dumps(inside_settings(chosen) | {"run": "r1"})}
-    settle = shell.script("containers.sh", "settle.sh", **inside.variables(), **{**variables(chosen), **told})
+    settle = shell.script(
+        "containers.sh", asking(chosen), "settle.sh", **inside.variables(), **{**variables(chosen), **told}
+    )
     answer = LocalHost().run(settle)
     assert (answer.status, plain(answer.stdout)) == (0, "1 process of the run ended\n")
 

@@ -565,3 +565,49 @@ def test_settings_can_be_made_without_a_file() -> None:
         "fetch_timeout": 60,
         "clone": "",
     }
+
+
+# The database, and what may be none
+
+
+def test_the_section_of_before_names_the_one_that_it_became(project: Write) -> None:
+    (told,) = problems(project("postgres: {database: shop}\n"))
+    assert told.startswith("invoke.yaml:2: postgres: is the section database now"), told
+
+
+def test_redis_may_be_none_and_named_again_for_a_target(project: Write) -> None:
+    place = project("redis: none\n", targets="targets: {prod: {host: h}, other: {host: h, redis: {service: cache}}}\n")
+    assert load(project=place).redis is None
+    other = load(project=place, target="other").redis
+    assert other is not None
+    assert other.service == "cache"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("redis: {servise: x}", "redis.servise: unknown key · did you mean service?"),
+        ("redis:", "redis: has no value"),
+        ("redis: no-redis", "redis: must be a mapping of keys to values"),
+        ("database: {kind: oracle}", "database.kind: Input should be 'postgres', 'mysql', 'sqlite' or 'none'"),
+        ("database: {kind: sqlite, name: shop.db}", "database.name (shop.db) must be the absolute path"),
+        ("database: {service: ''}", "database.service is empty"),
+        ("database: {url: 'postgresql://u:p@h/d'}", "database.url: must be the name of an environment variable"),
+    ],
+)
+def test_what_no_database_can_be_is_named(project: Write, text: str, expected: str) -> None:
+    told = problems(project(text + "\n"))
+    assert any(expected in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{kind: none}", False),
+        ("{kind: sqlite, name: /data/shop.db}", False),
+        ("{url: DATABASE_URL, service: ''}", False),
+        ("{kind: mysql}", True),
+    ],
+)
+def test_a_database_may_have_no_container_of_its_own(project: Write, text: str, expected: bool) -> None:
+    assert load(project=project(f"database: {text}\n")).database.in_service is expected

@@ -1,0 +1,10 @@
+# No database: nothing is asked, nobody is waited for.
+# Functions as in postgres.sh.
+
+tell_database() { record db_none; }
+tell_versions() { :; }
+revisions() { :; }
+tell_schema() { :; }
+watch_holders() { read -r -u "$stop" _ || true; }
+watch_waits() { read -r -u "$stop" _ || true; }
+end_sessions() { echo 0; }
