@@ -45,7 +45,7 @@ def words(container: Container) -> tuple[str, ...]:
 
 def of_app(state: State) -> tuple[str, ...]:
     """Name Compose for the app's container; nothing where it would touch another one too, which the service has."""
-    return () if state.replicas else words(state.containers["app"])
+    return words(state.containers["app"]) if state.alone else ()
 
 
 def control(settings: Settings, state: State, verb: str) -> str:

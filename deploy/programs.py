@@ -32,14 +32,16 @@ class Replacement:
 
 def replacements(settings: Settings, state: State) -> tuple[Replacement, ...]:
     """Decide it for every program, in their order: the app servers, and of these first who goes on serving."""
-    ways = (_server(settings, state, one) if one.server else _other(settings, one) for one in state.programs)
+    ways = (_server(settings, state, one) if one.server else _other(settings, state, one) for one in state.programs)
     return tuple(sorted(ways, key=lambda one: (not one.program.server, GENTLE.index(one.way))))
 
 
 def obstacle(settings: Settings, state: State) -> Message | None:
     """Say which program only a restart of the container replaces, and why; nothing where there is none."""
-    if not state.served:
+    if state.serves and not state.served:
         return say("no %s runs", settings.app.server)
+    if not state.programs:
+        return say("nothing in it was found to run the code")
     found = (one for one in replacements(settings, state) if one.way == "container")
     return next((say("%s: %s", one.program.name, one.because) for one in found), None)
 
@@ -77,13 +79,16 @@ def _restarted(program: Program, because: Told) -> Replacement:
     return Replacement(program, "restart" if program.supervised else "container", because)
 
 
-def _other(settings: Settings, program: Program) -> Replacement:
+def _other(settings: Settings, state: State, program: Program) -> Replacement:
     told = next((told for name, told in settings.restart.programs.items() if name in program.name), None)
     if told and told.signal:
         return Replacement(program, "signal", action=told.signal)
     if told:
         return Replacement(program, "command", action=told.command)
-    return Replacement(program, "restart" if program.supervised else "leave")
+    if program.supervised:
+        return Replacement(program, "restart")
+    # Where nobody is served, a restart of the container harms none.
+    return Replacement(program, "leave") if state.serves else Replacement(program, "container", say("it serves nobody"))
 
 
 def _other_settings(settings: Settings, state: State, program: Program) -> Message | None:

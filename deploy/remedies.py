@@ -186,6 +186,10 @@ def stop_containers(sudo: bool, *names: str) -> Message:
     return _on_host(sudo, "docker", "stop", *names)
 
 
+def set_also(service: str) -> Message:
+    return say("name under also: what runs the code beside the app, as %s, and nothing else", service)
+
+
 def set_service(role: str) -> Message:
     return say("set %s.container and %s.service", role, role)
 

@@ -22,6 +22,7 @@ PURE = (
     "compose",
     "programs",
     "elsewhere",
+    "instances",
     "preflight",
     "plan",
     "steps",

@@ -16,30 +16,36 @@ from importlib.resources import files
 MODULES = (
     "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "programs", "rolls", "workers",
     "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning", "rolling",
-    "replacing", "installing", "shipping", "main",
+    "replacing", "awaiting", "installing", "shipping", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says
-# whether the program is `kept` from an earlier run, or the host has to `send` it.
+# whether the program is `kept` from an earlier run, or the host has to `send` it. It is kept compiled, since that takes
+# longer than most commands, behind a sum of that, the digest and the Python's version.
 LOADER = """
-import base64, hashlib, json, os, sys, types, zlib
+import hashlib, json, marshal, os, sys, types
 sys.dont_write_bytecode = True
 digest, command, settings = sys.argv[1], sys.argv[2], json.loads(os.fsencode(sys.argv[3]))
 try:
     with open(os.path.join(settings["record"], "program"), "rb") as stream:
-        program = stream.read()
+        known, code = stream.read(32), stream.read()
 except OSError:
-    program = b""
-kept = hashlib.sha256(program).hexdigest() == digest
+    known = code = b""
+def sum_of(code):
+    return hashlib.sha256((digest + sys.version).encode() + code).digest()
+kept = known == sum_of(code)
 print("kept" if kept else "send", flush=True)
 if not kept:
+    import base64, zlib
     program = sys.stdin.buffer.readline().rstrip(b"\\n")
     if hashlib.sha256(program).hexdigest() != digest:
         sys.exit("\\x1fsay:%s: the program was cut off on its way into the container\\t" + command)
-for name, source in json.loads(zlib.decompress(base64.b64decode(program))).items():
+    sources = json.loads(zlib.decompress(base64.b64decode(program)))
+    code = marshal.dumps([(name, compile(source, name, "exec")) for name, source in sources.items()])
+for name, compiled in marshal.loads(code):
     sys.modules[name] = types.ModuleType(name)
-    exec(compile(source, name, "exec"), sys.modules[name].__dict__)
-sys.modules[name].main(command, settings, None if kept else program)
+    exec(compiled, sys.modules[name].__dict__)
+sys.modules[name].main(command, settings, None if kept else sum_of(code) + code)
 """
 
 

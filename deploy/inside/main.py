@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, cast
 
+from deploy.inside.awaiting import await_programs
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
@@ -37,6 +38,7 @@ COMMANDS = {
     "prove": prove,
     "clean": clean,
     "replace": replace,
+    "await": await_programs,
     "install": install,
     "uninstall": uninstall,
     "pack": pack,
@@ -69,7 +71,7 @@ def alone(settings: dict[str, Any]) -> Iterator[None]:
 
 
 def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
-    """Run a command; `program` is ourselves, where the container has not kept us."""
+    """Run a command; `program` is ourselves as the loader reads us, where the container has not kept us."""
     os.umask(0o022)
     try:
         if command not in ASKING:

@@ -38,8 +38,12 @@ def wrong(settings: dict[str, Any]) -> list[str]:
         return [message("the container does not run %s", settings["revision"][:7])]
     found = programs(settings)
     problems = []
-    if not any(program.server for program in found) or not {*settings["servers"]} <= {program.id for program in found}:
-        problems.append(message("an app server does not run any more"))
+    there = {program.id for program in found}
+    problems += [
+        message("%s does not run any more", name) for known, name in settings["wanted"].items() if known not in there
+    ]
+    if settings["serves"] and not any(program.server for program in found):
+        problems.append(message("no %s runs", settings["server"]))
     fresh = fresh_ones(settings, record, found)
     for program in found:
         if program.id not in fresh and program.id not in settings["left"]:

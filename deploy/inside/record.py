@@ -16,8 +16,9 @@ from deploy.inside.wire import Entry, ask, digits_of, one_line, raw, read_entrie
 # What each of our files has at least, and of which kind; newer versions may write more. A damaged one counts as none.
 NUMBER = (int, float)
 PATHS = [str]
-# Of each: numbers alone, with at least these.
+# Of each: numbers, with at least these, and what it told of its settings.
 MASTERS = ["started", "workers", "at"]
+ASKED = {"told": dict, "file": list}
 # What is known of a built folder, and what was shipped to it.
 BUILDS = {"digest": str, "files": PATHS, "left": dict}
 SHIPMENTS = {"saved": PATHS, "added": PATHS}
@@ -154,14 +155,18 @@ def is_kind(value: Any, kind: Any) -> bool:
     if kind is PATHS:
         return isinstance(value, list) and all(isinstance(one, str) and is_inner(one) for one in value)
     if kind is MASTERS:
-        return isinstance(value, list) and all(isinstance(one, dict) and are_numbers(one, MASTERS) for one in value)
+        return isinstance(value, list) and all(isinstance(one, dict) and is_master(one) for one in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, kind) and (not isinstance(value, float) or math.isfinite(value))
 
 
-def are_numbers(facts: dict[str, Any], names: list[str]) -> bool:
-    return all(is_kind(facts.get(name), NUMBER) for name in {*names, *facts}) and 0 < facts["workers"] < MANY
+def is_master(facts: dict[str, Any]) -> bool:
+    asked = facts.get("asked")
+    if asked is not None and not (has_shape(asked, ASKED) and has_shape(asked["told"], {"workers": int})):
+        return False
+    numbers = {*MASTERS, *facts} - {"asked"}
+    return all(is_kind(facts.get(name), NUMBER) for name in numbers) and 0 < facts["workers"] < MANY
 
 
 def is_inner(path: str) -> bool:

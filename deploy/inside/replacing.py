@@ -27,7 +27,7 @@ from deploy.inside.rolling import (
     server_of,
     wait_for,
 )
-from deploy.inside.rolls import remember
+from deploy.inside.rolls import remember, settings_asked, settings_known
 from deploy.inside.survey import fresh_ones
 from deploy.inside.wire import one_line
 from deploy.inside.workers import configured
@@ -42,7 +42,7 @@ def replace(settings: dict[str, Any], _: BufferedReader) -> None:
     # Who is ended lets go of whom it holds.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     found = {program.id: program for program in programs(settings)}
-    if not any(program.server for program in found.values()):
+    if settings["serves"] and not any(program.server for program in found.values()):
         raise ExpectedError("no %s runs", settings["server"])
     # In an undo and where it is asked for, all are replaced, however young.
     fresh = fresh_ones(settings, read_record(settings)[0], list(found.values())) if settings["after_copy"] else set()
@@ -100,8 +100,9 @@ def reload(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -
         wait_for(lambda: server.workers - old, HEED)
         replaced(server, old)
         hand_on(server, held)
-    known = int(configured(program.process, server.name)["workers"])
-    remember(settings, program.process, programs(settings), workers=known, at=began, ended=uptime(), reloaded=began)
+    told = configured(program.process, server.name)
+    found = {"workers": int(told["workers"]), "asked": settings_asked(told)}
+    remember(settings, program.process, programs(settings), at=began, ended=uptime(), reloaded=began, **found)
 
 
 def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> Rest | None:
@@ -111,13 +112,14 @@ def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]
     """
     server, began = server_of(program, settings), uptime()
     demand = demand_of(program, settings)
+    asked = settings_asked(settings_known(settings, program.process) or configured(program.process, server.name))
     with user_of(program.process.pid):
         old = server.workers
 
     def succeed() -> None:
         with user_of(program.process.pid):
             replaced(server, set(), left)
-        remember(settings, program.process, programs(settings), workers=1, at=began, ended=uptime())
+        remember(settings, program.process, programs(settings), workers=1, at=began, ended=uptime(), asked=asked)
 
     for pid in sorted(old):
         with user_of(program.process.pid):
@@ -128,7 +130,7 @@ def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]
                 return succeed
             replaced(server, old - {pid} if len(old) > 1 else set())
     count = max(len(old), 1)
-    remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime())
+    remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), asked=asked)
     return None
 
 

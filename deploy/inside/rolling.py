@@ -15,7 +15,7 @@ from deploy.inside.message import ExpectedError, counted, say
 from deploy.inside.processes import Process, processor_seconds, switches, user_of
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import read_json, remove_json, uptime, write_json
-from deploy.inside.rolls import of, remember, remembered
+from deploy.inside.rolls import of, remember, remembered, settings_asked, settings_known
 from deploy.inside.wire import raw
 from deploy.inside.workers import PAUSE, Address, ask, configured, holders, listening, polls, workers
 
@@ -99,15 +99,15 @@ def server_of(program: Program, settings: dict[str, Any]) -> Server:
 def roll(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
     """Replace every worker, so that none is older than this moment; ExpectedError says why that cannot be carried."""
     server, began = server_of(program, settings), uptime()
-    count = wanted_workers(server, settings)
+    told = settings_known(settings, server.master) or configured(server.master, server.name)
+    count = wanted_workers(server, told, settings)
     surge = Surge(wanted["surge"], forced=wanted["forced"], demand=demand_of(program, settings))
     identity = {"started": program.process.started, "pid": program.process.pid}
     write_json(raw(settings["record"]), b"rolling.json", identity | {"workers": count})
     with user_of(program.process.pid):
         replace_all(server, count, surge, settings)
-    remember(
-        settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), demand=surge.demand
-    )
+    found = {"workers": count, "demand": surge.demand, "asked": settings_asked(told)}
+    remember(settings, program.process, programs(settings), at=began, ended=uptime(), **found)
     remove_json(settings, b"rolling.json")
 
 
@@ -118,7 +118,7 @@ def demand_of(program: Program, settings: dict[str, Any]) -> float | None:
     return found
 
 
-def wanted_workers(server: Server, settings: dict[str, Any]) -> int:
+def wanted_workers(server: Server, told: dict[str, Any], settings: dict[str, Any]) -> int:
     """Tell how many there should be: there are more where a roll was killed or its last worker is still to leave."""
     master, now = server.master, uptime()
     interrupted, rolled = read_json(settings, b"rolling.json"), of(remembered(settings), master)
@@ -127,7 +127,7 @@ def wanted_workers(server: Server, settings: dict[str, Any]) -> int:
     if rolled and rolled.get("ended", 0.0) + server.drain >= now:
         return int(rolled["workers"])
     # One that has just left of its own accord may not have its successor yet.
-    return max(int(configured(server.master, server.name)["workers"]), len(server.workers))
+    return max(int(told["workers"]), len(server.workers))
 
 
 def replace_all(server: Server, wanted: int, surge: Surge, settings: dict[str, Any]) -> None:

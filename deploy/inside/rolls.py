@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from deploy.inside.processes import Process
@@ -17,7 +18,8 @@ def remembered(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Tell what is remembered of each master, by the moment that it `started` and its `pid`.
 
     `at` and `ended` are when its roll began and ended, `workers` how many there should be, `reloaded` when it last read
-    its settings again, and `demand` for which part of its time a new worker's boot wanted a processor.
+    its settings again, `demand` for which part of its time a new worker's boot wanted a processor, and `asked` what its
+    settings are.
     """
     former, rolls = read_json(settings, FORMER), read_json(settings, b"rolls.json")
     masters = [former] if former else []
@@ -39,6 +41,28 @@ def remember(settings: dict[str, Any], master: Process, living: list[Program], *
     changed = {**of(rolls, master), "started": master.started, "pid": master.pid, **told}
     write_json(raw(settings["record"]), b"rolls.json", {"masters": [*masters, changed]})
     remove_json(settings, FORMER)
+
+
+def settings_asked(told: dict[str, Any]) -> dict[str, Any]:
+    """What to remember of the settings that a server told: to have them read again takes longer than all else."""
+    return {"told": told, "file": _stamp(told["config"])}
+
+
+def settings_known(settings: dict[str, Any], master: Process) -> dict[str, Any] | None:
+    """Tell a master's settings as they were asked before; None where their file has changed since, or nobody asked."""
+    asked = of(remembered(settings), master).get("asked")
+    if asked is None or asked["file"] != _stamp(asked["told"].get("config")):
+        return None
+    told: dict[str, Any] = asked["told"]
+    return told
+
+
+def _stamp(file: str | None) -> list[int]:
+    """What changes with a file's content."""
+    if not file or not os.path.exists(file):
+        return []
+    status = os.stat(raw(file))
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def is_fresh(program: Program, processes: dict[int, Process], copied: float, rolls: list[dict[str, Any]]) -> bool:

@@ -11,7 +11,7 @@ from deploy.inside.message import ExpectedError
 from deploy.inside.processes import all_processes, own_bytes
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import Record, boot_id, read_json, uptime
-from deploy.inside.rolls import is_fresh, of, remembered
+from deploy.inside.rolls import is_fresh, of, remembered, settings_known
 from deploy.inside.wire import MIB, one_line, raw
 from deploy.inside.workers import ask_settings, told_settings, workers
 
@@ -24,9 +24,9 @@ class Survey:
         self.programs = programs(settings)
         self._asked = {program.id: self._ask(program) for program in self.programs if program.server}
 
-    def _ask(self, program: Program) -> subprocess.Popen[bytes] | str:
+    def _ask(self, program: Program) -> subprocess.Popen[bytes] | dict[str, Any] | str:
         try:
-            return ask_settings(program.process, self._server)
+            return settings_known(self._settings, program.process) or ask_settings(program.process, self._server)
         except (ExpectedError, OSError) as error:
             return one_line(error)
 
@@ -44,6 +44,7 @@ class Survey:
                 "supervised": bool(program.supervised),
                 "server": program.server,
                 "fresh": program.id in fresh,
+                "processes": len(program.pids),
                 **(self._served(program) if program.server else {}),
             }
             for program in self.programs
@@ -55,7 +56,7 @@ class Survey:
             if isinstance(asked, str):
                 return {"workers": 0, "problem": asked}
             count = len(workers(program.process, self._server))
-            told = told_settings(asked, self._server)
+            told = asked if isinstance(asked, dict) else told_settings(asked, self._server)
         except (ExpectedError, OSError, ValueError) as error:
             return {"workers": 0, "problem": one_line(error)}
         config = told["config"] or ""

@@ -5,8 +5,9 @@ A check is a function that yields its findings, in the module of its subject: th
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from deploy import remedies
+from deploy import instances, remedies
 from deploy.message import say
 from deploy.plan import Finding, Options
 from deploy.preflight import database, host, repository, running, services, suitability
@@ -32,7 +33,8 @@ CHECKS = (
     host.env,
     host.disk,
     services.containers,
-    services.replicas,
+    services.others,
+    services.elsewhere,
     services.app_container,
     services.capabilities,
     services.memory,
@@ -51,12 +53,31 @@ CHECKS = (
     host.lock,
     host.records,
 )
+# Those that look at a container, which every one that runs the code is asked.
+OF_EACH = (
+    services.app_container,
+    services.capabilities,
+    services.memory,
+    services.mounts,
+    running.release,
+    running.programs_left,
+)
 
 
 def judge(settings: Settings, state: State, options: Options) -> tuple[Finding, ...]:
     """Look at everything and report every finding, good ones too."""
-    found = (finding for check in CHECKS for finding in check(settings, state, options))
+    own, *others = instances.each(settings, state)
+    found = (
+        _named(one, finding)
+        for check in CHECKS
+        for one in (own, *(others if check in OF_EACH else ()))
+        for finding in check(one.settings, one.state, options)
+    )
     return (*(finding for finding in found if finding.check not in state.unread), *_unread(state))
+
+
+def _named(one: instances.Instance, finding: Finding) -> Finding:
+    return replace(finding, evidence=say("%s: %s", one.beside, finding.evidence)) if one.beside else finding
 
 
 def _unread(state: State) -> Iterator[Finding]:

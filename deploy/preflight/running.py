@@ -20,7 +20,7 @@ def programs_left(settings: Settings, state: State, _: Options) -> Iterator[Find
 def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if state.app is None:
         return
-    runs, told = releases.running(state)[:7], drift(state)
+    runs, told = releases.running(state)[:7], drift_in(state)
     if told is None:
         yield Finding("ok", "release", say("%s runs", runs))
     elif not runs:
@@ -31,12 +31,19 @@ def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
 
 
 def drift(state: State) -> Message | None:
-    """Say how what runs differs from what was deployed; nothing where it does not."""
+    """Say how what runs differs, in any container, from what was deployed; nothing where it does not."""
+    return drift_in(state) or next(
+        (say("%s: %s", one.name, told) for one in state.others if (told := drift_in(one.state))), None
+    )
+
+
+def drift_in(state: State) -> Message | None:
+    """Say it of the app container alone."""
     app = state.app
     if app is None:
         return say("unknown: the container cannot be looked into")
-    if state.replicas_up:
-        return say("unknown: %s of the same service too", names(state.replicas_up))
+    if state.replicas_left:
+        return say("unknown: %s of the same service too", names(state.replicas_left))
     if app.record is None:
         return _of_the_image(state)
     if not app.record.complete:

@@ -45,16 +45,35 @@ def _wanted(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
         yield "services", f"service {service}", service, ""
 
 
-def replicas(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
-    """One container is updated: others of its service would go on with what they have."""
+def others(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """Every container that runs the code is updated: what cannot be would go on with what it has."""
+    check = "app container"
+    if up := state.replicas_left:
+        evidence = say("the service %s has %s too, which cannot be updated as it is", settings.app.service, names(up))
+        yield Finding("refusal", check, evidence, remedies.stop_containers(settings.target.sudo, *up))
+    for other in state.others:
+        found = other.state.containers.get("app")
+        if found is None:
+            yield Finding("refusal", check, say("no container %s", other.name), remedies.set_also(other.also))
+        elif not found.running:
+            remedy = remedies.start_container(found.status, other.name, settings.target.sudo)
+            yield Finding("refusal", check, say("%s is %s", other.name, found.status), remedy)
+    there = {other.also for other in state.others}
+    for name, also in settings.also.items():
+        if name not in there:
+            service = also.service or name
+            lacks = say("Compose made no container of the service %s in %s", service, settings.target.path)
+            yield Finding("warning", check, lacks, remedies.set_also(name))
+    for name, service in state.unlisted.items():
+        evidence = say("%s, of the service %s, has the image of the app and goes on with the old code", name, service)
+        yield Finding("warning", check, evidence, remedies.set_also(service))
+
+
+def elsewhere(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    """It may be another project's container that is meant."""
     app, check = state.containers.get("app"), "app container"
     if app is None or app.service != settings.app.service:
         return
-    if up := state.replicas_up:
-        evidence = say(
-            "besides %s the service %s has %s, and one is updated", settings.app.container, app.service, names(up)
-        )
-        yield Finding("refusal", check, evidence, remedies.stop_containers(settings.target.sudo, *up))
     if app.folder in ("", settings.target.path):
         return
     evidence = say("%s was made by the Compose project %s in %s", settings.app.container, app.project, app.folder)

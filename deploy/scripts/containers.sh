@@ -1,17 +1,48 @@
 # How scripts on the host reach into the containers.
-# Expects: container, database_container and redis_container (names; empty: Compose's), service, database_service and
-# redis_service (empty: there is none), python, record_folder; for what runs inside,
+# Expects: path, container, database_container and redis_container (names; empty: Compose's), service, database_service and
+# redis_service (empty: there is none), also, python, record_folder; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
-# container_of SERVICE: the container that Compose made for a service of this deployment; of several the first by its name.
-container_of() {
-  local name folder once unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.'
-  docker ps --all --filter "label=com.docker.compose.service=$1" \
-    --format "{{.Names}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}" 2>/dev/null | sort |
-    while IFS=$'\x1f' read -r name folder once; do
-      if [ "$once" != True ] && [ "$folder" -ef "$path" ]; then printf '%s\n' "$name"; fi
-    done | sed -n 1p
+# compose_containers [SERVICE]: those that Compose made, of all services or one, in the order of their names: name, state,
+# service, image, project, folder, and True where `docker compose run` did.
+compose_containers() {
+  local unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.'
+  docker ps --all --filter "label=com.docker.compose.service${1:+=$1}" \
+    --format "{{.Names}}$unit{{.State}}$unit${label}service\"}}$unit{{.Image}}$unit${label}project\"}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}" \
+    2>/dev/null | grep -v $'\x1fTrue$' | sort
 }
+
+# here: of compose_containers those that were made in this deployment, by their names.
+here() {
+  local name folder
+  while IFS=$'\x1f' read -r name _ _ _ _ folder _; do
+    if [ "$folder" -ef "$path" ]; then printf '%s\n' "$name"; fi
+  done
+}
+
+# container_of SERVICE: the container that Compose made for a service of this deployment; of several the first by its name.
+container_of() { compose_containers "$1" | here | sed -n 1p; }
+
+# other_containers: every other container that runs the code, by the settings: replicas of the app's that run, then those of
+# the services beside it. Its name, that of its service in `also`, and what it is told.
+other_containers() {
+  local i name state of in project all
+  all=$(compose_containers)
+  project=$(awk -F $'\x1f' -v name="$container" '$1 == name {print $3 FS $5}' <<<"$all")
+  while IFS=$'\x1f' read -r name state of _ in _; do
+    if [ "$of"$'\x1f'"$in" = "$project" ] && [ "$state" = running ] && [ "$name" != "$container" ]; then
+      printf '%s\n' "$name"$'\x1f\x1f'"$inside_settings"
+    fi
+  done <<<"$all"
+  for ((i = 0; i < ${#also[@]}; i += 4)); do
+    if [ -n "${also[i + 2]}" ]; then
+      printf '%s\n' "${also[i + 2]}"
+    else
+      awk -F $'\x1f' -v service="${also[i + 1]}" '$3 == service' <<<"$all" | here
+    fi | while IFS= read -r name; do printf '%s\n' "$name"$'\x1f'"${also[i]}"$'\x1f'"${also[i + 3]}"; done
+  done
+}
+
 [ -n "${container-}" ] || [ -z "${service-}" ] || container=$(container_of "$service")
 [ -n "${database_container-}" ] || [ -z "${database_service-}" ] || database_container=$(container_of "$database_service")
 [ -n "${redis_container-}" ] || [ -z "${redis_service-}" ] || redis_container=$(container_of "$redis_service")

@@ -2,9 +2,9 @@
 # schema, when a run ends by saying that it left things as they were.
 guard() {
   # Not named as what the database's script expects: its questions would go to a database of that name.
-  local running revision_there
+  local running revision_there others
   # The slow answers are on their way while git gives its own.
-  exec {running}< <(record_sum) {revision_there}< <(
+  exec {running}< <(record_sum) {others}< <(guard_others) {revision_there}< <(
     { tell_versions 2>/dev/null || printf 'db_revision\t%s\n' "$(say 'cannot be asked')"; } |
       sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' '
   )
@@ -13,8 +13,18 @@ guard() {
   record "$(say 'branch')" "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
   guard_work_tree
   record "$(say 'running release')" "$(cat <&"$running")"
+  cat <&"$others"
   record "$(say 'database revision')" "$(cat <&"$revision_there")"
-  exec {running}<&- {revision_there}<&-
+  exec {running}<&- {others}<&- {revision_there}<&-
+}
+
+# The other containers that run the code.
+guard_others() {
+  local name
+  other_containers | while IFS=$'\x1f' read -r name _; do
+    record "$(say 'container %s' "$name")" "$(docker inspect --format '{{.Id}}' "$name" 2>/dev/null)"
+    record "$(say 'running release of %s' "$name")" "$(container=$name record_sum)"
+  done
 }
 
 # evidence WHEN: what a run compares `before` and `after` it; the schema is left in a file of the run's folder.

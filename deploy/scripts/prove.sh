@@ -1,12 +1,13 @@
 # Proves that a release serves as it should, by the host itself: curl without a proxy asks the checks; what they answered,
 # the revision and the age of the app server's processes are judged in the container.
-# Expects containers.sh and what that expects, probes (name, URL, Host of every alternative), before (healthy or ill),
+# Expects containers.sh and what that expects, probes (name, URL, Host of every alternative; none: only what runs counts), before (healthy or ill),
 # prove_settings (of the new release), old_settings (of the old one), probe_timeout, health_timeout.
 # Its argument says which release: `new`, or `old` after an undo, which has to be as healthy as it was before.
 
 # Asks every check: a line each of its name, status and base64 of the answer, of the first path that is not 404.
 ask() {
   local i name= body status host
+  [ ${#probes[@]} != 0 ] || return 0
   body=$(mktemp)
   for ((i = 0; i < ${#probes[@]}; i += 3)); do
     if [ "${probes[i]}" = "$name" ] && [ "$status" != 404 ]; then continue; fi

@@ -261,28 +261,39 @@ read_losses() {
   [ "$gone" = 0 ] || record rewritten "$gone_from" "$(plain rev-parse "refs/remotes/$remote/$branch^{commit}")" "$gone"
 }
 
-# What the engine says of the containers, in one question: a name that is none is left out. Fields are parted by a
-# unit separator, since Bash takes several tabs for one. With .Id for .ID the engine's own JSON would be asked, where what
-# is left out is an error.
-read_containers() {
-  local answer field format= unit='{{"\x1f"}}' role roles named name id image status restarts started pid service project folder environment files mounts
+# ask_engine NAME...: what the engine says of these containers, in one question: a name that is none is left out. Fields are
+# parted by a unit separator, since Bash takes several tabs for one. With .Id for .ID the engine's own JSON would be asked,
+# where what is left out is an error.
+ask_engine() {
+  local field format= unit='{{"\x1f"}}'
   for field in .Name .ID .Image .State.Status .RestartCount .State.StartedAt .State.Pid; do format+="{{$field}}$unit"; done
   for field in service project project.working_dir project.environment_file project.config_files; do
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
+  format+="{{with .Config.StopTimeout}}{{.}}{{end}}$unit"
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
-  roles=(app:"$container" database:"$database_container" redis:"$redis_container")
+  docker inspect --type container --format "$format" "$@" 2>/dev/null
+}
+
+# tell_container ROLE NAME: what was said of it, on stdin.
+tell_container() {
+  local answer name id image status restarts started pid service project folder environment files grace mounts
+  while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files grace mounts; do
+    [ -n "$2" ] && [ "$name" = "/$2" ] || continue
+    files=$(present "$folder" "$files")
+    record container "$1" "$2" "$id" "$image" "$status" "$restarts" "$started" \
+      "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}" "$grace"
+    if [ "$1" = app ] && answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
+  done
+}
+
+read_containers() {
+  local name role roles=(app:"$container" database:"$database_container" redis:"$redis_container") named=()
   for name in ${needs[@]+"${needs[@]}"}; do roles+=("service $name:$(container_of "$name")"); done
   for role in "${roles[@]}"; do [ -z "${role#*:}" ] || named+=("${role#*:}"); done
-  docker inspect --type container --format "$format" ${named[@]+"${named[@]}"} 2>/dev/null >"$beside/containers"
+  ask_engine ${named[@]+"${named[@]}"} >"$beside/containers"
   for role in "${roles[@]}"; do
-    while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files mounts; do
-      [ -n "${role#*:}" ] && [ "$name" = "/${role#*:}" ] || continue
-      files=$(present "$folder" "$files")
-      record container "${role%%:*}" "${role#*:}" "$id" "$image" "$status" "$restarts" "$started" \
-        "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}"
-      if [ "${role%%:*}" = app ] && answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
-    done <"$beside/containers"
+    tell_container "${role%%:*}" "${role#*:}" <"$beside/containers"
   done
 }
 
@@ -302,15 +313,44 @@ present() {
 # as_set FOLDER: as the settings call it, where that is the same one.
 as_set() { if [ "$1" -ef "$path" ]; then printf '%s' "$path"; else printf '%s' "$1"; fi; }
 
-# The other containers of the app's service, whoever's project they belong to. What `docker compose run` started is none.
+# The other containers of the app's service, whoever's project they belong to, and those of its image that no setting names.
+# What `docker compose run` started is none.
 read_siblings() {
-  local format='{{.Names}}' unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.' name status project folder once
-  format+="$unit{{.State}}$unit${label}project\"}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}"
-  docker ps --all --filter "label=com.docker.compose.service=$service" --format "$format" |
-    while IFS=$'\x1f' read -r name status project folder once; do
-      if [ "$once" = True ] || [ "$name" = "$container" ]; then continue; fi
-      record sibling "$name" "$status" "$project" "$(as_set "$folder")"
-    done
+  local line name state of image project folder once
+  compose_containers >"$beside/all"
+  line=$(awk -F $'\x1f' -v name="$container" '$1 == name {print $4 FS $5}' "$beside/all")
+  while IFS=$'\x1f' read -r name state of image project folder once; do
+    [ "$name" != "$container" ] || continue
+    if [ "$of" = "$service" ]; then
+      record sibling "$name" "$state" "$project" "$(as_set "$folder")"
+    elif [ "$state" = running ] && [ "$image"$'\x1f'"$project" = "$line" ] && ! named "$of"; then
+      record unlisted "$name" "$of"
+    fi
+  done <"$beside/all"
+}
+
+# named SERVICE: it is one that runs the code too, by the settings.
+named() {
+  local i
+  for ((i = 0; i < ${#also[@]}; i += 4)); do [ "${also[i + 1]}" != "$1" ] || return 0; done
+  return 1
+}
+
+# What is told of every other container that runs the code, as of the app's.
+read_others() {
+  local number=0 name of settings file
+  while IFS=$'\x1f' read -r name of settings; do
+    file=$beside/other-$((++number))
+    (
+      container=$name inside_settings=$settings
+      record other "$of" "$container"
+      ask_engine "$container" | tell_container app "$container"
+      read_app
+    ) >"$file" &
+  done < <(other_containers)
+  wait
+  for ((of = 1; of <= number; of++)); do cat "$beside/other-$of"; done
+  record alone
 }
 
 # running NAME: so says the engine.
@@ -326,16 +366,16 @@ tell_target_entries() {
   entries "$base" "$target" || printf '\0\0'
   # It asks more than once. All of one question first: while it still asks it reads no answer.
   while true; do
-    while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted"
-    [ ! -s "$beside/wanted" ] || git_ cat-file --batch <"$beside/wanted"
+    while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted-$container"
+    [ ! -s "$beside/wanted-$container" ] || git_ cat-file --batch <"$beside/wanted-$container"
   done
 } 2>/dev/null
 
 read_app() {
   local answer line head target status=0
-  answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>"$beside/complaint") || status=$?
+  answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>"$beside/complaint-$container") || status=$?
   if [ "$status" != 0 ]; then
-    answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint" | grep -v '^$' | tail -n 1)
+    answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint-$container" | grep -v '^$' | tail -n 1)
     [ -n "$answer" ] || answer=$(say 'docker exec ended with status %s' "$status")
     ! running "$container" || record app_problem "$answer"
     return
@@ -481,6 +521,7 @@ read_state() {
     read_siblings >"$beside/siblings" &
     read_database >"$beside/database" &
     read_app >"$beside/app" &
+    read_others >"$beside/others" &
   fi
   ! command -v curl >/dev/null || { read_health >"$beside/health"; read_logs "$beside/health" >"$beside/logs"; } &
   read_host >"$beside/host" &
@@ -491,7 +532,7 @@ read_state() {
   read_dumps
   read_history
   wait
-  cat "$beside"/{host,engine,siblings,database,app,health,logs} 2>/dev/null
+  cat "$beside"/{host,engine,siblings,database,app,health,logs,others} 2>/dev/null
 }
 
 beside=$(owned_folder)

@@ -298,7 +298,7 @@ compare_evidence() {
   for name in "${names[@]}"; do
     case ${name#"$mark"} in
       # revive.sh gave the old release to another container.
-      container | 'running release') [ ! -e revived ] || continue ;;
+      container* | 'running release'*) [ ! -e revived ] || continue ;;
       'database revision') [ -e schema.after ] || continue ;;
     esac
     [ "${found[$name]-}" != "${after[$name]-}" ] || continue
@@ -321,10 +321,16 @@ stand_up() {
   aside settle "$settle_timeout" settle.sh && aside revive "$revive_timeout" revive.sh
 }
 
-# aside NAME SECONDS SCRIPT ARGUMENT...: a script of the run that is no step, where there is one.
+# aside NAME SECONDS SCRIPT ARGUMENT...: a script of the run that is no step, where there is one, and those of the other
+# containers, which are called after it. Each is run, whatever became of the one before.
 aside() {
-  [ -e "$3" ] || return 0
-  carry_out "$1" "$2" bash -euo pipefail "${@:3}"
+  local script bad=
+  for script in "${3%.sh}".sh "${3%.sh}"@*.sh; do
+    [ -e "$script" ] || continue
+    carry_out "$1" "$2" bash -euo pipefail "$script" "${@:4}"
+    [ "$status" = 0 ] || bad=$status
+  done
+  status=${bad:-0}
   return "$status"
 }
 

@@ -1,6 +1,7 @@
 """The settings of one target.
 
-`model` says what there is, `load` reads the files, `written` remembers what stands where in them.
+`model` says what there is, `load` reads the files, `written` remembers what stands where in them, `services` narrows
+them to another service that runs the code.
 """
 
 from deploy.settings.load import FOREIGN, load
@@ -14,5 +15,18 @@ from deploy.settings.model import (
     StampRule,
     Target,
 )
+from deploy.settings.services import of_service
 
-__all__ = ["FOREIGN", "SECTIONS", "Check", "Git", "Sections", "Settings", "Ssh", "StampRule", "Target", "load"]
+__all__ = [
+    "FOREIGN",
+    "SECTIONS",
+    "Check",
+    "Git",
+    "Sections",
+    "Settings",
+    "Ssh",
+    "StampRule",
+    "Target",
+    "load",
+    "of_service",
+]

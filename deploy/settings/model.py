@@ -522,6 +522,18 @@ class Restart:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Also:
+    """Another service that runs the code, with what differs from the app's; empty: as there, and named as its key."""
+
+    service: Text = ""
+    container: Text = ""
+    path: Folder = ""
+    user: Text = ""
+    programs: Mapping[Name, ProgramRestart] = field(default_factory=dict)
+    restart: Literal["", "rolling", "container"] = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Check:
     """One question to the app: of `paths` the first that does not answer 404 counts, by the values in `expect`.
 
@@ -562,6 +574,7 @@ class Sections:
     env: Env = field(default_factory=Env)
     secrets: Secrets = field(default_factory=Secrets)
     app: App = field(default_factory=App)
+    also: Mapping[Word, Also] = field(default_factory=dict)
     database: Database = field(default_factory=Database)
     # Written as `none` where there is none.
     redis: Annotated[Redis | None, BeforeValidator(_unless_none)] = field(default_factory=Redis)

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from deploy import answers, remedies, shell
@@ -15,6 +16,7 @@ from deploy.state.model import (
     Container,
     Database,
     Memory,
+    Other,
     PastRun,
     Probe,
     Repository,
@@ -22,6 +24,24 @@ from deploy.state.model import (
     Sources,
     State,
     Versions,
+)
+
+Rows = dict[str, list[tuple[str, ...]]]
+# What is told of every container that runs the code; the rest is the same for all of them.
+OWN = (
+    "container",
+    "memory",
+    "app",
+    "app_text",
+    "app_problem",
+    "matching",
+    "running_known",
+    "running_gone",
+    "sources",
+    "differs_nothing",
+    "differs_head",
+    "differs_running",
+    "differs_change",
 )
 
 
@@ -32,13 +52,39 @@ def parse(answer: str) -> State:
 
 
 def _parse(answer: str) -> State:
-    rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    rows: Rows = defaultdict(list)
+    # What is told between "other" and "alone" is of one more container that runs the code.
+    others: list[Rows] = []
+    here: Rows = rows
     for kind, *fields in shell.records(answer):
-        rows[kind].append(tuple(fields))
+        if kind == "other":
+            here = defaultdict(list)
+            others.append(here)
+        elif kind == "alone":
+            here = rows
+        here[kind].append(tuple(fields))
     if not rows["end"]:
         last = tuple(map(unpack, answer.rstrip("\n").split("\n")[-1:]))
         raise Failure(say("the host did not tell its whole state"), evidence=last, remedy=remedies.RUN_AGAIN)
+    state = _state(answer, rows)
+    known = tuple(also for other in others for also, _ in other["other"])
+    return replace(state, others=tuple(_other(answer, rows, other, known) for other in others)) if others else state
 
+
+def _other(answer: str, rows: Rows, other: Rows, known: Sequence[str]) -> Other:
+    """Read of one more container what is told of the app's, and of the host what is the same for all.
+
+    `known` are the services that all of them are of.
+    """
+    ((also, name),) = other["other"]
+    own = {kind: other[kind] for kind in OWN}
+    state = _state(answer, defaultdict(list, {**rows, **own}))
+    # A replica serves as the app does; elsewhere may be other programs only.
+    serves, crowded = not also or state.served, not also or known.count(also) > 1
+    return Other(name, also, replace(state, serves=serves, crowded=crowded, siblings=()))
+
+
+def _state(answer: str, rows: Rows) -> State:
     def one(kind: str, index: int = 0) -> str:
         return rows[kind][0][index] if rows[kind] else ""
 
@@ -63,6 +109,7 @@ def _parse(answer: str) -> State:
         repository=_repository(rows),
         containers={row[0]: _container(row) for row in rows["container"]},
         siblings=tuple(Sibling(*row) for row in rows["sibling"]),
+        unlisted=dict(_pairs(rows["unlisted"])),
         app=app,
         app_problem=app_problem or unpack(one("app_problem")),
         running=one("running_known"),
@@ -94,7 +141,7 @@ def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, str]]:
     return ((row[0], row[1]) for row in rows)
 
 
-def _repository(rows: Mapping[str, list[tuple[str, ...]]]) -> Repository:
+def _repository(rows: Rows) -> Repository:
     if "repository" not in rows:
         return Repository()
     fault, problem, *rest = rows["repository"][0]
@@ -144,7 +191,9 @@ def _sources(row: Sequence[str]) -> Sources:
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, name, identity, image, status, restarts, started, service, project, folder, environment, files, mounts = row
+    _, name, identity, image, status, restarts, started, service, project, folder, environment, files, mounts, grace = (
+        row
+    )
     made_from, places = tuple(files.splitlines()), iter(mounts.splitlines())
     return Container(
         name=name,
@@ -159,6 +208,7 @@ def _container(row: tuple[str, ...]) -> Container:
         environment=environment,
         files=made_from,
         mounts=dict(zip(places, places, strict=False)),
+        grace=int(grace) if grace else None,
     )
 
 

@@ -89,6 +89,7 @@ def _program(facts: Mapping[str, Any], what: Value) -> Program:
         supervised=facts.get("supervised") is True,
         server=facts.get("server") is True,
         fresh=facts.get("fresh") is True,
+        processes=_number(facts.get("processes", 1), what),
         workers=_number(facts.get("workers", 0), what),
         preload=facts.get("preload") is True,
         config=_text(facts.get("config", ""), what),

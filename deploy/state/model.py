@@ -31,6 +31,8 @@ class Container:
     environment: str
     files: tuple[str, ...]
     mounts: Mapping[str, str]
+    # Seconds that it gets to stop; None: the engine's own.
+    grace: int | None = None
 
     @property
     def running(self) -> bool:
@@ -197,6 +199,8 @@ class Program:
     server: bool
     # Is all that serves of it younger than the last copy?
     fresh: bool
+    # It and those below it.
+    processes: int = 1
     workers: int = 0
     preload: bool = False
     config: str = ""
@@ -402,6 +406,13 @@ class State:
     sources: Mapping[str, Sources] = field(default_factory=dict)
     # The remote's branch does not have the running revision.
     running_gone: bool = False
+    # Does an app server belong into the app container? Is it one of several of another service?
+    serves: bool = True
+    crowded: bool = False
+    # What else runs the code, in the order in which it is updated.
+    others: "tuple[Other, ...]" = ()
+    # Containers of the app's image that no setting names, each with its service.
+    unlisted: Mapping[str, str] = field(default_factory=dict)
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.
@@ -414,9 +425,15 @@ class State:
         return tuple(one for one in self.siblings if app and one.project == app.project)
 
     @property
-    def replicas_up(self) -> tuple[str, ...]:
-        """Those of them that may serve."""
-        return tuple(one.name for one in self.replicas if one.up)
+    def alone(self) -> bool:
+        """Is the app container the only one of its service?"""
+        return not (self.replicas or self.crowded)
+
+    @property
+    def replicas_left(self) -> tuple[str, ...]:
+        """Those of them that may serve, and that an update would leave as they are."""
+        known = {one.name for one in self.others}
+        return tuple(one.name for one in self.replicas if one.up and one.name not in known)
 
     @property
     def answering(self) -> bool:
@@ -435,8 +452,9 @@ class State:
 
     @property
     def fresh(self) -> bool:
-        """Is what serves younger than the last copy, and all else that Supervisor restarts?"""
-        return self.served and all(one.fresh for one in self.programs if one.server or one.supervised)
+        """Is what serves younger than the last copy, and all else that something restarts?"""
+        restarted = (one for one in self.programs if one.server or one.supervised or not self.serves)
+        return (self.served or not self.serves) and all(one.fresh for one in restarted)
 
     @property
     def served(self) -> bool:
@@ -446,3 +464,15 @@ class State:
     @property
     def programs(self) -> tuple[Program, ...]:
         return self.app.programs if self.app else ()
+
+
+@dataclass(frozen=True)
+class Other:
+    """One more container that runs the code: a replica of the app's, or of a service that `also` names so.
+
+    `state` is the host's as if it were the app container.
+    """
+
+    name: str
+    also: str
+    state: State

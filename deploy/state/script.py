@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from deploy import elsewhere, inside, shell
-from deploy.settings import Settings
+from deploy.settings import Settings, of_service
 from deploy.settings.model import Built
 from deploy.shell import Variable
 from deploy.state.model import TargetIs
@@ -70,7 +70,14 @@ def variables(settings: Settings) -> dict[str, Variable]:
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
+        "also": tuple(word for name in settings.also for word in _also(settings, name)),
     }
+
+
+def _also(settings: Settings, name: str) -> tuple[str, str, str, str]:
+    """Say of a service that runs the code too: its name in the settings, Compose's, its container, what it is told."""
+    own = of_service(settings, name)
+    return name, own.app.service, own.app.container, json.dumps(inside_settings(own))
 
 
 def _built(name: str, one: Built) -> tuple[str, str, str, str]:

@@ -1,5 +1,7 @@
 """The verbs that change something, one module each, and how they make up a plan.
 
+What concerns the code is a step for every container that runs it (IN_EACH); the rest is done once, in the app's own.
+
 A step module says what it NEEDS of the preflight, which TARGET it reads, when there is a `reason` to run it
 (none: nothing to do), and what its `step` is, `proven` where a proof of the new code goes before it.
 """
@@ -9,7 +11,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
-from deploy import programs, shell
+from deploy import instances, programs, shell
+from deploy.instances import Instance
 from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
@@ -42,6 +45,7 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "ship": ship,
     }
 )
+IN_EACH = ("copy", "files", "clean", "restart", "ship")
 ROLLBACK = ("build", "proof", "backup", "sync", "copy", "files", "clean", "restart", "ship")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
@@ -57,11 +61,15 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
     options = replace(options, proven=proven)
     if proven and proof.writes(settings):
         names = ("backup", *(name for name in names if name != "backup"))
+    there = tuple(instances.each(settings, state))
     for name in names:
         module = STEPS[name]
-        reason = module.reason(settings, state, options) or (ASKED_FOR if verb in UNCONDITIONAL else None)
-        if reason:
-            steps.append(module.step(settings, state, options, run, proven))
+        for one in there if name in IN_EACH else there[:1]:
+            reason = module.reason(one.settings, one.state, options) or (ASKED_FOR if verb in UNCONDITIONAL else None)
+            if reason:
+                # The proof has staged the code in the first one only.
+                step = module.step(one.settings, one.state, options, run, proven and not one.beside)
+                steps.append(replace(step, name=one.step(name)))
     if "proof" not in (step.name for step in steps):
         steps = [step for step in steps if step.reason != backup.FOR_PROOF]
     confirm = settings.confirm.timeout if proven and steps else 0
@@ -70,12 +78,25 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
 
 def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, str]:
     """What the host needs to undo a plan and to prove releases by itself, by the names of runner.sh."""
-    shared = variables(settings)
+    found = {
+        f"{one.step(name)}.sh": script
+        for one in instances.each(settings, state)
+        for name, script in _asides(one, plan, run).items()
+    }
+    if any(step.name in ("backup", "swap") for step in plan.steps):
+        found["proven.sh"] = restore.script(settings, state, run, "proven.sh")
+    return found
+
+
+def _asides(one: Instance, plan: Plan, run: str) -> dict[str, str]:
+    settings, state = one.settings, one.state
+    shared = variables(settings) | ({"probes": ()} if one.beside else {})
     checks = {check.name: dict(check.expect) for check in settings.health.checks}
     told = inside_settings(settings) | {
         "run": run,
         "expect": checks,
-        "servers": [one.id for one in state.programs if one.server],
+        "serves": state.serves,
+        "wanted": {one.id: one.name for one in state.programs if one.server or not state.serves},
         "left": [one.program.id for one in programs.replacements(settings, state) if one.way == "leave"],
     }
     record = state.app.record if state.app and state.fresh else None
@@ -93,10 +114,7 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
     settle = shell.script(
         "containers.sh", asking(settings), "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run
     )
-    found = {"settle.sh": settle, "prove.sh": prove, "revive.sh": revive.script(settings, state, run)}
-    if any(step.name in ("backup", "swap") for step in plan.steps):
-        found["proven.sh"] = restore.script(settings, state, run, "proven.sh")
-    return found
+    return {"settle": settle, "prove": prove, "revive": revive.script(settings, state, run)}
 
 
 def needs(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from deploy import migrations, shell
+from deploy import instances, migrations, shell
 from deploy.message import Message, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
@@ -14,7 +14,7 @@ TARGET: TargetIs = "remote"
 
 
 def reason(settings: Settings, state: State, options: Options) -> Message | None:
-    if copy.reason(settings, state, options):
+    if any(copy.reason(one.settings, one.state, options) for one in instances.each(settings, state)):
         return say("the code changes")
     return say("the database changes") if migrate.reason(settings, state, options) else None
 

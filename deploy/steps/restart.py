@@ -1,7 +1,7 @@
 """Have new processes serve: worker by worker, or by a restart of the service's container."""
 
 from deploy import compose, preflight, programs, shell, words
-from deploy.message import Message, Printed, Told, counted, say
+from deploy.message import Message, Printed, Told, Value, counted, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, variables
@@ -20,7 +20,7 @@ def reason(settings: Settings, state: State, options: Options) -> Message | None
         older = programs.stale(settings, state)
         running = say("older than the code: %s", words.names(older))
         return running if older else say("no %s runs", settings.app.server)
-    return None if state.answering else say("the app does not answer as it should")
+    return None if state.answering or not state.serves else say("the app does not answer as it should")
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
@@ -35,14 +35,22 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
             settings, state, before="healthy", replace=replaces, after_copy=why != ASKED_FOR, because=because
         ),
     )
-    timeout = settings.restart.timeout + 120 + (serving.replace_timeout(settings, state) if replaces else 0)
+    grace = state.containers["app"].grace or 0
+    timeout = grace + settings.restart.timeout + 120 + (serving.replace_timeout(settings, state) if replaces else 0)
     restarted = Printed(compose.control(settings, state, "restart"))
     container: tuple[Told, ...] = (
         say("%s: %s", restarted, because) if because else restarted,
-        say("wait up to %s s for %s", settings.restart.timeout, serving.check(settings).url),
+        say("wait up to %s s for %s", settings.restart.timeout, _awaited(settings, state)),
         *map(Printed, settings.restart.reload),
     )
     return Step("restart", why, script, timeout, _summary(settings, state, restarted) if replaces else container)
+
+
+def _awaited(settings: Settings, state: State) -> Value:
+    """Say what is waited for after a restart of the container."""
+    if serving.answers(settings, state):
+        return serving.check(settings).url
+    return words.names(tuple(one.name for one in state.programs)) or say("its processes")
 
 
 def _summary(settings: Settings, state: State, restarted: Told) -> tuple[Told, ...]:
@@ -85,7 +93,7 @@ def obstacle(settings: Settings, state: State, options: Options) -> Message | No
     """Say why the container is restarted although gentler ways are wanted; nothing where they can be tried."""
     if wanted(settings, options) != "rolling":
         return None
-    if not state.answering:
+    if not state.answering and state.serves:
         return say("the app does not answer as it should")
     if cramped := preflight.cramped(settings, state):
         return cramped

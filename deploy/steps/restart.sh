@@ -1,8 +1,9 @@
 # Replace each program that runs the code in its own way; where that is not wanted or cannot be, restart the service's
-# container and wait until the app itself answers.
+# container and wait until the app itself answers, or its programs run again.
 # Expects containers.sh and what that expects, replacing (what deploy/inside/replacing is told; empty: not wanted), because
-# (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts), restart_timeout, server,
-# servers (how many masters of it run), reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+# (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts; none: its programs are
+# waited for, as `awaiting` tells deploy/inside/awaiting), restart_timeout, server, servers (how many masters of it run),
+# reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
 
 # Its words come as it says them; why it could not is what it says last.
 replace() {
@@ -50,26 +51,37 @@ give_up() {
   exit 1
 }
 
+# Supervisor restarts a crashed app server for ever, so "Up" proves nothing: more than one master in a row is a crash loop.
+await_answer() {
+  local status pid begin=$SECONDS
+  local -A seen=()
+  while status=$(answer) && [ "$status" = 000 ]; do
+    [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
+    for pid in $(masters); do seen[$pid]=1; done
+    [ "${#seen[@]}" -lt $((servers + 2)) ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
+    [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up 'the app does not answer, %s s after the restart' "$restart_timeout"
+    sleep 0.3
+  done
+  say 'the app answers (%s)' "$status"
+}
+
+# The container may end, and with it who waits in there.
+await_programs() {
+  local inside_timeout=$replace_timeout words
+  { words=$(inside await "$awaiting" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
+  [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
+  give_up '%s' "$(reason await "$words")"
+}
+
 if [ -n "$replacing" ] && replace; then exit 0; fi
 said "$(say 'the container is restarted')" "$because"
-say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"
+if [ ${#answers[@]} != 0 ]; then say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"; fi
 began=$(date +%s)
 control restart
 # With its first process the account begins anew.
 killed_before=${killed_before:+0}
-
-# Supervisor restarts a crashed app server for ever, so "Up" proves nothing: more than one master in a row is a crash loop.
-declare -A seen=()
-begin=$SECONDS
-while status=$(answer) && [ "$status" = 000 ]; do
-  [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
-  for pid in $(masters); do seen[$pid]=1; done
-  [ "${#seen[@]}" -lt $((servers + 2)) ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
-  [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up 'the app does not answer, %s s after the restart' "$restart_timeout"
-  sleep 0.3
-done
-say 'the app answers (%s)' "$status"
+if [ ${#answers[@]} != 0 ]; then await_answer; else await_programs; fi
 for command in "${reload[@]}"; do
   docker exec -u 0 "$container" sh -c "$command" || give_up '%s failed in %s' "$command" "$container"
 done
-[ ${#reload[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up 'the app does not answer any more, after %s' "${reload[*]}"
+[ ${#reload[@]} = 0 ] || [ ${#answers[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up 'the app does not answer any more, after %s' "${reload[*]}"

@@ -31,6 +31,7 @@ def variables(
         "boot_timeout": restart.timeout,
         "drain_timeout": restart.drain_timeout,
         "after_copy": after_copy,
+        "serves": state.serves,
         "programs": [_told(settings, state, one) for one in programs.replacements(settings, state)],
     }
     return {
@@ -38,7 +39,8 @@ def variables(
         "replacing": json.dumps(told) if replace else "",
         "because": pack(because) if because else "",
         "replace_timeout": replace_timeout(settings, state),
-        "answers": tuple(asked.url + path for path in asked.paths),
+        "answers": answers(settings, state),
+        "awaiting": json.dumps(told),
         "restart_timeout": restart.timeout,
         "server": settings.app.server,
         "servers": max(1, sum(one.server for one in state.programs)),
@@ -48,11 +50,17 @@ def variables(
     }
 
 
+def answers(settings: Settings, state: State) -> tuple[str, ...]:
+    """What an app is asked that was restarted; nothing where somebody else may answer."""
+    asked = check(settings)
+    return tuple(asked.url + path for path in asked.paths) if state.serves and state.alone else ()
+
+
 def _told(settings: Settings, state: State, one: programs.Replacement) -> dict[str, object]:
     """Say of one program what the program in the container has to know of it."""
     most, forced = programs.surge(settings, state, one.program), bool(settings.restart.surge)
-    named = {"id": one.program.id, "name": one.program.name, "way": one.way, "action": one.action}
-    return {**named, "surge": most, "forced": forced}
+    known = {"id": one.program.id, "name": one.program.name, "processes": one.program.processes}
+    return {**known, "way": one.way, "action": one.action, "surge": most, "forced": forced}
 
 
 def replace_timeout(settings: Settings, state: State) -> int:

@@ -4,9 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from deploy import building, builds, elsewhere, preflight, programs, releases, remedies, runs, shell, steps, words
+from deploy import (
+    building,
+    builds,
+    elsewhere,
+    instances,
+    preflight,
+    programs,
+    releases,
+    remedies,
+    runs,
+    shell,
+    steps,
+    words,
+)
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
@@ -131,8 +145,7 @@ def carry_out(
         confirm=plan.confirm,
         asides=steps.asides(settings, state, plan, run) if undoable else {},
     )
-    servers = tuple(one.name for one in state.programs if one.server)
-    proof = partial(prove, session, keep_schema=keep_schema, servers=servers)
+    proof = partial(prove, session, keep_schema=keep_schema, before=state)
     follower = Follower(session, run, prove=proof, undoable=undoable, probing=probing)
     follower.follow(runs.start(session.host, shared, run, files))
 
@@ -194,12 +207,12 @@ def _refuse_locked(session: Session, decision: Decision) -> None:
         )
 
 
-def prove(session: Session, revision: str, *, keep_schema: bool = False, servers: tuple[str, ...] = ()) -> None:
+def prove(session: Session, revision: str, *, keep_schema: bool = False, before: State | None = None) -> None:
     """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise.
 
-    `servers` are the app servers that ran before, and so have to run now.
+    What ran `before` has to run now.
     """
-    judge(session, *session.examine("running"), revision, keep_schema=keep_schema, servers=servers)
+    judge(session, *session.examine("running"), revision, keep_schema=keep_schema, before=before)
 
 
 def judge(
@@ -209,7 +222,7 @@ def judge(
     revision: str,
     *,
     keep_schema: bool = False,
-    servers: tuple[str, ...] = (),
+    before: State | None = None,
     told: bool = False,
 ) -> None:
     """Prove it by what was seen; where that is ill, wait for health and look again. Good health may be told already."""
@@ -218,12 +231,13 @@ def judge(
         checks, state, told = session.recover(), session.read("running"), False
     if not told:
         session.report.health(checks)
-    wrong = (*_wrong(settings, state, revision, servers), *(() if keep_schema else _pending(state))) if revision else ()
+    wrong = (*_wrong(settings, state, revision, before), *(() if keep_schema else _pending(state))) if revision else ()
     ill: tuple[Message, ...] = tuple(
         say("%s: %s %s", check.name, check.url, check.problem) for check in checks if check.problem
     )
     if not wrong and not ill:
-        for name in programs.stale(settings, state, left=True):
+        left = (programs.stale(one.settings, one.state, left=True) for one in instances.each(settings, state))
+        for name in chain.from_iterable(left):
             session.report.line(say("! %s runs on with the old code: nothing restarts it", name), "yellow")
         session.report.stale(builds.stale(state))
         return
@@ -238,8 +252,18 @@ def judge(
     )
 
 
-def _wrong(settings: "Settings", state: State, revision: str, servers: tuple[str, ...]) -> tuple[Message, ...]:
-    """What shows that not the revision serves, but something else."""
+def _wrong(settings: "Settings", state: State, revision: str, before: State | None) -> tuple[Message, ...]:
+    """What shows that not the revision serves, or not everywhere, but something else."""
+    there = {one.beside: one.state for one in instances.each(settings, before)} if before else {}
+    wrong = list[Message]()
+    for one in instances.each(settings, state):
+        found = _wrong_in(one.settings, one.state, revision, there.get(one.beside))
+        wrong += [say("%s: %s", one.beside, what) for what in found] if one.beside else found
+    now = {other.name for other in state.others}
+    return (*wrong, *(say("%s does not run any more", name) for name in there if name and name not in now))
+
+
+def _wrong_in(settings: "Settings", state: State, revision: str, before: State | None) -> tuple[Message, ...]:
     app = state.app
     if app is None:
         return (say("the app container cannot be looked into: %s", state.app_problem or say("it is not running")),)
@@ -250,11 +274,14 @@ def _wrong(settings: "Settings", state: State, revision: str, servers: tuple[str
         wrong.append(say("changed since the copy: %s", words.names(app.drift)))
     if older := programs.stale(settings, state):
         wrong.append(say("older than the code: %s", words.names(older)))
-    there = {one.name for one in state.programs if one.server}
-    if missing := tuple(name for name in servers if name not in there):
+    there = {one.name for one in state.programs}
+    wanted = [one.name for one in before.programs if one.server or not before.serves] if before else []
+    if missing := tuple(name for name in wanted if name not in there):
         wrong.append(say("not running any more: %s", words.names(missing)))
-    elif not there:
+    elif state.serves and not state.served:
         wrong.append(say("no %s runs", settings.app.server))
+    if before and state.containers["app"].restarts > before.containers["app"].restarts:
+        wrong.append(say("it ended by itself since, and was started again"))
     return tuple(wrong)
 
 

@@ -32,6 +32,7 @@ def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
         "server": SERVER,
         "paths": ["/"],
         "exclusive": ["scheduler.lock"],
+        "serves": True,
         "boot_timeout": 20,
         "drain_timeout": 20,
         "after_copy": False,

@@ -39,16 +39,29 @@ def test_nothing_of_ours_needs_a_folder_for_temporary_files_in_the_container() -
 def test_the_program_is_kept_by_the_first_command_that_may_change_something(world: World) -> None:
     world.inspect()
     assert not world.record.exists()
-    world.done("clean")
-    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+    assert [asked_for(world) for _ in range(3)] == ["send", "kept", "kept"]
+
+
+def asked_for(world: World) -> str:
+    """What a command asks for first."""
+    words = words_of("clean", world.settings)
+    ended = subprocess.run(words, input=PROGRAM, capture_output=True, check=True, timeout=60)
+    return ended.stdout.splitlines()[0].decode()
 
 
 @pytest.mark.parametrize("kept", [b"", b"another version", b"\xff"])
 def test_a_kept_program_that_is_another_is_not_run_but_replaced(world: World, kept: bytes) -> None:
     world.record.mkdir()
     (world.record / "program").write_bytes(kept)
-    world.done("clean")
-    assert (world.record / "program").read_bytes() == PROGRAM.rstrip()
+    assert [asked_for(world) for _ in range(2)] == ["send", "kept"]
+
+
+def test_a_kept_program_that_was_damaged_is_not_run_but_replaced(world: World) -> None:
+    asked_for(world)
+    kept = bytearray((world.record / "program").read_bytes())
+    kept[len(kept) // 2] ^= 1
+    (world.record / "program").write_bytes(kept)
+    assert [asked_for(world) for _ in range(2)] == ["send", "kept"]
 
 
 def test_a_program_that_cannot_be_kept_is_run_all_the_same(world: World) -> None:

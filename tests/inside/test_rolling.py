@@ -192,7 +192,8 @@ def test_a_rolled_master_serves_what_was_copied_before(gunicorn: Gunicorn) -> No
     gunicorn.start()
     record = {"revision": "1" * 40, "run": "run-1", "complete": True, "boot_id": boot_id(), "uptime": uptime()}
     (gunicorn.place / "record/record.json").write_text(json.dumps(record))
-    told = {"revision": "1" * 40, "expect": {}, "protected": [], "servers": [gunicorn.program["id"]], "left": []}
+    wanted = {gunicorn.program["id"]: "gunicorn"}
+    told = {"revision": "1" * 40, "expect": {}, "protected": [], "wanted": wanted, "left": []}
     assert inside("prove", {**gunicorn.settings, **told}).returncode == 1
     assert gunicorn.roll().returncode == 0
     assert said(inside("prove", {**gunicorn.settings, **told})) == (0, "")

@@ -1,5 +1,6 @@
 """A host that is ill in every way: what the verbs say, what they leave alone, and what cures it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -312,20 +313,21 @@ def test_a_restart_is_of_the_container_that_was_read_whatever_compose_is_told_on
     assert (len(started), facts(sandbox).container) == (3, before.container)
 
 
-def test_a_second_replica_is_refused_by_name_and_once_it_is_stopped_it_stays_so(
+def test_a_second_replica_is_updated_too_and_once_it_is_stopped_it_stays_so(
     sandbox: Sandbox, inv: Inv, tmp_path: Path
 ) -> None:
-    stack.release(sandbox.name, "code")
+    commit = stack.release(sandbox.name, "code")
     stack.break_(sandbox.name, "replica")
     (name,) = replicas(sandbox)
-    said = assert_refused(inv, sandbox, f"the service whalefall has {name}", verbs=("hot-update --yes", "restart"))
-    assert f"drift       unknown: {name} of the same service too" in inv("status").out
-    command = re.search(r"→ on the host: (docker stop \S+)", said)
-    assert command, said
-    run(*stack.ssh_command(sandbox.name), command[1])
+    assert f"drift       {name}: " in inv("status").out
+    updated = inv("hot-update", "--yes")
+    assert (updated.code, f"✓ restart@{name} " in updated.out) == (0, True), updated.text
+    record = json.loads(execute(name, "cat", "/var/lib/hot-update/record.json", user="root"))
+    assert (record["revision"], "drift       none" in inv("status").out) == (commit, True)
+    run("docker", "stop", name)
     settings = overridden(sandbox, tmp_path, restart={"strategy": "container"})
-    updated = inv("-f", settings, "hot-update", "--yes")
-    assert (updated.code, f"docker restart {sandbox.app}" in updated.out) == (0, True), updated.text
+    restarted = inv("-f", settings, "restart")
+    assert (restarted.code, f"docker restart {sandbox.app}" in restarted.out) == (0, True), restarted.text
     assert run("docker", "inspect", "--format", "{{.State.Running}}", name) == "false\n"
 
 
