@@ -22,6 +22,8 @@ CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
 # Ends the names of what a break takes out of the way.
 ASIDE = ".taken-away"
 MESSAGE = "production fell ill here"
+# Kinds that fit only an app that is under Supervisor.
+SUPERVISED = ("crash-loop",)
 # As long as this is there, in the database's container, somebody has forgotten a console.
 FORGOTTEN = "/tmp/forgotten-console"
 
@@ -33,6 +35,10 @@ def break_(sandbox: Sandbox, kind: str) -> Message:
         raise Failure(
             say("there is no kind of illness %s", repr(kind)), remedy=say("one of: %s", KINDS), code=Exit.USAGE
         )
+    if kind in SUPERVISED and not sandbox.shape.programs:
+        fact = say("no illness of the kind %s: the app of the shape %s has no Supervisor", kind, sandbox.shape.name)
+        fitting = tuple(one for one in KINDS if one not in SUPERVISED)
+        raise Failure(fact, remedy=say("one of: %s", fitting), code=Exit.USAGE)
     return cause(sandbox)
 
 
@@ -45,10 +51,11 @@ def restore(sandbox: Sandbox) -> None:
     for name in replicas(sandbox):
         run("docker", "rm", "--force", "--volumes", name)
     start(sandbox)
-    psql(sandbox, "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS true", database="postgres")
+    psql(sandbox, f"ALTER DATABASE {sandbox.shape.dbname} ALLOW_CONNECTIONS true", database="postgres")
     _close_transaction(sandbox)
     _restore_stamp(sandbox)
-    _restore_code(sandbox)
+    if sandbox.shape.programs:
+        _restore_code(sandbox)
     wait_until_healthy(sandbox)
 
 
@@ -78,8 +85,8 @@ def _name_secrets_like_words(sandbox: Sandbox) -> Message:
     head = git(sandbox.path, "rev-parse", "HEAD")
     names = (
         "postgres",
-        "whalefall_prod",
-        "whalefall_user",
+        sandbox.shape.dbname,
+        sandbox.shape.owner,
         "migrations",
         "origin/main",
         sandbox.app,
@@ -110,8 +117,8 @@ def _forget_stamp(sandbox: Sandbox) -> Message:
 def _close_database(sandbox: Sandbox) -> Message:
     psql(
         sandbox,
-        "ALTER DATABASE whalefall_prod ALLOW_CONNECTIONS false;"
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'whalefall_prod'",
+        f"ALTER DATABASE {sandbox.shape.dbname} ALLOW_CONNECTIONS false;"
+        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{sandbox.shape.dbname}'",
         database="postgres",
     )
     return say("the database refuses every connection, while %s is up", sandbox.postgres)
@@ -127,19 +134,20 @@ def _fill_disk(sandbox: Sandbox) -> Message:
 
 
 def _recreate(sandbox: Sandbox) -> Message:
-    compose(sandbox, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", "whalefall")
+    compose(sandbox, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", sandbox.shape.app)
     wait_until_healthy(sandbox)
-    return say("recreated the container %s: /app is the image's again", sandbox.app)
+    return say("recreated the container %s: %s is the image's again", sandbox.app, sandbox.shape.path)
 
 
 def _add_replica(sandbox: Sandbox) -> Message:
     """Have Compose start a second container of the app's service, by a file in which it has neither name nor ports."""
     override = sandbox.root / "replica.yml"
-    override.write_text("services: {whalefall: {container_name: !reset null, ports: !reset []}}\n", encoding="ascii")
-    files = ("--file", "docker-compose.prod.yml", "--file", str(override))
-    told = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", "whalefall=2", "whalefall")
+    app = sandbox.shape.app
+    override.write_text(f"services: {{{app}: {{container_name: !reset null, ports: !reset []}}}}\n", encoding="ascii")
+    files = ("--file", sandbox.shape.compose_file, "--file", str(override))
+    told = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", f"{app}=2", app)
     run("docker", "compose", "--project-name", sandbox.project, *files, "up", *told, cwd=sandbox.path)
-    return say("started %s, a second container of the service whalefall", tuple(replicas(sandbox)))
+    return say("started %s, a second container of the service %s", tuple(replicas(sandbox)), app)
 
 
 def _make_dirty(sandbox: Sandbox) -> Message:
@@ -188,7 +196,7 @@ def _leave_transaction_open(sandbox: Sandbox) -> Message:
     _close_transaction(sandbox)
     forgotten = (
         f'touch {FORGOTTEN}; export PGAPPNAME="forgotten console"; '
-        "exec psql --username=whalefall_user --dbname=whalefall_prod "
+        f"exec psql --username={sandbox.shape.owner} --dbname={sandbox.shape.dbname} "
         '--command="BEGIN" --command="SELECT count(*) FROM instances" '
         f'--command="\\\\! while test -e {FORGOTTEN}; do sleep 0.2; done"'
     )

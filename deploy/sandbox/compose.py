@@ -1,28 +1,26 @@
 """The sandbox's containers."""
 
-import json
 import time
 import urllib.error
 import urllib.request
 
 from deploy.errors import Failure
 from deploy.message import say
-from deploy.sandbox.command import run, tail, works
+from deploy.sandbox.command import run, tail
 from deploy.sandbox.home import Sandbox
 
 UP_SECONDS = 300.0
 HEALTHY_SECONDS = 120.0
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
-FLASK = "/app/.venv/bin/flask"
-BASIC_HEALTH = "/api/v1/health/basic"
+SERVICE_LABEL = "com.docker.compose.service"
 # Health traffic never goes through a proxy.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def compose(sandbox: Sandbox, *arguments: str) -> str:
     """Run docker compose on the deployment clone's file."""
-    options = ["--project-name", sandbox.project, "--file", "docker-compose.prod.yml"]
+    options = ["--project-name", sandbox.project, "--file", sandbox.shape.compose_file]
     return run("docker", "compose", *options, *arguments, cwd=sandbox.path, timeout=UP_SECONDS)
 
 
@@ -38,20 +36,26 @@ def execute(container: str, *command: str, user: str = "", stdin: str = "") -> s
 
 
 def in_app(sandbox: Sandbox, *command: str) -> str:
-    """Run a command in /app as the app's user, and no scheduler with it."""
-    return execute(sandbox.app, "env", "-C", "/app", "ENABLE_SCHEDULER=false", *command, user=sandbox.shape.user)
+    """Run a command in the app's folder as the app's user, and no scheduler with it."""
+    shape = sandbox.shape
+    return execute(sandbox.app, "env", "-C", shape.path, "ENABLE_SCHEDULER=false", *command, user=shape.user)
 
 
-def psql(sandbox: Sandbox, sql: str, database: str = "whalefall_prod") -> str:
+def migrate(sandbox: Sandbox) -> None:
+    """Bring the database to the head of the code that the app has."""
+    in_app(sandbox, sandbox.shape.flask, "db", "upgrade")
+
+
+def psql(sandbox: Sandbox, sql: str, database: str = "") -> str:
     """Run SQL as the database's owner; rows come unaligned, one a line."""
     options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
-    command = ["psql", "--username=whalefall_user", f"--dbname={database}", *options]
+    command = ["psql", f"--username={sandbox.shape.owner}", f"--dbname={database or sandbox.shape.dbname}", *options]
     return execute(sandbox.postgres, *command, stdin=sql).strip()
 
 
 def replicas(sandbox: Sandbox) -> list[str]:
     """Name the containers of the app's service besides its own."""
-    labels = (f"label={PROJECT_LABEL}={sandbox.project}", "label=com.docker.compose.service=whalefall")
+    labels = (f"label={PROJECT_LABEL}={sandbox.project}", f"label={SERVICE_LABEL}={sandbox.shape.app}")
     filters = [word for label in labels for word in ("--filter", label)]
     names = run("docker", "ps", "--all", "--format", "{{.Names}}", *filters).split()
     return sorted(name for name in names if name != sandbox.app)
@@ -63,7 +67,7 @@ def restart_app(sandbox: Sandbox) -> None:
 
 
 def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> None:
-    """Wait until the app answers through Nginx and directly; Failure with its last error lines when it does not."""
+    """Wait until the app answers at all of its doors; Failure with its last error lines when it does not."""
     deadline, pause = time.monotonic() + seconds, 0.1
     while not is_healthy(sandbox):
         if time.monotonic() > deadline:
@@ -77,10 +81,11 @@ def wait_until_healthy(sandbox: Sandbox, seconds: float = HEALTHY_SECONDS) -> No
 
 
 def is_healthy(sandbox: Sandbox) -> bool:
-    """Tell whether the app answers through Nginx and directly."""
-    paths = [(sandbox.http_port, BASIC_HEALTH), (sandbox.app_port, BASIC_HEALTH)]
-    paths += [(sandbox.http_port, path) for path in sandbox.shape.checks.values()]
-    return all(answer(port, path)[0] == 200 for port, path in paths)
+    """Tell whether the app answers at all of its doors."""
+    doors = [(sandbox.http_port, path) for path in sandbox.shape.checks.values()]
+    if sandbox.shape.direct:
+        doors.append((sandbox.app_port, sandbox.shape.direct))
+    return all(answer(port, path)[0] == 200 for port, path in doors)
 
 
 def answer(port: int, path: str) -> tuple[int, str]:
@@ -96,8 +101,10 @@ def answer(port: int, path: str) -> tuple[int, str]:
 
 def states(sandbox: Sandbox) -> dict[str, str]:
     """Return the state of each service's container, as Docker names it; "absent" for one that is not there."""
-    containers = {"postgres": sandbox.postgres, "redis": sandbox.redis, "whalefall": sandbox.app}
-    return {service: _state(container) for service, container in containers.items()}
+    shown = f'{{{{.Label "{SERVICE_LABEL}"}}}} {{{{.State}}}}'
+    found = run("docker", "ps", "--all", "--format", shown, "--filter", f"label={PROJECT_LABEL}={sandbox.project}")
+    states = dict.fromkeys(sandbox.shape.containers, "absent")
+    return states | dict(line.split() for line in found.splitlines())
 
 
 def foreign_folder(sandbox: Sandbox) -> str | None:
@@ -121,10 +128,3 @@ def remove(sandbox: Sandbox) -> None:
     networks = run("docker", "network", "ls", "--quiet", "--filter", label).split()
     if networks:
         run("docker", "network", "rm", *networks)
-
-
-def _state(container: str) -> str:
-    if not works("docker", "container", "inspect", container):
-        return "absent"
-    state: str = json.loads(run("docker", "container", "inspect", container))[0]["State"]["Status"]
-    return state

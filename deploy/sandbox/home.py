@@ -8,13 +8,14 @@ import socket
 from dataclasses import asdict, dataclass
 from os import getuid
 from pathlib import Path
+from string import Template
 
 import yaml
 
 from deploy.errors import Exit, Failure
 from deploy.message import Printed, say
 from deploy.sandbox import shape as shapes
-from deploy.sandbox.shape import Shape
+from deploy.sandbox.shape import SHAPES, Shape
 from deploy.shell import sh
 
 # Below the range that outgoing connections take their ports from.
@@ -81,17 +82,17 @@ class Sandbox:
     @property
     def app(self) -> str:
         """The app's container."""
-        return f"whalefall_app_{self.name}"
+        return self._container(self.shape.app)
 
     @property
     def postgres(self) -> str:
         """The database's container."""
-        return f"whalefall_postgres_{self.name}"
+        return self._container(self.shape.database)
 
     @property
     def redis(self) -> str:
         """The container of Redis."""
-        return f"whalefall_redis_{self.name}"
+        return self._container(self.shape.redis)
 
     @property
     def image(self) -> str:
@@ -116,33 +117,17 @@ class Sandbox:
         (self.root / "target.yaml").write_text(text, encoding="utf-8")
 
     def _target(self) -> dict[str, object]:
-        nginx = f"http://127.0.0.1:{self.http_port}"
-        direct = {"data.status": "healthy", "data.database": "connected", "data.redis": "connected"}
+        names = {"app": self.app, "database": self.postgres, "redis": self.redis, "image": self.image}
+        template = Template((SHAPES / f"{self.shape.name}.yaml").read_text(encoding="utf-8"))
         return {
             "host": f"{self.user}@127.0.0.1:{self.ssh_port}",
             "path": str(self.path),
             "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
-            "app": {"container": self.app, "image": self.image, "logs": list(self.shape.logs)},
-            "database": {"container": self.postgres},
-            "redis": {"container": self.redis},
-            "health": {
-                "checks": [
-                    {
-                        "name": "nginx",
-                        "url": nginx,
-                        "paths": ["/api/v1/health/basic"],
-                        "expect": {"data.status": "healthy"},
-                    },
-                    {
-                        "name": "direct",
-                        "url": f"http://127.0.0.1:{self.app_port}",
-                        "paths": ["/api/v1/health/health", "/api/v1/health"],
-                        "expect": direct,
-                    },
-                    *({"name": name, "url": nginx, "paths": [path]} for name, path in self.shape.checks.items()),
-                ]
-            },
+            **yaml.safe_load(template.substitute(names, http_port=self.http_port, app_port=self.app_port)),
         }
+
+    def _container(self, service: str) -> str:
+        return self.shape.containers[service].format(sandbox=self.name, service=service)
 
 
 def home() -> Path:

@@ -2,12 +2,12 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
-from deploy.sandbox.images import Dependencies
 from deploy.sandbox.origin import DEPLOYED
 
 # Room for the clone, for backups and for what preflight wants free, and small enough to fill.
@@ -27,14 +27,13 @@ def make(sandbox: Sandbox) -> None:
         write_private(sandbox.env_file, kept.read_text(encoding="utf-8"))
 
 
-def write_env(sandbox: Sandbox, images: Dependencies, import_seconds: float) -> None:
+def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float) -> None:
     """Write .env with new secrets, and a copy outside the host for when a reboot takes the host away."""
     values = {
         "SANDBOX_NAME": sandbox.name,
         "APP_IMAGE": sandbox.image,
-        "BASE_IMAGE": images.app,
-        "POSTGRES_IMAGE": images.postgres,
-        "REDIS_IMAGE": images.redis,
+        "BASE_IMAGE": images[sandbox.shape.base],
+        **{f"{service.upper()}_IMAGE": images[service] for service in sandbox.shape.others},
         "HTTP_PORT": sandbox.http_port,
         "HTTPS_PORT": sandbox.https_port,
         "APP_PORT": sandbox.app_port,
@@ -47,8 +46,8 @@ def write_env(sandbox: Sandbox, images: Dependencies, import_seconds: float) -> 
         "JWT_SECRET_KEY": f'"{secrets.token_urlsafe(24)}"',
         "MAIL_PASSWORD": f"'密码 {secrets.token_hex(8)} & \\n'",
         "WEBHOOK_URL": f"https://hooks.example.com/{secrets.token_hex(8)}?a=1&b=2",
-        **sandbox.shape.env,
     }
+    values |= {key: value.format_map(values) for key, value in sandbox.shape.env.items()}
     text = "# Production secrets\n" + "".join(f"{key}={value}\n" for key, value in values.items())
     write_private(sandbox.env_file, text)
     write_private(_kept_env(sandbox), text)

@@ -8,9 +8,8 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import Failure
@@ -30,32 +29,23 @@ CLASSIC_BUILDER = {"DOCKER_BUILDKIT": "0"}
 LABEL = "whalefall.sandbox"
 
 
-@dataclass(frozen=True)
-class Dependencies:
-    """The images of the three services, the app's still without its code."""
-
-    app: str
-    postgres: str
-    redis: str
-
-
-def dependencies(install: bool, tell: Callable[[Told], None]) -> Dependencies:
-    """Make sure that the images of the services are there; they are shared by all sandboxes."""
+def dependencies(services: Iterable[str], install: bool, tell: Callable[[Told], None]) -> dict[str, str]:
+    """Make sure that the images of these services are there, and name them; they are shared by all sandboxes."""
     with _one_at_a_time():
-        tags = {service: _tag(SERVICES / service) for service in ("app", "postgres", "redis")}
+        tags = {service: _tag(SERVICES / service) for service in services}
         missing = [service for service in tags if not exists(tags[service])]
         if missing and not exists(DEBIAN):
             _get_debian(install, tell)
         for service in missing:
             tell(say("building the image of %s (once on this machine, about a minute)", service))
             _build("--tag", tags[service], SERVICES / service)
-    return Dependencies(**tags)
+    return tags
 
 
 def production(sandbox: Sandbox, base: str) -> None:
     """Build the production image from the deployment clone."""
     _build(
-        "--file", sandbox.path / "Dockerfile.prod", "--build-arg", f"BASE_IMAGE={base}",
+        "--file", sandbox.path / sandbox.shape.dockerfile, "--build-arg", f"BASE_IMAGE={base}",
         "--label", f"{LABEL}={sandbox.root}", "--tag", sandbox.image, sandbox.path,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ DOTTED = {"gitignore": ".gitignore", "dockerignore": ".dockerignore"}
 FEATURES = "app/features"
 VERSIONS = "migrations/versions"
 HEALTH = "app/health.py"
-ROUTE, OLD_ROUTE = '"/api/v1/health"', '"/api/v1/health/health"'
+ROUTE, OLD_ROUTE = '/health"', '/health/health"'
 # Marks the release that production starts with; a fetch of branches and tags leaves it out.
 DEPLOYED = "refs/sandbox/deployed"
 # 1,150 files of 17 KB: with the app about as many files and bytes as the real repository has.

@@ -28,8 +28,16 @@ SUPERVISOR = "nginx/supervisor/whalefall-prod.conf"
 # What Nginx takes for a mistake.
 BROKEN_SITE = "    no_such_directive on;\n"
 FRONTEND = "frontend/src/app.js"
+GUNICORN = "nginx/gunicorn/gunicorn-prod.conf.py"
 # What a kind changes that not every shape of the app has.
-NEEDED = {"frontend": FRONTEND}
+NEEDED = {
+    "frontend": FRONTEND,
+    "gunicorn": GUNICORN,
+    "nginx": SITE,
+    "nginx-broken": SITE,
+    "supervisor": SUPERVISOR,
+    "supervisor-program": SUPERVISOR,
+}
 # Another repository in it.
 SUBMODULE = "app/vendor"
 FILES_ALLOWED = ("-c", "protocol.file.allow=always")
@@ -50,15 +58,18 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     git(tree, "fetch", "--quiet", "origin")
     git(tree, "checkout", "--quiet", "--force", "-B", "main", "origin/main")
     git(tree, "clean", "--quiet", "--force", "-dx")
-    if kind in NEEDED and not (tree / NEEDED[kind]).exists():
+    missing = {one: file for one, file in NEEDED.items() if not (tree / file).exists()}
+    if kind in missing:
         shape = sandbox.shape.name
-        fact = say("no release of the kind %s: the app of the shape %s has no %s", kind, shape, NEEDED[kind])
-        raise Failure(fact, remedy=say("inv sandbox.up --shape today, with another --name"), code=Exit.USAGE)
+        fact = say("no release of the kind %s: the app of the shape %s has no %s", kind, shape, missing[kind])
+        fitting = tuple(one for one in KINDS if one not in missing)
+        raise Failure(fact, remedy=say("one of: %s", fitting), code=Exit.USAGE)
     number = int(git(tree, "rev-list", "--count", "HEAD")) + 1
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
     _substitute(tree, ENV, 'version_table_schema="ops", ', "", count=0)
-    _substitute(tree, SITE, BROKEN_SITE, "")
+    if (tree / SITE).exists():
+        _substitute(tree, SITE, BROKEN_SITE, "")
     if kind != "submodule":
         _drop_submodule(tree)
     if kind != "static":
@@ -171,12 +182,14 @@ def _slow_boot(tree: Path, _number: int) -> None:
 def _dependency(tree: Path, number: int) -> None:
     package = f"whalefall-plugin-{number}"
     _append(tree, "requirements.txt", f"{package}>=1.0\n")
-    _append(tree, "uv.lock", f'\n[[package]]\nname = "{package}"\nversion = "1.0"\n')
-    _substitute(tree, "pyproject.toml", r"dependencies = \[\n", rf'\g<0>    "{package}>=1.0",\n')
+    if (tree / "uv.lock").exists():
+        _append(tree, "uv.lock", f'\n[[package]]\nname = "{package}"\nversion = "1.0"\n')
+        _substitute(tree, "pyproject.toml", r"dependencies = \[\n", rf'\g<0>    "{package}>=1.0",\n')
 
 
 def _compose(tree: Path, number: int) -> None:
-    _substitute(tree, "docker-compose.prod.yml", r"x-release: \d+", f"x-release: {number}")
+    (file,) = tree.glob("docker-compose*.yml")
+    _substitute(tree, file.name, r"x-release: \d+", f"x-release: {number}")
 
 
 def _supervisor(tree: Path, number: int) -> None:
@@ -209,7 +222,7 @@ def _add_to_site(tree: Path, line: str) -> None:
 
 
 def _gunicorn(tree: Path, number: int) -> None:
-    _substitute(tree, "nginx/gunicorn/gunicorn-prod.conf.py", r"keepalive = \d+", f"keepalive = {5 + number}")
+    _substitute(tree, GUNICORN, r"keepalive = \d+", f"keepalive = {5 + number}")
 
 
 def _version_table(tree: Path, number: int) -> None:

@@ -1,59 +1,87 @@
-"""The shapes of the app: how it was in January 2026, and how it is today."""
+"""The shapes of the sandbox: WhaleFall in January 2026 and today, and other layouts that apps have in Compose.
+
+What is told to the target of a sandbox stands in a file of its shape's name in `SHAPES`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.errors import Exit, Failure
 from deploy.message import say
-from deploy.settings.model import App
 
+# The files of the app that every shape has.
 APP = Path(__file__).parent / "app"
 SHAPES = Path(__file__).parent / "shapes"
+BASIC_HEALTH = "/api/v1/health/basic"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What one state of the app has of its own."""
+    """What one shape has of its own."""
 
     name: str
     # The folders of its files; those of a later one replace an earlier one's, or come beside them.
     sources: tuple[Path, ...]
-    # Who owns the code, and runs what is run by hand.
+    compose_file: str
+    dockerfile: str
+    # The folders in `services` of the image that the app's is built on, and of everything else.
+    base: str
+    others: tuple[str, ...]
+    # The container of each service, by the names of sandbox and service.
+    containers: Mapping[str, str]
+    # The services of app, database and Redis.
+    app: str
+    database: str
+    redis: str
+    # The database's owner, and its name.
+    owner: str
+    dbname: str
+    # Where the code lies, the command that migrates, who owns the code and runs what is run by hand.
+    path: str
+    flask: str
     user: str
     # Supervisor's programs that run the app's code.
-    programs: tuple[str, ...]
-    # The logs that tell why the app is ill.
-    logs: tuple[str, ...]
-    # What answers 200 through Nginx while the app is well, beside its health check, by the name of the check.
+    programs: tuple[str, ...] = ()
+    # What answers 200 through Nginx while the app is well, by the name of the check.
     checks: Mapping[str, str] = field(default_factory=dict)
-    # What .env has more.
+    # The same of the app's own port; empty: it is not published.
+    direct: str = ""
+    # What .env has more; it may refer to what every .env has.
     env: Mapping[str, str] = field(default_factory=dict)
 
 
 JANUARY = Shape(
     name="january",
-    sources=(APP,),
+    sources=(APP, SHAPES / "january"),
+    compose_file="docker-compose.prod.yml",
+    dockerfile="Dockerfile.prod",
+    base="app",
+    others=("postgres", "redis"),
+    containers={
+        "postgres": "whalefall_postgres_{sandbox}",
+        "redis": "whalefall_redis_{sandbox}",
+        "whalefall": "whalefall_app_{sandbox}",
+    },
+    app="whalefall",
+    database="postgres",
+    redis="redis",
+    owner="whalefall_user",
+    dbname="whalefall_prod",
+    path="/app",
+    flask="/app/.venv/bin/flask",
     user="whalefall",
     programs=("whalefall",),
-    logs=(
-        "/var/log/supervisord.log",
-        "/var/log/nginx/whalefall_error.log",
-        "/app/userdata/logs/gunicorn_error.log",
-        "/app/userdata/logs/whalefall_error.log",
-        "/app/userdata/logs/whalefall.log",
-        "/app/userdata/logs/gunicorn_access.log",
-        "/var/log/nginx/whalefall_access.log",
-    ),
+    checks={"nginx": BASIC_HEALTH},
+    direct=BASIC_HEALTH,
 )
-TODAY = Shape(
+TODAY = replace(
+    JANUARY,
     name="today",
-    sources=(APP, SHAPES / "today"),
+    sources=(*JANUARY.sources, SHAPES / "today"),
     user="root",
     programs=("whalefall_web", "whalefall_scheduler"),
-    # The settings' own default is WhaleFall as it is today.
-    logs=App().logs,
-    checks={"scheduler": "/api/v1/scheduler/status"},
+    checks={"nginx": BASIC_HEALTH, "scheduler": "/api/v1/scheduler/status"},
     env={"WHALEFALL_NGINX_SERVER_NAMES": '"localhost whalefall.example"'},
 )
 NAMES = {shape.name: shape for shape in (JANUARY, TODAY)}

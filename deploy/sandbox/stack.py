@@ -1,7 +1,7 @@
 """Bring a sandbox up, look at it, take it down."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import Exit, Failure
@@ -27,7 +27,7 @@ INSERT INTO database_size_aggregations (instance_id, size_mb, calculated_at)
   SELECT 1 + n % 200, n, timestamptz '2025-12-01' + n * interval '1 hour' FROM generate_series(1, 5000) n;
 """
 CUSTOMER_FILES = """
-cd /app/userdata
+cd userdata
 printf 'name,size\n' >'exports/客户 报表.csv'
 printf 'kept\n' >uploads/upload.txt
 """
@@ -55,7 +55,7 @@ class Status:
             (say("health"), say("healthy") if self.healthy else say("ill")),
             (say("deployed"), say("%s, %s behind origin at %s", self.deployed[:7], self.behind, self.head[:7])),
             (say("nginx"), Printed(f"http://127.0.0.1:{sandbox.http_port}")),
-            (say("app"), Printed(f"http://127.0.0.1:{sandbox.app_port}")),
+            *([(say("app"), Printed(f"http://127.0.0.1:{sandbox.app_port}"))] if sandbox.shape.direct else []),
             (say("sshd"), sshd if self.sshd else say("%s, not running", sshd)),
             (say("clone"), Printed(str(sandbox.path))),
         )
@@ -66,14 +66,21 @@ def show(told: Told) -> None:
     Report().line(told)
 
 
-def prepare(install: bool, tell: Callable[[Told], None], tools: Sequence[str] = ()) -> images.Dependencies:
-    """Make sure that this machine has all that a sandbox needs: an engine that answers, sshd, the services' images.
+def prepare(
+    install: bool,
+    tell: Callable[[Told], None],
+    *,
+    tools: Sequence[str] = (),
+    of: Iterable[Shape] = shapes.NAMES.values(),
+) -> dict[str, str]:
+    """Make sure that this machine has all that sandboxes of these shapes need: an engine that answers, sshd, images.
 
     `tools` are programs that are needed besides, named as their packages are. `install` is the consent to install and
-    start what is missing. Failure says what is missing and what to do.
+    start what is missing. The names of the images are returned. Failure says what is missing and what to do.
     """
     engine.ensure(install, tools)
-    return images.dependencies(install, tell)
+    services = dict.fromkeys(service for shape in of for service in (shape.base, *shape.others))
+    return images.dependencies(services, install, tell)
 
 
 def up(
@@ -91,12 +98,15 @@ def up(
     """
     folder = home.folder(name)
     wanted = shapes.named(shape) if shape else None
-    services = prepare(install, tell)
     if (folder / "target.yaml").exists():
-        return _revive(_shaped(load(name), wanted), tell)
+        there = _shaped(load(name), wanted)
+        prepare(install, tell, of=[there.shape])
+        return _revive(there, tell)
+    new = wanted or shapes.TODAY
+    services = prepare(install, tell, of=[new])
     if folder.exists():
         down(name, tell=tell)
-    sandbox = home.plan(name, wanted or shapes.TODAY)
+    sandbox = home.plan(name, new)
     taken = compose.foreign_folder(sandbox)
     if taken:
         raise Failure(
@@ -170,16 +180,16 @@ def _shaped(sandbox: Sandbox, wanted: Shape | None) -> Sandbox:
     return sandbox
 
 
-def _make(sandbox: Sandbox, services: images.Dependencies, import_seconds: float, tell: Callable[[Told], None]) -> None:
+def _make(sandbox: Sandbox, services: dict[str, str], import_seconds: float, tell: Callable[[Told], None]) -> None:
     sandbox.remember()
     tell(say("making its origin and its deployment clone"))
     origin.create(sandbox)
     host.make(sandbox)
     host.write_env(sandbox, services, import_seconds)
     tell(say("building the production image and starting the stack"))
-    images.production(sandbox, services.app)
+    images.production(sandbox, services[sandbox.shape.base])
     compose.start(sandbox)
-    compose.in_app(sandbox, compose.FLASK, "db", "upgrade")
+    compose.migrate(sandbox)
     compose.psql(sandbox, SEED)
     compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES)
     compose.wait_until_healthy(sandbox)
@@ -192,6 +202,7 @@ def _revive(sandbox: Sandbox, tell: Callable[[Told], None]) -> Sandbox:
     host.make(sandbox)
     compose.start(sandbox)
     sshd.start(sandbox)
+    sandbox.register()
     up = say("sandbox %s is up", sandbox.name)
     tell(up if compose.is_healthy(sandbox) else say("%s; its app does not answer yet", up))
     return sandbox

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.sandbox.compose import BASIC_HEALTH
+from deploy.sandbox.shape import BASIC_HEALTH
 from tests.bench.figures import Request
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,10 +16,10 @@ import yaml
 from deploy import shell
 from deploy.errors import Failure
 from deploy.message import say
-from deploy.sandbox import compose
 from deploy.sandbox.command import tail
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.shape import BASIC_HEALTH
 from tests.bench.client import asking
 from tests.bench.figures import Sample, Side, Span
 
@@ -58,7 +58,7 @@ def command(sandbox: Sandbox, side: Side, settings: Path | None = None) -> list[
         given = ["-f", str(settings)] if settings else []
         return [sys.executable, "-m", "invoke", *given, "hot-update", "--target", sandbox.name, "--yes"]
     urls = (
-        f"http://127.0.0.1:{sandbox.http_port}{compose.BASIC_HEALTH}",
+        f"http://127.0.0.1:{sandbox.http_port}{BASIC_HEALTH}",
         f"http://127.0.0.1:{sandbox.app_port}{DIRECT_HEALTH}",
     )
     return ["bash", str(SCRIPT), str(sandbox.path), sandbox.app, sandbox.shape.user, sandbox.postgres, *urls]

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from deploy.sandbox.compose import BASIC_HEALTH
+from deploy.sandbox.shape import BASIC_HEALTH
 from tests.bench import client
 from tests.bench.client import asking, is_good
 from tests.bench.figures import Request

@@ -17,6 +17,7 @@ from deploy.sandbox import images
 from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.engine import find
 from deploy.sandbox.processes import Process, below
+from deploy.sandbox.shape import TODAY
 
 # Of this process alone, and away from the addresses that the first engine gives out.
 BRIDGE = f"whalefall{os.getpid() % 100_000}"
@@ -117,6 +118,6 @@ def _iptables() -> str:
 
 
 def _bring_images(own: Engine) -> None:
-    tags = images.dependencies(False, lambda text: None)
-    with subprocess.Popen(["docker", "save", tags.app, tags.postgres, tags.redis], stdout=subprocess.PIPE) as saved:
+    tags = images.dependencies((TODAY.base, *TODAY.others), False, lambda text: None).values()
+    with subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE) as saved:
         subprocess.run(["docker", "--host", own.url, "load", "--quiet"], stdin=saved.stdout, check=True)

@@ -12,7 +12,7 @@ import yaml
 from deploy.errors import Exit, Failure
 from deploy.sandbox import compose, home, origin, releases, sshd, stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import FLASK, answer, execute, psql
+from deploy.sandbox.compose import answer, execute, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process
@@ -127,7 +127,7 @@ def test_the_env_file_is_mounted_read_only(sandbox: Sandbox) -> None:
 
 def test_the_database_is_at_the_head_of_what_runs(sandbox: Sandbox) -> None:
     assert psql(sandbox, "SELECT version_num FROM alembic_version") == "20260108093000"
-    assert "20260108093000 (head)" in compose.in_app(sandbox, FLASK, "db", "current")
+    assert "20260108093000 (head)" in compose.in_app(sandbox, JANUARY.flask, "db", "current")
 
 
 def test_compose_warns_of_an_unset_variable_as_on_production(sandbox: Sandbox) -> None:
@@ -263,8 +263,8 @@ def test_an_unstamped_database_has_tables_and_no_revision(mended: Sandbox) -> No
 
 def test_an_unstamped_database_can_be_stamped_by_its_schema_and_upgraded(mended: Sandbox) -> None:
     stack.break_(NAME, "unstamped")
-    compose.in_app(mended, FLASK, "db", "stamp", "20251224134000")
-    compose.in_app(mended, FLASK, "db", "upgrade")
+    compose.in_app(mended, JANUARY.flask, "db", "stamp", "20251224134000")
+    compose.migrate(mended)
     assert psql(mended, "SELECT version_num FROM alembic_version") == "20260108093000"
 
 
