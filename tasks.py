@@ -366,8 +366,8 @@ INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), 
 @verb(
     install=INSTALL,
     name=NAME,
-    shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend) or january (one program); "
-    "default: today",
+    shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend), january (one program) or "
+    "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own); default: today",
     import_seconds="how long the app takes to import",
 )
 def up(c: Context, name: str = "sandbox", install: bool = False, shape: str = "", import_seconds: float = 3.5) -> None:

@@ -14,6 +14,8 @@ from deploy.message import say
 APP = Path(__file__).parent / "app"
 SHAPES = Path(__file__).parent / "shapes"
 BASIC_HEALTH = "/api/v1/health/basic"
+# How Compose names a container that the compose file does not name.
+UNNAMED = "whalefall-{sandbox}-{service}-1"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,29 @@ TODAY = replace(
     checks={"nginx": BASIC_HEALTH, "scheduler": "/api/v1/scheduler/status"},
     env={"WHALEFALL_NGINX_SERVER_NAMES": '"localhost whalefall.example"'},
 )
-NAMES = {shape.name: shape for shape in (JANUARY, TODAY)}
+CELERY = Shape(
+    name="celery",
+    sources=(APP, SHAPES / "celery"),
+    compose_file="docker-compose.yml",
+    dockerfile="Dockerfile",
+    base="celery",
+    others=("nginx", "postgres", "redis"),
+    containers=dict.fromkeys(("db", "redis", "web", "celery_worker", "celery_beat", "nginx"), UNNAMED),
+    app="web",
+    database="db",
+    redis="redis",
+    owner="shop",
+    dbname="shop_prod",
+    path="/usr/src/app",
+    flask="/usr/bin/flask",
+    user="app",
+    checks={"nginx": "/health"},
+    env={
+        "DATABASE_URL": "postgresql://shop:{POSTGRES_PASSWORD}@db:5432/shop_prod",
+        "REDIS_URL": "redis://:{REDIS_PASSWORD}@redis:6379/0",
+    },
+)
+NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY)}
 
 
 def named(name: str) -> Shape:

@@ -109,6 +109,27 @@ def inv_today(today: Sandbox) -> Inv:
     return lambda *words: run_inv(today.name, *words)
 
 
+@pytest.fixture(scope="session")
+def shared_celery(docker: None) -> Iterator[Sandbox]:
+    """A production with Celery's worker and beat in containers of their own; made once, where a test asks for it."""
+    name = f"celery-{os.getpid()}"
+    yield stack.up(name, shape="celery", import_seconds=0.3, tell=lambda told: None)
+    stack.down(name, tell=lambda told: None)
+
+
+@pytest.fixture
+def celery(shared_celery: Sandbox) -> Iterator[Sandbox]:
+    """The shared production with Celery; what a test broke is mended after it."""
+    yield shared_celery
+    stack.restore(shared_celery.name)
+
+
+@pytest.fixture
+def inv_celery(celery: Sandbox) -> Inv:
+    """Run a verb on the shared production with Celery."""
+    return lambda *words: run_inv(celery.name, *words)
+
+
 @pytest.fixture
 def given(tmp_path: Path) -> SettingsFile:
     """Write a settings file; the words that give it to a verb."""

@@ -213,7 +213,7 @@ def test_a_sandbox_keeps_its_shape_and_another_one_is_refused(today: Sandbox) ->
 def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:
     with pytest.raises(Failure) as refused:
         stack.up("sb-none", shape="round")
-    assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, "one of: january, today")
+    assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, "one of: january, today, celery")
 
 
 @pytest.mark.parametrize("kind", stack.RELEASE_KINDS)
