@@ -232,11 +232,10 @@ def keep_schema(target: str) -> Message:
 
 
 def drop_index(container: str, user: str, database: str, index: str) -> Message:
-    command = ("docker", "exec", container, "psql", "-U", user, "-d", database)
-    drop, make = (sh(*command, "-c", f"{words} INDEX CONCURRENTLY {index}") for words in ("DROP", "REINDEX"))
-    return say(
-        "on the host, %s; then a migration can make it again; one that is not to run again: %s instead", drop, make
-    )
+    words = ("docker", "exec", container, "psql", "-U", user, "-d", database, "-c") if container else ("psql", "-c")
+    drop, make = (sh(*words, f"{how} INDEX CONCURRENTLY {index}") for how in ("DROP", "REINDEX"))
+    told = say("%s; then a migration can make it again; one that is not to run again: %s instead", drop, make)
+    return say("on the host, %s", told) if container else told
 
 
 def list_migrations(target: str) -> Message:

@@ -14,9 +14,9 @@ from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
 MODULES = (
-    "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "programs", "rolls", "workers",
-    "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning", "rolling",
-    "replacing", "awaiting", "installing", "shipping", "main",
+    "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs", "rolls",
+    "workers", "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning",
+    "rolling", "replacing", "awaiting", "installing", "shipping", "database", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says

@@ -14,6 +14,7 @@ from deploy.inside.awaiting import await_programs
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
+from deploy.inside.database import query
 from deploy.inside.installing import install, uninstall
 from deploy.inside.listing import listing
 from deploy.inside.look import inspect
@@ -44,10 +45,11 @@ COMMANDS = {
     "pack": pack,
     "ship": ship,
     "unship": unship,
+    "query": query,
 }
 
 # These change nothing in the app's folder, and may run while another command does.
-BESIDE = ("inspect", "list", "prove", "settle")
+BESIDE = ("inspect", "list", "prove", "settle", "query")
 
 # These ask the host for what they have not got, and say themselves when that is over.
 ASKING = ("inspect", "scan")

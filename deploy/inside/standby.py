@@ -35,8 +35,10 @@ PAUSE = 0.05
 # Seconds that the other end has for the next word, until the command has begun.
 WORD = 30.0
 LONGEST = 65536
-# What libpq sets in a session of PostgreSQL when it is opened: each command comes with its own.
-OPTIONS = "PGOPTIONS"
+# How a session of the database begins: what libpq sets in one of PostgreSQL, and statements, a line each, for others.
+# Each command comes with its own.
+STATEMENTS = "HOT_UPDATE_SESSION"
+SESSION = ("PGOPTIONS", STATEMENTS)
 # The one command that is not flask's.
 PLACE = ["where"]
 
@@ -77,10 +79,10 @@ def from_outside(pid: int) -> bool:
 
 
 class Asked(NamedTuple):
-    """A command, what libpq is to open its sessions with, and the descriptors that its output goes to."""
+    """A command, how its sessions are to begin, and the descriptors that its output goes to."""
 
     words: list[str]
-    options: str
+    session: list[str]
     output: list[int]
 
 
@@ -93,6 +95,7 @@ def serve(run: str) -> None:
             # Who asks sees that it is none of the run that listens there.
             sys.exit(f"nobody stands by for {run}: {taken}")
         listener.listen()
+        begin_sessions()
         flask = importlib.import_module("flask.cli")
         # Remembers the app from one command to the next.
         info = flask.ScriptInfo()
@@ -137,21 +140,22 @@ def receive(connection: socket.socket) -> Asked | None:
 
 def understood(told: bytes, output: list[int]) -> Asked | None:
     try:
-        words, options = json.loads(told)
+        words, session = json.loads(told)
     except (ValueError, TypeError, RecursionError):
         return None
-    texts = [*words, options] if isinstance(words, list) and words else [None]
+    lists = isinstance(words, list) and words and isinstance(session, list) and len(session) == len(SESSION)
+    texts = [*words, *session] if lists else [None]
     if len(output) != 2 or not all(isinstance(text, str) and "\0" not in text for text in texts):
         return None
-    return Asked(words, options, output)
+    return Asked(words, session, output)
 
 
 def answer(connection: socket.socket, asked: Asked, group: Any, info: Any) -> bool:
     """Carry out what is asked, with the asker's output as ours; tell whether another command may follow."""
-    words, options, output = asked
-    if options != os.environ.get(OPTIONS, ""):
-        # A session that is open keeps the options that it was opened with: read-only ones would fail the migration.
-        os.environ[OPTIONS] = options
+    words, session, output = asked
+    if session != session_wanted():
+        # A session that is open goes on as it began: a read-only one would fail the migration.
+        os.environ.update({name: session[place] for place, name in enumerate(SESSION)})
         disconnect()
         if connected(connection):
             return False
@@ -173,6 +177,24 @@ def answer(connection: socket.socket, asked: Asked, group: Any, info: Any) -> bo
 def silence() -> None:
     """Let go of the asker's output: nobody sees its end as long as we might write more."""
     redirect(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
+
+
+def session_wanted() -> list[str]:
+    return [os.environ.get(name, "") for name in SESSION]
+
+
+def begin_sessions() -> None:
+    """Have each session that SQLAlchemy opens from now on begin with the statements that are wanted then."""
+    with contextlib.suppress(ImportError):
+        event, engine = (importlib.import_module(f"sqlalchemy.{name}") for name in ("event", "engine"))
+
+        def begin(connection: Any, _: Any) -> None:
+            cursor = connection.cursor()
+            for statement in os.environ.get(STATEMENTS, "").splitlines():
+                cursor.execute(statement)
+            cursor.close()
+
+        event.listen(engine.Engine, "connect", begin)
 
 
 def disconnect() -> None:
@@ -257,7 +279,8 @@ def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         if begun(connection, run, patience, words):
             sys.exit(ended(connection))
-    if words == PLACE:
+    if words == PLACE or os.environ.get(STATEMENTS):
+        begin_sessions()
         flask_cli = importlib.import_module("flask.cli")
         sys.exit(status_of(flask_cli.cli, flask_cli.ScriptInfo(), words))
     os.execv(flask, [flask, *words])
@@ -271,7 +294,7 @@ def begun(connection: socket.socket, run: str, patience: float, words: list[str]
             pid, _ = peer(connection)
             signal.signal(signal.SIGTERM, lambda number, _: end(pid, number))
             output = array.array("i", [1, 2])
-            told = json.dumps([words, os.environ.get(OPTIONS, "")])
+            told = json.dumps([words, session_wanted()])
             connection.sendmsg([told.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, output)])
             return first_word(connection) == b"begun"
     return False

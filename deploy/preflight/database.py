@@ -53,7 +53,8 @@ def indexes(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             "%s on %s is invalid: its making was cut off, so that it is written and never used", index, table
         )
         there = settings.database
-        remedy = remedies.drop_index(there.container, there.user, there.name, index)
+        container = there.container if there.in_service else ""
+        remedy = remedies.drop_index(container, there.user, there.name, index)
         yield Finding("warning", "indexes", evidence, remedy)
 
 

@@ -170,5 +170,21 @@ tell_killed() {
   say 'the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)' "$container" "$limit" "$kills" >&2
 }
 
+# as_text WORDS: as a text in SQL.
+as_text() { printf "'%s'" "${1//\'/\'\'}"; }
+
+# revisions_of: of the version tables on stdin, as tell_versions tells them, what stands in the plan's, or in any where none
+# was known. Expects version_table (empty: none was known).
+revisions_of() {
+  awk -F '\t' -v table="${version_table-}" '$1 == "db_revision" && (table == "" || $2 == table) {print $3}' | paste -sd' '
+}
+
+# as_texts WORDS...: as a list of texts in SQL.
+as_texts() {
+  local word list=
+  for word; do list+=${list:+, }$(as_text "$word"); done
+  printf '%s' "${list:-null}"
+}
+
 # record_sum: a fingerprint of the record of what runs; nothing where there is none.
 record_sum() { docker exec -u 0 "$container" cksum "$record_folder/record.json" 2>/dev/null | cut -d' ' -f1,2; }

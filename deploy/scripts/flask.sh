@@ -1,8 +1,8 @@
 # Flask-Migrate in the app container, as the app server's workers run: with its master's environment, as their user.
 # Expects besides the shared variables: app_server, as_worker (the program that does so), owner (who it is where no server
 # runs, or the setting says), environment (array; it goes over the master's), migrate_timeout, tree (the folder to run it in), run,
-# standby (the program that keeps the app imported between two commands), session (the options that libpq opens its
-# sessions with, besides the app's own; empty: none).
+# standby (the program that keeps the app imported between two commands), the database's script, session (what its
+# session_variable is to say, besides what the app's own says; empty: nothing).
 
 # in_app OPTION COMMAND...: run it there, with an option of docker exec. What is started is marked with the run, its database sessions
 # too, so that an undo can first end what is left of it.
@@ -13,11 +13,15 @@ in_app() {
     names+=${entry%%=*},
   done
   docker exec "${options[@]}" -u 0 -w "$tree" "$container" \
-    "$python" -I -c "$as_worker" "$app_server" "$app_user" "$owner" "$names" sh -c "$with_session" sh "$session" "${@:2}" </dev/null
+    "$python" -I -c "$as_worker" "$app_server" "$app_user" "$owner" "$names" \
+    sh -c "$with_session" sh "$session_variable" "$session" "${@:2}" </dev/null
 }
-with_session='[ -z "$1" ] || export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }$1"; shift; exec "$@"'
-# Nothing that only looks may write.
-read_only='-c default_transaction_read_only=on'
+with_session='[ -z "$2" ] || case $1 in
+    PGOPTIONS) export PGOPTIONS="${PGOPTIONS:+$PGOPTIONS }$2" ;;
+    *) export "$1=$2" ;;
+  esac
+  shift 2
+  exec "$@"'
 
 # stand_by: have the app stay imported from the first command of the run to its last.
 stand_by() { in_app -d "$python" -c "$standby" serve "$run" && standby_patience=5; }

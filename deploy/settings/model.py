@@ -600,5 +600,10 @@ class Settings(Sections):
 
     target: Target
 
+    @property
+    def proof_writes(self) -> bool:
+        """May new code write to the database while it is proven? Only what libpq opens can be kept from it."""
+        return self.proof.database == "writable" or self.database.kind in ("mysql", "sqlite")
+
 
 SECTIONS = tuple(section.name for section in fields(Sections))

@@ -99,6 +99,7 @@ def image_pathspecs(settings: Settings) -> tuple[str, ...]:
 
 def inside_settings(settings: Settings) -> dict[str, Any]:
     """What the program inside the container is told of the settings."""
+    database = settings.database
     return {
         "app": settings.app.path,
         "record": settings.app.record,
@@ -114,4 +115,5 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "migrations": settings.migrate.directory,
         "caches": list(settings.clean.caches),
         "min_free_mib": settings.preflight.min_free_mib,
+        "database": {"kind": database.kind, "url": database.url, "name": database.name},
     }

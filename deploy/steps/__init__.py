@@ -59,7 +59,7 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
     steps: list[Step] = []
     proven = "proof" in names
     options = replace(options, proven=proven)
-    if proven and proof.writes(settings):
+    if proven and settings.proof_writes:
         names = ("backup", *(name for name in names if name != "backup"))
     there = tuple(instances.each(settings, state))
     for name in names:

@@ -6,8 +6,6 @@
 folder=$(mktemp -d)
 trap 'tell_killed $?; rm -rf "$folder"' EXIT
 
-no_lock='LockNotAvailable|55P03|lock timeout'
-
 upgrade_once() { flask_ upgrade 2>&1 | spare_traceback | repeat_error | tee "$folder/said"; }
 
 # spare_traceback: pass a program's words on; of a traceback for want of a lock the error alone: who holds that is told.
@@ -79,7 +77,7 @@ upgrade() {
   done
 }
 
-[ "$lock_timeout" = 0 ] || session="-c lock_timeout=${lock_timeout}s"
+session=$(session_of "$lock_timeout")
 stand_by || true
 # A stamp by hand has no head to go to: it is what mends a disagreement.
 [ -z "$head" ] || agree

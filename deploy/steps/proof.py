@@ -37,7 +37,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         proof_environment=tuple(f"{name}={value}" for name, value in proof.environment.items()),
         proof_timeout=proof.timeout,
         pending=(f"{start}:head" if start else "head") if upgrades else "",
-        writable=writes(settings),
+        writable=settings.proof_writes,
         killed_before=state.kills,
     )
     dumped = bool(backup.reason(settings, state, options))
@@ -46,17 +46,12 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         writing = say("%s, without a dump before it", writing)
     summary = (
         say("in a tree of %s in %s: %s", state.repository.target[:7], settings.app.container, proof.command),
-        *((writing,) if writes(settings) else ()),
+        *((writing,) if settings.proof_writes else ()),
     )
     why = reason(settings, state, options) or ASKED_FOR
     made = Step("proof", why, script, proof.timeout + 300, summary, harmless=True)
-    if not writes(settings):
+    if not settings.proof_writes:
         return made
     undo = restore.undo(settings, state, options, run)
     timeout = made.timeout + (backup.TIMEOUT if restore.undoes(settings, state, options) else 0)
     return replace(made, harmless=False, undo=undo, timeout=timeout)
-
-
-def writes(settings: Settings) -> bool:
-    """Tell whether the new code may write to the database while it is proven."""
-    return settings.proof.database == "writable"

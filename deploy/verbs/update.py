@@ -11,6 +11,7 @@ from deploy import (
     building,
     builds,
     elsewhere,
+    inside,
     instances,
     preflight,
     programs,
@@ -178,7 +179,9 @@ def _is_good(session: Session, check: "Wanted") -> bool:
 
 def _lock_waits(session: Session) -> Iterator[float]:
     """Have the database say again and again for how long somebody waits for a lock, in seconds."""
-    begin = shell.script("containers.sh", asking(session.settings), **variables(session.settings))
+    begin = shell.script(
+        "containers.sh", asking(session.settings), "waiting.sh", **inside.variables(), **variables(session.settings)
+    )
     with session.host.stream(begin + "exec {stop}<> <(:)\nwatch_waits 0.2\n") as lines:
         for line in lines:
             # Whatever else comes is no wait.

@@ -49,6 +49,10 @@ def create_app():
             raise LookupError("no such table")
         if what == "connect":
             app.session = socket.create_connection(("127.0.0.1", int(Path("port").read_text())))
+        if what == "session":
+            import sqlalchemy
+            with sqlalchemy.create_engine("sqlite://").connect() as connection:
+                print(connection.exec_driver_sql("pragma query_only").scalar())
         if what == "options":
             print(os.environ.get("PGOPTIONS"))
         if what == "exit":
@@ -242,6 +246,16 @@ def test_a_command_has_the_options_of_its_own_sessions(run: Run) -> None:
     run.session = {"PGOPTIONS": "-c lock_timeout"}
     assert run.ask("options")[1].splitlines() == ["for good", "-c lock_timeout"]
     assert {pid for _, pid in run.noted()} == {standing.pid}
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_sessions_begin_with_the_statements_of_their_command(run: Run, served: bool) -> None:
+    if served:
+        run.serve()
+    run.session = {"HOT_UPDATE_SESSION": "select 1\npragma query_only = on"}
+    assert run.ask("--sql", "session", patience=30 * served)[1].splitlines() == ["as SQL", "1"]
+    run.session = {}
+    assert run.ask("session")[1].splitlines() == ["for good", "0"]
 
 
 def test_a_session_that_is_open_is_not_used_by_a_command_with_other_options(run: Run) -> None:

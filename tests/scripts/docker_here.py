@@ -1,10 +1,19 @@
 """A `docker` whose containers are this machine: what docker exec is to run, runs here."""
 
-import sys
 from pathlib import Path
 
-DOCKER = f"""#!/bin/bash
-while [ "$1" != {sys.executable} ]; do shift; done
+DOCKER = """#!/bin/bash
+[ "$1" = exec ] || exit 1
+shift
+while :; do
+  case $1 in
+    -e) export "$2"; shift 2 ;;
+    -u | -w) shift 2 ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+shift
 exec "$@"
 """
 

@@ -1,7 +1,21 @@
-# PostgreSQL, asked by psql in its own container. What every kind of database answers stands in the functions that have
-# the same names in each of these files; what they print is records, but for the schema, which schema.sh describes.
+# PostgreSQL, asked by psql in its own container, or where it has none by the app's driver in the app's.
+# What every kind of database answers stands in the functions that have the same names in each of these files; what they
+# print is records, but for the schema, which schema.sh describes.
 # Expects containers.sh and what that expects, database, database_user, stamp_columns (array of table.column),
-# version_table (the plan's; empty: none was known), and for those that say so run.
+# version_table (the plan's; empty: none was known), and for what concerns the sessions of a run, run.
+
+# What a migration says that did not get a lock in time.
+no_lock='LockNotAvailable|55P03|lock timeout'
+# What tells a command in the app's container how its sessions begin, and what makes them read-only.
+session_variable=PGOPTIONS
+read_only='-c default_transaction_read_only=on'
+# session_of SECONDS: how those of a migration begin, that waits so long for a lock (0: as the database says).
+session_of() { [ "$1" = 0 ] || printf '%s' "-c lock_timeout=${1}s"; }
+
+# query: carry out the SQL on stdin, in which a statement ends with ; or \gexec at the end of a line.
+query() {
+  if [ -n "$database_container" ]; then psql_; else inside query "$inside_settings"; fi
+}
 
 # psql_ ARGUMENT...: ask the database in its container; the password, where one is needed, stays in there.
 psql_() {
@@ -23,22 +37,23 @@ select format('select ''db_revision'', %L, version_num from %I.%I order by versi
   where has_schema_privilege(nspname, 'usage') and has_table_privilege(oid, 'select') order by 1 \gexec"
 
 # tell_versions [DATABASE]: the version tables, and what stands in them.
-tell_versions() { psql_ ${1+-d "$1"} <<<"$version_query"; }
+tell_versions() {
+  if [ -n "${1-}" ]; then psql_ -d "$1"; else query; fi <<<"$version_query"
+}
 
 # revisions [DATABASE]: what the plan's version table says, or any where none was known.
-revisions() {
-  tell_versions "$@" |
-    awk -F '\t' -v table="${version_table-}" '$1 == "db_revision" && (table == "" || $2 == table) {print $3}' | paste -sd' '
-}
+revisions() { tell_versions "$@" | revisions_of; }
 
 # tell_database: what a plan is made from.
 tell_database() {
-  printf '%s\n' "$state_query" "$version_query" | psql_ -v columns="{$(IFS=,; printf '%s' "${stamp_columns[*]}")}"
+  local columns
+  columns={$(IFS=,; printf '%s' "${stamp_columns[*]}")}
+  printf '%s\n' "${state_query//:columns/$(as_text "$columns")}" "$version_query" | query
 }
 state_query="select 'db_tables', count(*) from information_schema.tables
   where table_schema = any(current_schemas(false)) and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
 select 'db_column', table_name || '.' || column_name, data_type from information_schema.columns
-  where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:'columns'::text[]);
+  where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:columns::text[]);
 select 'db_size', pg_database_size(current_database());
 select 'db_invalid_index', i.indexrelid::regclass, i.indrelid::regclass from pg_index i
   join pg_class c on c.oid = i.indexrelid where not i.indisvalid and c.relkind = 'i' and not exists (
@@ -49,7 +64,7 @@ select 'db_idle', pid, usename, regexp_replace(application_name, '[[:cntrl:]]', 
   order by xact_start limit 5;"
 
 # tell_schema: the schema, whole.
-tell_schema() { psql_ <<<"$schema_query"; }
+tell_schema() { query <<<"$schema_query"; }
 
 # Without a lock on anything that is described, so that nobody who holds one is waited for.
 schema_query="set search_path = pg_catalog;
@@ -107,38 +122,27 @@ select kind, regexp_replace(name, '[[:cntrl:]]', ' ', 'g'),
   regexp_replace(part_of, '[[:cntrl:]]', ' ', 'g'), regexp_replace(definition, '[[:cntrl:]]', ' ', 'g')
 from found order by kind collate \"C\", name collate \"C\", definition collate \"C\";"
 
-# watch_holders SECONDS: who holds what somebody waits for, again and again, with unit separators between the fields.
-watch_holders() { ask_again "$1" -F $'\x1f' -v name="hot-update $run" <<<"$holders_query"; }
+# watch_holders SECONDS: who holds what somebody waits for, again and again.
+watch_holders() { ask_again "$1" "${holders_query//:run/$(as_text "hot-update $run")}"; }
 
 # Who holds what somebody waits for: the run's own sessions, or whoever wants to change a table. Never what they asked.
 holders_query="select distinct wanted.relation::regclass, holder.pid, holder.usename, holder.application_name, holder.state,
     to_char(coalesce(holder.xact_start, holder.backend_start), 'YYYY-MM-DD HH24:MI:SS TZ')
   from pg_locks wanted join pg_stat_activity waiting using (pid)
     cross join lateral unnest(pg_blocking_pids(pid)) as blocking(pid) join pg_stat_activity holder on holder.pid = blocking.pid
-  where not granted and waiting.datname = current_database() and (waiting.application_name = :'name'
+  where not granted and waiting.datname = current_database() and (waiting.application_name = :run
     or locktype in ('relation', 'virtualxid') and mode in ('ShareUpdateExclusiveLock', 'ShareLock',
       'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
   limit 3;"
 
 # watch_waits SECONDS: for how long, in seconds, somebody waits for a lock now, the longest; again and again.
-watch_waits() { ask_again "$1" <<<"$longest_query"; }
+watch_waits() { ask_again "$1" "$longest_query"; }
 
 longest_query="select round(coalesce(max(extract(epoch from clock_timestamp()
     - coalesce((to_jsonb(l)->>'waitstart')::timestamptz, query_start))), 0)::numeric, 3)
   from pg_locks l join pg_stat_activity a using (pid) where not granted and datname = current_database();"
 
-# ask_again SECONDS OPTION...: hand the query on stdin to a session of its own, again and again, until a line comes on
-# descriptor `stop`, or nobody reads the answers; nothing is asked where a line comes before the first pause is over.
-# A session, not a command each: it is cheap, and between two questions it holds nothing.
-ask_again() {
-  local query
-  query=$(cat)
-  ! read -r -t "$1" -u "$stop" _ || return 0
-  { while printf '%s\n' "$query" && ! read -r -t "$1" -u "$stop" _; do :; done; } 2>/dev/null | psql_ "${@:2}" 2>/dev/null
-}
-
 # end_sessions: end what a step of the run has left at work in the database, and print how many those were.
 end_sessions() {
-  psql_ -v name="hot-update $run" \
-    <<<"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = :'name';"
+  query <<<"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $(as_text "hot-update $run");"
 }
