@@ -121,6 +121,13 @@ def test_a_release_that_does_not_boot_never_serves(celery: Sandbox, inv_celery: 
     assert (release_of(celery), asked(celery, "/health")["status"]) == (before, "ok")
 
 
+def test_a_restarted_container_is_waited_for_whatever_nginx_says_meanwhile(inv_celery: Inv) -> None:
+    restarted = inv_celery("restart", "--strategy", "container")
+    assert restarted.code == 0, restarted.text
+    assert "the app answers (200)" in restarted.out
+    assert "migrations  shop_prod answers" in inv_celery("status").out
+
+
 @pytest.mark.parametrize("kind", sorted(releases.NEEDED))
 def test_a_release_that_the_app_cannot_have_is_refused_with_those_that_it_can(celery: Sandbox, kind: str) -> None:
     with pytest.raises(Failure) as refused:
