@@ -37,7 +37,7 @@ FORWARDED = {'"$@"', '"$2"', '"$3"'}
 FOR_PROGRAMS = re.compile(
     r"^\W*(select|set|drop|create|revoke|grant|with|locale_provider) |version_num|not null|materialized view|SS TZ"
     r"|alembic_version|alter table|cannot lock ref|lock timeout|remote ref|dubious ownership"
-    r"|^.1205|is locked|^.(pragma|kill|set session|do coalesce)|query_only"
+    r"|^.1205|is locked|^.(pragma|kill|set session|do coalesce)|query_only|Dump completed|CREATE TABLE"
     r"|\bexec |END \{|\{print |git -C |git clone |\{\{with |control start"
 )
 KEYS = {

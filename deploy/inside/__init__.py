@@ -16,7 +16,8 @@ from importlib.resources import files
 MODULES = (
     "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs", "rolls",
     "workers", "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning",
-    "rolling", "replacing", "awaiting", "installing", "shipping", "database", "main",
+    "rolling", "replacing", "awaiting", "installing", "shipping", "sqlite", "database",
+    "dumping", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says

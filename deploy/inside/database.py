@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import os
 import re
-import sqlite3
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
@@ -18,26 +17,28 @@ from typing import Any
 from deploy.inside.as_worker import User, become, conditions
 from deploy.inside.elsewhere import env_file
 from deploy.inside.message import ExpectedError
-from deploy.inside.processes import processes
+from deploy.inside.sqlite import PATIENCE, file_of, opened
 from deploy.inside.tree import Tree
 from deploy.inside.wire import ask, one_line
 
 # Carries a statement out, and gives the rows that it answers.
 Execute = Callable[[str], Iterable[Sequence[Any]]]
-# Seconds to wait for a connection, and for who writes to SQLite.
-PATIENCE = 10
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def query(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Carry out SQL as it comes, and print rows as records; of a statement that ends with \\gexec its answers, too."""
     with connected(settings) as execute:
-        for statement, again in statements(stream):
-            rows = list(execute(statement))
-            if again:
-                rows = [found for row in rows for cell in row for found in execute(str(cell))]
-            for row in rows:
-                ask("\t".join(map(told, row)))
+        carry_out(execute, stream)
+
+
+def carry_out(execute: Execute, stream: Iterable[bytes]) -> None:
+    for statement, again in statements(stream):
+        rows = list(execute(statement))
+        if again:
+            rows = [found for row in rows for cell in row for found in execute(str(cell))]
+        for row in rows:
+            ask("\t".join(map(told, row)))
 
 
 def statements(stream: Iterable[bytes]) -> Iterator[tuple[str, bool]]:
@@ -64,9 +65,9 @@ def connected(settings: dict[str, Any]) -> Iterator[Execute]:
     """Connect as the app does. What is changed is so at once: between two statements nothing is held."""
     environment, user = surroundings(settings)
     if settings["database"]["kind"] == "sqlite":
-        file = sqlite_file(settings, environment)
+        file = sqlite_file(settings)
         become(user)
-        with sqlite(file) as database:
+        with opened(file) as database:
             yield database.execute
         return
     url = url_of(settings, environment)
@@ -123,37 +124,7 @@ def url_of(settings: dict[str, Any], environment: dict[bytes, bytes]) -> str:
     return os.fsdecode(url)
 
 
-def sqlite_file(settings: dict[str, Any], environment: dict[bytes, bytes]) -> str:
-    """Find SQLite's file: where the settings say, or by the URL, as Flask-SQLAlchemy or SQLAlchemy take it."""
-    if not settings["database"]["url"]:
-        return existing([settings["database"]["name"]])
-    found = re.match(r"sqlite(?:\+\w+)?:///(?:file:)?([^?]+)", url_of(settings, environment))
-    if not found or found[1] == ":memory:":
-        raise ExpectedError("the URL in %s names no file of SQLite", settings["database"]["url"])
-    folders = [os.path.join(settings["app"], "instance"), settings["app"], *working_folders(settings)]
-    return existing([os.path.join(folder, found[1]) for folder in folders])
-
-
-def existing(files: list[str]) -> str:
-    """Give the first that is there, by its own name."""
-    there = next(filter(os.path.isfile, files), None)
-    if there is None:
-        raise ExpectedError("no file %s", files[0])
-    return os.path.realpath(there)
-
-
-def working_folders(settings: dict[str, Any]) -> Iterator[str]:
-    for process in processes(settings["server"].encode()):
-        with contextlib.suppress(OSError):
-            yield os.readlink(f"/proc/{process.pid}/cwd")
-
-
-@contextlib.contextmanager
-def sqlite(file: str, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """Open a file of SQLite, by default to read it."""
-    place = f"file:{urllib.parse.quote(file)}?mode={mode}"
-    try:
-        with contextlib.closing(sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)) as database:
-            yield database
-    except sqlite3.Error as error:
-        raise ExpectedError("%s: %s", file, str(error)) from None
+def sqlite_file(settings: dict[str, Any]) -> str:
+    """Find SQLite's file: where the settings say, or where the URL does."""
+    variable = settings["database"]["url"]
+    return file_of(settings, variable and url_of(settings, surroundings(settings)[0]))

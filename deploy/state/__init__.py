@@ -26,7 +26,7 @@ from deploy.state.model import (
     TargetIs,
     Versions,
 )
-from deploy.state.script import asking, image_pathspecs, inside_settings, read_script, variables
+from deploy.state.script import asking, dumping, image_pathspecs, inside_settings, read_script, variables
 
 __all__ = [
     "App",
@@ -49,6 +49,7 @@ __all__ = [
     "TargetIs",
     "Versions",
     "asking",
+    "dumping",
     "image_pathspecs",
     "inside_settings",
     "kept",

@@ -25,6 +25,11 @@ def asking(settings: Settings) -> str:
     return f"scripts/database/{settings.database.kind}.sh"
 
 
+def dumping(settings: Settings) -> str:
+    """Name the script that dumps and restores a database of this kind; backups.sh goes with it."""
+    return f"scripts/dumps/{settings.database.kind}.sh"
+
+
 def variables(settings: Settings) -> dict[str, Variable]:
     """Name the settings as the scripts on the host know them."""
     app, database, redis = settings.app, settings.database, settings.redis

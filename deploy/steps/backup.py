@@ -1,11 +1,13 @@
 """Dump the database into the host's backup folder, before it is migrated or new code may write to it."""
 
+from collections.abc import Mapping
+
 from deploy import backups, preflight, remedies, shell
-from deploy.message import Message, pack, say
+from deploy.message import Message, Value, pack, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
 from deploy.shell import Variable
-from deploy.state import State, TargetIs, asking, variables
+from deploy.state import State, TargetIs, asking, dumping, variables
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "database", "backup")
 TARGET: TargetIs = "running"
@@ -13,6 +15,8 @@ TARGET: TargetIs = "running"
 TIMEOUT = 3600
 
 
+# What a dump is made by.
+PROGRAMS: Mapping[str, Value] = {"postgres": "pg_dump", "mysql": "mysqldump", "sqlite": say("copy")}
 FOR_PROOF = say("the proof may write to the database")
 
 
@@ -28,6 +32,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     script = shell.script(
         "containers.sh",
         asking(settings),
+        dumping(settings),
         "backups.sh",
         "steps/backup.sh",
         **variables(settings),
@@ -38,7 +43,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     )
     folder = backups.place(settings.backup.dir)
     summary = (
-        say("pg_dump %s into %s, as %s", settings.database.name, folder, run),
+        say("%s %s into %s, as %s", PROGRAMS[settings.database.kind], settings.database.name, folder, run),
         say("the newest %s stay", settings.backup.keep),
     )
     why = reason(settings, state, options) or ASKED_FOR
@@ -49,7 +54,7 @@ def dump_variables(settings: Settings, run: str) -> dict[str, Variable]:
     """What backups.sh has to know, beside the shared variables."""
     return {
         "run": run,
-        "pg_timeout": TIMEOUT,
+        "dump_timeout": TIMEOUT,
         "min_free_mib": settings.preflight.min_free_mib,
         "list_dumps": pack(remedies.list_dumps(settings.target.name)),
     }

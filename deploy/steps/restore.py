@@ -6,7 +6,7 @@ from deploy import compose, shell
 from deploy.message import Printed, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
-from deploy.state import State, asking, variables
+from deploy.state import State, asking, dumping, variables
 from deploy.steps import backup, serving
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "database")
@@ -21,7 +21,9 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
         script(settings, state, run, "steps/restore.sh", backup=dump),
         backup.TIMEOUT + 60,
         (
-            say("restore the dump %s into a new database beside %s", dump, name),
+            say("check the dump %s", dump)
+            if settings.database.kind == "sqlite"
+            else say("restore the dump %s into a new database beside %s", dump, name),
             say("check its revision and its tables"),
         ),
         harmless=True,
@@ -29,11 +31,13 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
     swap = Step(
         "swap",
         ASKED_FOR,
-        script(settings, state, run, "steps/swap.sh", "steps/restart.sh", before="healthy"),
+        script(settings, state, run, "steps/swap.sh", "steps/restart.sh", before="healthy", backup=dump),
         settings.restart.timeout + 180,
         (
             Printed(compose.control(settings, state, "stop")),
-            say("rename %s, and give its name to the restored one", name),
+            say("rename %s, and give its name to the restored one", name)
+            if settings.database.kind == "postgres"
+            else say("keep what is in %s on the host, and put the dump in its place", name),
             say("start the app, wait up to %s s for %s", settings.restart.timeout, serving.check(settings).url),
             say("drop the old one once health is confirmed"),
         ),
@@ -78,6 +82,7 @@ def script(
     return shell.script(
         "containers.sh",
         asking(settings),
+        dumping(settings),
         "backups.sh",
         *sources,
         **variables(settings),

@@ -8,12 +8,17 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+import sqlalchemy
+
 from deploy import inside, shell
 from deploy.settings.model import Database
 from deploy.state import inside_settings
 from tests.build import SETTINGS
 from tests.plain import plain_ended
 from tests.scripts.docker_here import docker_here
+
+RUN = "20260101T000001-0001"
 
 
 @dataclass
@@ -38,7 +43,7 @@ class Asked:
             "path": str(self.folder),
             "container": "app",
             "python": sys.executable,
-            "run": "20260101T000000-0001",
+            "run": RUN,
             "inside_settings": json.dumps(inner),
             "database_container": "db" if self.database.in_service else "",
             "database_service": "db" if self.database.in_service else "",
@@ -61,5 +66,28 @@ class Asked:
 
     def lines(self, words: str, *sources: str, **variables: shell.Variable) -> list[str]:
         ended = self.bash(words, *sources, **variables)
-        assert (ended.returncode, ended.stderr) == (0, ""), ended
+        if ended.returncode or ended.stderr:
+            pytest.fail(f"{ended.returncode}: {ended.stderr}{ended.stdout}")
         return ended.stdout.splitlines()
+
+
+@dataclass
+class World:
+    """A database with nothing in it, asked in one of the ways that there are, and changed by SQLAlchemy."""
+
+    asked: Asked
+    url: str
+
+    def change(self, *statements: str) -> None:
+        engine = sqlalchemy.create_engine(self.url)
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+
+    def empty(self) -> None:
+        engine = sqlalchemy.create_engine(self.url)
+        tables = sqlalchemy.inspect(engine).get_table_names()
+        quoted = engine.dialect.identifier_preparer.quote
+        engine.dispose()
+        self.change(*(f"drop table {quoted(name)}" for name in tables))

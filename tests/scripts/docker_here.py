@@ -3,8 +3,14 @@
 from pathlib import Path
 
 DOCKER = """#!/bin/bash
-[ "$1" = exec ] || exit 1
-shift
+case $1 in
+  # Of a path, its archive; of -, what is in the archive on stdin.
+  cp)
+    if [ "$4" = - ]; then tar -C "$(dirname "${3#*:}")" -cf - "$(basename "${3#*:}")"; else tar -C "${4#*:}" -xf -; fi
+    exit ;;
+  exec) shift ;;
+  *) exit 1 ;;
+esac
 while :; do
   case $1 in
     -e) export "$2"; shift 2 ;;

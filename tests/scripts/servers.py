@@ -121,7 +121,12 @@ def mariadb() -> Iterator[Server]:
             user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd=folder, capture_output=True, check=True,
         )  # fmt: skip
         place = (f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--tmpdir={folder}")
-        environment = {**os.environ, "HOME": str(folder), "MARIADB_PASSWORD": PASSWORD}
+        environment = {
+            **os.environ,
+            "HOME": str(folder),
+            "MARIADB_PASSWORD": PASSWORD,
+            "MARIADB_ROOT_PASSWORD": PASSWORD,
+        }
         (folder / ".my.cnf").write_text(f"[client]\nsocket={folder}/socket\n")
         with running("mysql", folder, "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", *place):
             grants = (
@@ -130,6 +135,7 @@ def mariadb() -> Iterator[Server]:
                 f"create user shop@'127.0.0.1' identified by '{PASSWORD}'",
                 "grant all on shop.* to shop@localhost",
                 "grant all on shop.* to shop@'127.0.0.1'",
+                f"set password for root@localhost = password('{PASSWORD}')",
             )
             until("mariadb", "-u", "root", "-e", "select 1", environment=environment)
             subprocess.run(["mariadb", "-u", "root", "-e", ";".join(grants)], env=environment, check=True)

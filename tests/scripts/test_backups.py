@@ -32,7 +32,13 @@ def bash(folder: Path, words: str) -> list[str]:
         "keep": 1,
         "folder": str(folder),
     }
-    script = "set -euo pipefail\n" + shell.script("containers.sh", "backups.sh", **told) + FUNCTIONS + "\n" + words
+    script = (
+        "set -euo pipefail\n"
+        + shell.script("containers.sh", "scripts/dumps/postgres.sh", "backups.sh", **told)
+        + FUNCTIONS
+        + "\n"
+        + words
+    )
     ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
     return plain(ended.stdout).splitlines()

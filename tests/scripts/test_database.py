@@ -1,12 +1,8 @@
 """What is asked of a database, of real ones: each kind answers the same questions in the same records."""
 
-import os
-import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,74 +10,8 @@ import sqlalchemy
 
 from deploy.settings.model import Database
 from tests.scripts import servers
-from tests.scripts.asked import Asked
-from tests.scripts.servers import PASSWORD, Server
-
-RUN = "20260101T000000-0001"
-NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become the user of a server")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    if servers.postgres_programs() is None or os.geteuid() != 0:
-        pytest.skip("needs PostgreSQL's server, and root")
-    with servers.postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[Server]:
-    if shutil.which("mariadb-install-db") is None or os.geteuid() != 0:
-        pytest.skip("needs MariaDB's server, and root")
-    with servers.mariadb() as server:
-        yield server
-
-
-@dataclass
-class World:
-    """A database with nothing in it, asked in one of the ways that there are, and changed by SQLAlchemy."""
-
-    asked: Asked
-    url: str
-
-    def change(self, *statements: str) -> None:
-        engine = sqlalchemy.create_engine(self.url)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-        engine.dispose()
-
-    def empty(self) -> None:
-        engine = sqlalchemy.create_engine(self.url)
-        tables = sqlalchemy.inspect(engine).get_table_names()
-        quoted = engine.dialect.identifier_preparer.quote
-        engine.dispose()
-        self.change(*(f"drop table {quoted(name)}" for name in tables))
-
-
-WAYS = ("postgres", "postgres by URL", "mysql", "mysql by URL", "sqlite", "sqlite by URL")
-
-
-@pytest.fixture(params=WAYS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    way = str(request.param)
-    kind = way.split()[0]
-    by_url = way.endswith("URL")
-    if kind == "sqlite":
-        file = tmp_path / "app" / "instance" / "shop.db"
-        file.parent.mkdir(parents=True)
-        sqlite3.connect(file).close()
-        url, name, environment = f"sqlite:///{file}", str(file), dict(os.environ)
-        # As Flask-SQLAlchemy is told of a file in the instance folder.
-        environment["SHOP_URL"] = "sqlite:///shop.db"
-    else:
-        server: Server = request.getfixturevalue("postgres" if kind == "postgres" else "mariadb")
-        url, name, environment = server.url, "shop", {**server.environment, "SHOP_URL": server.url}
-    database = Database(kind=kind, name=name, user="shop", url="SHOP_URL" if by_url else "")  # type: ignore[arg-type]
-    made = World(Asked(tmp_path, database, environment), url)
-    made.empty()
-    return made
-
+from tests.scripts.asked import RUN, Asked, World
+from tests.scripts.servers import PASSWORD
 
 STAMPED = (
     "create table alembic_version (version_num varchar(32) not null)",

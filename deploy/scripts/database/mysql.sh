@@ -36,15 +36,9 @@ as_client='user=$1 names=$2; shift 2
   for name in $(echo "$names" | tr , " "); do ! command -v "$name" >/dev/null || break; done
   MYSQL_PWD=$word exec ${limit:+timeout -k 5 "$limit"} "$name" --user="$user" --default-character-set=utf8mb4 "$@"'
 
-tell_versions() {
-  if [ -n "${1-}" ]; then mysql_ "$1"; else query; fi <<<"$version_query"
-}
+tell_versions() { query <<<"$version_query"; }
 
-revisions() {
-  # The tables are called by their database.
-  local version_table=${1+${version_table:+$1.${version_table#*.}}}${1-${version_table-}}
-  tell_versions "$@" | revisions_of
-}
+revisions() { tell_versions | revisions_of; }
 
 tell_database() {
   printf '%s\n' "${state_query//:columns/$(as_texts "${stamp_columns[@]}")}" "$version_query" | query || return
@@ -60,11 +54,17 @@ watch_waits() { ask_again "$1" "$longest_query"; }
 
 end_sessions() {
   local session count=0
+  [ -z "$database_container" ] || count=$(docker exec "$database_container" sh -c "$end_clients" sh "$run" | wc -l)
   while read -r session; do
     query <<<"kill $session;" && count=$((count + 1))
   done < <(query <<<"select is_used_lock($(mark_of 1)) union select is_used_lock($(mark_of 2)) union select is_used_lock($(mark_of 3));" | grep '^[0-9]')
   echo "$count"
 }
+
+# Ends the clients that a run has started, and prints a line for each.
+end_clients='for one in /proc/[0-9]*; do
+    ! tr "\0" "\n" 2>/dev/null <"$one/environ" | grep -qx "HOT_UPDATE_RUN=$1" || ! kill "${one#/proc/}" 2>/dev/null || echo
+  done 2>/dev/null'
 
 version_tables="select c.table_name as name, coalesce(character_maximum_length, 0) as longest
   from information_schema.columns c where table_schema = database() and column_name = 'version_num'

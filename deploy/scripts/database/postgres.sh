@@ -36,13 +36,11 @@ select format('select ''db_revision'', %L, version_num from %I.%I order by versi
   from ($version_tables) t
   where has_schema_privilege(nspname, 'usage') and has_table_privilege(oid, 'select') order by 1 \gexec"
 
-# tell_versions [DATABASE]: the version tables, and what stands in them.
-tell_versions() {
-  if [ -n "${1-}" ]; then psql_ -d "$1"; else query; fi <<<"$version_query"
-}
+# tell_versions: the version tables, and what stands in them.
+tell_versions() { query <<<"$version_query"; }
 
-# revisions [DATABASE]: what the plan's version table says, or any where none was known.
-revisions() { tell_versions "$@" | revisions_of; }
+# revisions: what the plan's version table says, or any where none was known.
+revisions() { tell_versions | revisions_of; }
 
 # tell_database: what a plan is made from.
 tell_database() {
