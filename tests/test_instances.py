@@ -21,7 +21,7 @@ def other(name: str, also: str = "", *programs: Program, status: str = "running"
     there = replace(APP, programs=programs or (WEB,), built={} if also else APP.built)
     serves = any(program.server for program in there.programs)
     state = replace(STATE, containers={**STATE.containers, "app": container}, app=there, serves=serves)
-    return Other(name, also, replace(state, crowded=not also, **changes))
+    return Other(name, also, replace(state, first=False, crowded=not also, **changes))
 
 
 def with_others(*others: Other) -> State:

@@ -68,7 +68,8 @@ def _parse(answer: str) -> State:
         raise Failure(say("the host did not tell its whole state"), evidence=last, remedy=remedies.RUN_AGAIN)
     state = _state(answer, rows)
     known = tuple(also for other in others for also, _ in other["other"])
-    return replace(state, others=tuple(_other(answer, rows, other, known) for other in others)) if others else state
+    found = tuple(_other(answer, rows, other, known) for other in others)
+    return replace(state, others=found, crowded="" in known) if others else state
 
 
 def _other(answer: str, rows: Rows, other: Rows, known: Sequence[str]) -> Other:
@@ -81,7 +82,7 @@ def _other(answer: str, rows: Rows, other: Rows, known: Sequence[str]) -> Other:
     state = _state(answer, defaultdict(list, {**rows, **own}))
     # A replica serves as the app does; elsewhere may be other programs only.
     serves, crowded = not also or state.served, not also or known.count(also) > 1
-    return Other(name, also, replace(state, serves=serves, crowded=crowded, siblings=()))
+    return Other(name, also, replace(state, first=False, serves=serves, crowded=crowded, siblings=()))
 
 
 def _state(answer: str, rows: Rows) -> State:

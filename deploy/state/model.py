@@ -406,7 +406,9 @@ class State:
     sources: Mapping[str, Sources] = field(default_factory=dict)
     # The remote's branch does not have the running revision.
     running_gone: bool = False
-    # Does an app server belong into the app container? Is it one of several of another service?
+    # Is the app container the one that the health checks ask, and does an app server belong into it? Is it one of several
+    # of its service that are updated?
+    first: bool = True
     serves: bool = True
     crowded: bool = False
     # What else runs the code, in the order in which it is updated.

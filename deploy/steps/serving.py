@@ -53,7 +53,7 @@ def variables(
 def answers(settings: Settings, state: State) -> tuple[str, ...]:
     """What an app is asked that was restarted; nothing where somebody else may answer."""
     asked = check(settings)
-    return tuple(asked.url + path for path in asked.paths) if state.serves and state.alone else ()
+    return tuple(asked.url + path for path in asked.paths) if state.first and not state.crowded else ()
 
 
 def _told(settings: Settings, state: State, one: programs.Replacement) -> dict[str, object]:
