@@ -23,6 +23,7 @@ PURE = (
     "programs",
     "elsewhere",
     "instances",
+    "mounted",
     "preflight",
     "plan",
     "steps",

@@ -71,7 +71,7 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     write = [path for path in entries if wanting(tree, path, entries[path], owner, complete)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
     former = (record.paths if record else set()) | (set() if complete else history)
-    gone = former - set(entries) - set(clear) - set(tree.derived)
+    gone = set[bytes]() if tree.clone else former - set(entries) - set(clear) - set(tree.derived)
     found = {path: tree.entry(path) for path in [*write, *clear, *gone] if not tree.spares(path)}
     had = {path: entry for path, entry in found.items() if entry and entry.mode}
     refuse_mounted(tree, [*write, *clear, *(gone & set(had))])

@@ -9,10 +9,18 @@ TABLE = "/proc/self/mountinfo"
 
 def mounts(root: bytes) -> list[bytes]:
     """Name what is mounted below a folder, files too, relative to it."""
-    with open(TABLE, "rb") as stream:
-        points = {unescaped(line.split(b" ")[4]) for line in stream}
     above = root.rstrip(b"/") + b"/"
-    return sorted(point[len(above) :] for point in points if point.startswith(above) and point != above)
+    return sorted(point[len(above) :] for point in points() if point.startswith(above) and point != above)
+
+
+def is_mount(folder: bytes) -> bool:
+    """Tell whether a folder itself is mounted."""
+    return folder.rstrip(b"/") in points()
+
+
+def points() -> set[bytes]:
+    with open(TABLE, "rb") as stream:
+        return {unescaped(line.split(b" ")[4]) for line in stream}
 
 
 def unescaped(word: bytes) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from deploy.inside.message import ExpectedError
-from deploy.inside.mounts import mounts
+from deploy.inside.mounts import is_mount, mounts
 from deploy.inside.wire import EXECUTABLE, FILE, LINK, Entry, blob_id, file_id, raw, shown
 
 TEMPORARY = b".hot-update-"
@@ -73,6 +73,10 @@ class Tree:
         self.excluded = [glob(pattern) for pattern in settings.get("exclude", [])]
         # What is mounted into it; what is spared anyway is left out.
         self.mounts = [path for path in mounts(self.root) if not self.spares(path)]
+        # The folder is the host's clone: all of it is mounted, and comes and goes with that.
+        self.clone = bool(settings.get("mounted"))
+        # Whose files bear the owners and modes of the host.
+        self.shared = self.clone or is_mount(self.root)
         self.derived = {raw(path): raw(source) for path, source in settings.get("derived", {}).items()}
         self.digits = digits
         self.user = settings.get("user", "")
@@ -89,7 +93,7 @@ class Tree:
 
     def mounted(self, path: bytes) -> bool:
         """Tell whether a path is, or lies in, what somebody mounted there: it is not ours to write."""
-        return within(path, self.mounts)
+        return self.clone or within(path, self.mounts)
 
     def owner(self) -> tuple[int, int]:
         """Say who should own the code."""
@@ -165,7 +169,7 @@ class Tree:
 
     def equals(self, path: bytes, entry: Entry, owner: tuple[int, int]) -> bool:
         """Tell whether a file is as an update would write it: bytes, type, mode and owner; of a mount, bytes."""
-        if self.mounted(path):
+        if self.shared or self.mounted(path):
             return self.entry(path) == entry
         status = self.status(path)
         if status is None or (status.st_uid, status.st_gid) != owner or self.entry(path) != entry:

@@ -78,6 +78,8 @@ def disk(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
         else:
             yield Finding("ok", "disk", say("%s MiB free for %s", free, place))
     for folder in state.app.readonly if state.app else ():
+        if folder in state.clone_at:
+            continue
         yield Finding("refusal", "disk", say("%s in the container is read-only", folder), remedies.WRITABLE)
 
 

@@ -44,6 +44,8 @@ def drift_in(state: State) -> Message | None:
         return say("unknown: the container cannot be looked into")
     if state.replicas_left:
         return say("unknown: %s of the same service too", names(state.replicas_left))
+    if app.record is None and state.clone_at:
+        return say("unknown: what runs was not written down, the code is that of the clone")
     if app.record is None:
         return _of_the_image(state)
     if not app.record.complete:

@@ -283,8 +283,18 @@ tell_container() {
     files=$(present "$folder" "$files")
     record container "$1" "$2" "$id" "$image" "$status" "$restarts" "$started" \
       "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}" "$grace"
-    if [ "$1" = app ] && answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
+    [ "$1" = app ] || continue
+    if answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
+    tell_clone "$mounts"
   done
+}
+
+# tell_clone MOUNTS: where the clone is mounted; of each mount its place and its source.
+tell_clone() {
+  local place source
+  while IFS= read -r -d $'\x1e' place && IFS= read -r -d $'\x1e' source; do
+    if [[ $source == /* ]] && [ "$source" -ef "$path" ]; then record clone_at "$place"; fi
+  done <<<"$1"
 }
 
 read_containers() {

@@ -30,6 +30,7 @@ Rows = dict[str, list[tuple[str, ...]]]
 # What is told of every container that runs the code; the rest is the same for all of them.
 OWN = (
     "container",
+    "clone_at",
     "memory",
     "app",
     "app_text",
@@ -110,6 +111,7 @@ def _state(answer: str, rows: Rows) -> State:
         repository=_repository(rows),
         containers={row[0]: _container(row) for row in rows["container"]},
         siblings=tuple(Sibling(*row) for row in rows["sibling"]),
+        clone_at=column("clone_at"),
         unlisted=dict(_pairs(rows["unlisted"])),
         app=app,
         app_problem=app_problem or unpack(one("app_problem")),

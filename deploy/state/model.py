@@ -406,11 +406,13 @@ class State:
     sources: Mapping[str, Sources] = field(default_factory=dict)
     # The remote's branch does not have the running revision.
     running_gone: bool = False
-    # Is the app container the one that the health checks ask, and does an app server belong into it? Is it one of several
-    # of its service that are updated?
+    # Is the app container the one that the health checks ask, and does an app server belong into it? Is it one of
+    # several of its service that are updated?
     first: bool = True
     serves: bool = True
     crowded: bool = False
+    # Where in the app container the host's clone is mounted.
+    clone_at: tuple[str, ...] = ()
     # What else runs the code, in the order in which it is updated.
     others: "tuple[Other, ...]" = ()
     # Containers of the app's image that no setting names, each with its service.

@@ -33,6 +33,7 @@ RECORDS = (
     "ambiguous meaning",
     "unread check why*",
     "container role name id image status restarts started service project folder environment files mounts grace",
+    "clone_at place",
     "memory limit used kills",
     "sibling name status project folder",
     "other also container",

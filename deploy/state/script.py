@@ -112,7 +112,8 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "server": settings.app.server,
         "env": settings.env.file,
         "flask": settings.app.flask,
-        "protected": list(settings.copy.protected),
+        # Where the clone is mounted there is git's folder, too.
+        "protected": [*settings.copy.protected, ".git"],
         "exclude": list(settings.copy.exclude),
         "derived": elsewhere.derived(settings),
         "files": elsewhere.told(settings),

@@ -11,13 +11,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
-from deploy import instances, programs, shell
+from deploy import instances, mounted, programs, shell
 from deploy.instances import Instance
 from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, asking, inside_settings, variables
-from deploy.steps import backup, build, clean, copy, files, migrate, proof, restart, restore, revive, ship, sync
+from deploy.steps import backup, build, clean, copy, files, migrate, mount, proof, restart, restore, revive, ship, sync
 
 
 class StepModule(Protocol):
@@ -38,6 +38,7 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "backup": backup,
         "sync": sync,
         "migrate": migrate,
+        "mount": mount,
         "copy": copy,
         "files": files,
         "clean": clean,
@@ -45,7 +46,7 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "ship": ship,
     }
 )
-IN_EACH = ("copy", "files", "clean", "restart", "ship")
+IN_EACH = ("mount", "copy", "files", "clean", "restart", "ship")
 ROLLBACK = ("build", "proof", "backup", "sync", "copy", "files", "clean", "restart", "ship")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
@@ -62,6 +63,8 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
     if proven and settings.proof_writes:
         names = ("backup", *(name for name in names if name != "backup"))
     there = tuple(instances.each(settings, state))
+    if any(mounted.is_mounted(one.settings, one.state) for one in there):
+        names = mounted.ordered(names)
     for name in names:
         module = STEPS[name]
         for one in there if name in IN_EACH else there[:1]:

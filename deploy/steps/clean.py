@@ -1,10 +1,12 @@
 """Remove bytecode and caches in the container."""
 
-from deploy import shell
+import json
+
+from deploy import mounted, shell
 from deploy.message import Message, Value, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
-from deploy.state import State, TargetIs, variables
+from deploy.state import State, TargetIs, inside_settings, variables
 from deploy.steps import copy
 
 NEEDS: tuple[str, ...] = ("tools", "engine", "app container")
@@ -13,11 +15,18 @@ TIMEOUT = 120
 
 
 def reason(settings: Settings, state: State, options: Options) -> Message | None:
+    if mounted.is_mounted(settings, state) and not settings.clean.caches:
+        return None
     return say("the code changes") if copy.reason(settings, state, options) else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
-    script = shell.script("containers.sh", "steps/clean.sh", **variables(settings))
-    places: tuple[Value, ...] = (say("__pycache__ and *.pyc below %s", settings.app.path), *settings.clean.caches)
+    shared = variables(settings)
+    places: tuple[Value, ...] = tuple(settings.clean.caches)
+    if mounted.is_mounted(settings, state):
+        shared["inside_settings"] = json.dumps(inside_settings(settings) | {"mounted": True})
+    else:
+        places = (say("__pycache__ and *.pyc below %s", settings.app.path), *places)
+    script = shell.script("containers.sh", "steps/clean.sh", **shared)
     why = reason(settings, state, options) or ASKED_FOR
     return Step("clean", why, script, TIMEOUT, (say("empty %s", places),))

@@ -2,7 +2,7 @@
 
 import json
 
-from deploy import preflight
+from deploy import mounted, preflight
 from deploy.settings import Settings
 from deploy.shell import Variable
 from deploy.state import State, inside_settings
@@ -10,9 +10,12 @@ from deploy.state import variables as shared_variables
 
 
 def variables(
-    settings: Settings, state: State, run: str, revision: str, *, recreated: bool = False
+    settings: Settings, state: State, run: str, revision: str, *, recreated: bool = False, proving: bool = False
 ) -> dict[str, Variable]:
-    """Name them as the script does, with the shared ones; a container that was `recreated` has no record."""
+    """Name them as the script does, with the shared ones; a container that was `recreated` has no record.
+
+    `proving`: what is staged is run beside the app's folder, and not for that.
+    """
     complete = recorded(state) and not recreated
     told = inside_settings(settings) | {
         "run": run,
@@ -22,12 +25,14 @@ def variables(
         "digests": _digests(state, revision),
         "scratch": list(settings.proof.scratch),
         "recorded": complete,
+        "mounted": mounted.is_mounted(settings, state) and not proving,
     }
     own: dict[str, Variable] = {
         "inside_settings": json.dumps(told),
         "revision": revision,
         "run": run,
         "recorded": complete,
+        "mounted": mounted.is_mounted(settings, state),
     }
     return {**shared_variables(settings), **own}
 

@@ -1,6 +1,6 @@
 """Make the app's folder in the container equal to the commit."""
 
-from deploy import preflight, programs, shell, words
+from deploy import mounted, shell, words
 from deploy.message import Message, Printed, Told, say
 from deploy.plan import ASKED_FOR, Options, Step
 from deploy.settings import Settings
@@ -50,6 +50,8 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     )
     why = reason(settings, state, options) or ASKED_FOR
     summary = _summary(settings, state, commit.recorded(state))
+    if mounted.is_mounted(settings, state):
+        summary = (say("nothing: every file there is compared with the commit"),)
     undo = _undo(settings, state, options, run)
     # The undo has the old processes serve again, too.
     timeout = TIMEOUT + serving.replace_timeout(settings, state) + settings.restart.timeout
@@ -59,23 +61,17 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
 def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
     """Bring back the files, then the old processes: workers may have recycled and imported new code meanwhile.
 
-    Where the database is brought back next, the processes come with that: old code may not boot on the new schema.
+    Where the database or the clone is brought back next, the processes come with that: old code may not boot on the new
+    schema, and mounted code is not back yet.
     """
-    restarts = () if restore.undoes(settings, state, options) else ("steps/restart.sh",)
+    later = restore.undoes(settings, state, options) or mounted.is_mounted(settings, state)
+    restarts = () if later else ("steps/restart.sh",)
     return shell.script(
         "containers.sh",
         "steps/copy.undo.sh",
         *restarts,
         **commit.variables(settings, state, run, ""),
-        **serving.variables(
-            settings,
-            state,
-            before="healthy" if state.answering else "ill",
-            replace=settings.restart.strategy == "rolling"
-            and state.answering
-            and not preflight.cramped(settings, state)
-            and not programs.obstacle(settings, state),
-        ),
+        **serving.returning(settings, state),
         container_id=state.containers["app"].id,
     )
 

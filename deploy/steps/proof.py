@@ -31,7 +31,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "trees.sh",
         "commit.sh",
         "steps/proof.sh",
-        **commit.variables(settings, state, run, state.repository.target),
+        **commit.variables(settings, state, run, state.repository.target, proving=True),
         **migrate.flask_variables(settings, state),
         proof_command=proof.command,
         proof_environment=tuple(f"{name}={value}" for name, value in proof.environment.items()),

@@ -26,6 +26,8 @@ elif [ -z "$revision" ]; then
   say 'the container was recreated meanwhile and has the code of its image again, as before the update'
   exit 0
 fi
+# Mounted code comes back with the clone.
+if [ -n "$mounted" ] && [ "$(git_ rev-parse -q --verify HEAD)" != "$revision" ]; then exit 0; fi
 say 'the container was recreated meanwhile: it gets every file of %s' "${revision:0:7}"
 scan
 stage false

@@ -3,7 +3,7 @@
 import json
 from typing import Literal
 
-from deploy import compose, programs
+from deploy import compose, preflight, programs
 from deploy.message import Message, pack
 from deploy.settings import Check, Settings
 from deploy.shell import Variable
@@ -48,6 +48,17 @@ def variables(
         "before": before,
         "killed_before": state.kills,
     }
+
+
+def returning(settings: Settings, state: State) -> dict[str, Variable]:
+    """Name them for an undo: the old processes serve again, each replaced in its own way where that can be."""
+    gentle = settings.restart.strategy == "rolling" and state.answering
+    return variables(
+        settings,
+        state,
+        before="healthy" if state.answering else "ill",
+        replace=gentle and not preflight.cramped(settings, state) and not programs.obstacle(settings, state),
+    )
 
 
 def answers(settings: Settings, state: State) -> tuple[str, ...]:
