@@ -6,10 +6,10 @@
 # An image leaves files out (.dockerignore) and makes others, so those that only one side has decide between commits:
 # the fewest win, then the newest commit.
 matching() {
-  local tree found until index=$scratch/index-matching tip=refs/remotes/$remote/$branch
+  local tree found until index=$scratch/index-matching-$container tip=refs/remotes/$remote/$branch
   by_owner mkdir -p "$scratch/objects"
-  git_ rev-parse HEAD | awk '{print length}' | inside_timeout=60 inside list "$inside_settings" >"$scratch/listed" &&
-    aside update-index -z --index-info <"$scratch/listed" && tree=$(aside write-tree --missing-ok) || return 0
+  git_ rev-parse HEAD | awk '{print length}' | inside_timeout=60 inside list "$inside_settings" >"$scratch/listed-$container" &&
+    aside update-index -z --index-info <"$scratch/listed-$container" && tree=$(aside write-tree --missing-ok) || return 0
   # Clocks differ, by a time zone at the most.
   until=$(date -d "$1 + 1 day" +%s 2>/dev/null) || until=
   found=$(matching_of "$tree" ${until:+"--until=$until"} "$(git_ rev-parse -q --verify "$tip" || echo HEAD)")
@@ -18,10 +18,10 @@ matching() {
 }
 
 matching_of() { # TREE COMMITS
-  git_ log --no-show-signature --no-color -n 200 --format='%T %H' "${@:2}" -- >"$scratch/commits"
-  awk -v tree="$1" '!seen[$1]++ {print $1, tree}' "$scratch/commits" |
+  git_ log --no-show-signature --no-color -n 200 --format='%T %H' "${@:2}" -- >"$scratch/commits-$container"
+  awk -v tree="$1" '!seen[$1]++ {print $1, tree}' "$scratch/commits-$container" |
     aside diff-tree --stdin -r --raw --no-renames --no-abbrev -- "${copied[@]}" |
-    awk -v listed="$(tr -dc '\0' <"$scratch/listed" | wc -c)" "$matching_program" "$scratch/commits" -
+    awk -v listed="$(tr -dc '\0' <"$scratch/listed-$container" | wc -c)" "$matching_program" "$scratch/commits-$container" -
 }
 
 matching_program='
