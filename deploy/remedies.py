@@ -266,6 +266,7 @@ def restore_dump(dump: str, target: str) -> Message:
 
 # ── What runs, and what is to run ─────────────────────────────────────────────────────────────────────────────────────
 
+WRITES_DOWN = say("the update restarts what runs it, and writes that down")
 COPIES_ALL = say("the update copies every file")
 PUTS_RIGHT = say("the update puts them right; what git does not know is saved")
 RESTARTS = say("the update restarts it")

@@ -24,7 +24,7 @@ def release(_: Settings, state: State, __: Options) -> Iterator[Finding]:
     if told is None:
         yield Finding("ok", "release", say("%s runs", runs))
     elif not runs:
-        yield Finding("warning", "release", told, remedies.COPIES_ALL)
+        yield Finding("warning", "release", told, remedies.WRITES_DOWN if state.clone_at else remedies.COPIES_ALL)
     else:
         remedy = remedies.PUTS_RIGHT if state.app.drift else remedies.RESTARTS
         yield Finding("warning", "release", say("%s, but %s", runs, told), remedy)

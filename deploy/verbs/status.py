@@ -28,7 +28,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     running = releases.running(state)[:7] or say("unknown")
     remote, target = session.settings.git.remote, repository.target[:7] or say("unknown")
     new = counted(len(repository.incoming), "%s new commit", "%s new commits")
-    services = tuple(f"{role.removeprefix('service ')} {found.status}" for role, found in state.containers.items())
+    services = tuple(f"{name} {found}" for name, found in _services(state).items())
     lock = (finding.evidence for finding in _findings(session, state, "lock"))
     session.report.rows(
         (
@@ -60,12 +60,18 @@ def _facts(session: Session, state: State) -> dict[str, object]:
         "drift": preflight.drift(state) or None,
         "stale_builds": list(builds.stale(state)),
         "drifted_files": list(state.app.drift) if state.app else [],
-        "services": {role.removeprefix("service "): found.status for role, found in state.containers.items()},
+        "services": _services(state),
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
         "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],
         "last_run": _facts_of(state.history[-1]) if state.history else None,
     }
+
+
+def _services(state: State) -> dict[str, str]:
+    """Give the status of every container that is looked at: by its role, or by its name where it runs the code too."""
+    found = {role.removeprefix("service "): container.status for role, container in state.containers.items()}
+    return found | {one.name: one.state.containers["app"].status for one in state.others if one.state.containers}
 
 
 def _findings(session: Session, state: State, check: str) -> list[Finding]:

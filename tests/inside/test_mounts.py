@@ -103,3 +103,38 @@ def test_a_folder_where_nobody_can_write_is_told(world: World, bind: Bind) -> No
 
 def test_a_name_with_blanks_is_read_as_the_kernel_writes_it() -> None:
     assert unescaped(rb"/app/a\040b\134c") == rb"/app/a b\c"
+
+
+@pytest.fixture
+def clone(world: World, bind: Bind) -> Path:
+    """The clone on the host, mounted as the app's folder, with owners and modes of the host's."""
+    place = world.place / "clone"
+    place.mkdir()
+    bind(place, world.app)
+    return place
+
+
+def checked_out(clone: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (clone / name).write_bytes(content)
+        (clone / name).chmod(0o664)
+
+
+def test_a_clone_that_has_the_commit_is_written_down_and_nothing_in_it_is_touched(world: World, clone: Path) -> None:
+    revision = world.commit({"a.py": b"a", "b.py": b"b"})
+    checked_out(clone, {"a.py": b"a", "b.py": b"b"})
+    (clone / "left over.py").write_bytes(b"once tracked")
+    before = {path.name: path.stat().st_ctime_ns for path in clone.iterdir()}
+    assert world.update(revision, mounted=True) == "0 files written (0 KiB), 0 removed, 2 unchanged\n"
+    assert {path.name: path.stat().st_ctime_ns for path in clone.iterdir()} == before
+    assert world.inspect(revision)["record"]["revision"] == revision
+    assert (world.inspect(revision)["drift"], world.inspect(revision)["differs"]) == ([], {})
+
+
+def test_a_clone_that_has_not_the_commit_is_refused(world: World, clone: Path) -> None:
+    revision = world.commit({"a.py": b"a"})
+    checked_out(clone, {"a.py": b"other"})
+    scanned = world.run(
+        "scan", lambda base: world.entries(revision, base) + world.history(), revision=revision, mounted=True
+    )
+    assert (scanned.returncode, (clone / "a.py").read_bytes()) == (1, b"other")

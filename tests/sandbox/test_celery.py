@@ -14,7 +14,8 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import answer, psql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
-from tests.sandbox.conftest import Inv
+from tests.bench.client import asking
+from tests.sandbox.conftest import Inv, SettingsFile
 from tests.texts import as_text
 
 pytestmark = pytest.mark.stack
@@ -97,19 +98,38 @@ def test_preflight_finds_everything_by_composes_labels(inv_celery: Inv) -> None:
         assert found in looked.out
 
 
-def test_an_update_migrates_rolls_the_workers_of_the_first_process_and_reaches_celery(
+def test_an_update_migrates_and_reaches_every_container_while_no_request_fails_and_a_task_in_hand_is_finished(
     celery: Sandbox, inv_celery: Inv
 ) -> None:
     started = run("docker", "inspect", "--format", "{{.State.StartedAt}}", celery.app)
-    commit = stack.release(celery.name, "migration")
-    updated = inv_celery("hot-update", "--yes")
+    commit, before = stack.release(celery.name, "migration"), release_of(celery)
+    identity = ordered(celery, 20)
+    with asking({"nginx": f"{celery.http_port}/"}, 20) as requests:
+        updated = inv_celery("hot-update", "--yes")
     assert updated.code == 0, updated.text
-    assert f"{celery.name} runs {commit[:7]} and is healthy" in updated.out
+    assert (bool(requests), [request for request in requests if not request.good]) == (True, [])
+    assert asked(celery, f"/tasks/{identity}") == {"state": "SUCCESS", "release": before}
     release = int(git(celery.origin, "rev-list", "--count", commit))
     assert release_of(celery) == release
     assert eventually(lambda: scheduling(celery) == (release, release))
     assert "(head)" in compose.in_app(celery, celery.shape.flask, "db", "current")
+    # Gunicorn, the first process, was rolled.
     assert run("docker", "inspect", "--format", "{{.State.StartedAt}}", celery.app) == started
+    shown = inv_celery("status").out
+    assert ("drift       none" in shown, f"{celery.project}-celery_worker-1 running" in shown) == (True, True)
+
+
+def test_an_ill_release_is_undone_in_every_container(celery: Sandbox, inv_celery: Inv, given: SettingsFile) -> None:
+    before = release_of(celery)
+    stack.release(celery.name, "unhealthy")
+    updated = inv_celery(*given("health: {timeout: 5}"), "hot-update", "--yes")
+    assert updated.code == Exit.UNDONE, updated.text
+    for container in ("", f"@{celery.project}-celery_worker-1", f"@{celery.project}-celery_beat-1"):
+        assert f"✓ undo copy{container} " in updated.out
+    since = time.time()
+    assert (release_of(celery), asked(celery, "/health")["status"]) == (before, "ok")
+    assert eventually(lambda: asked(celery, "/ticks")[-1]["at"] > since)
+    assert scheduling(celery) == (before, before)
 
 
 def test_a_release_that_does_not_boot_never_serves(celery: Sandbox, inv_celery: Inv) -> None:
