@@ -35,6 +35,12 @@ answer() {
   printf '%s' "$status"
 }
 
+# container_error: of what the container printed since it was restarted, the last line that names an error, else the last.
+container_error() {
+  docker logs --since "$began" --tail 200 "$container" 2>&1 |
+    awk 'NF {last = $0} /^[A-Za-z_][A-Za-z_.]*(Error|Exception|Exit)(:|$)/ {error = $0} END {print error ? error : last}' || true
+}
+
 # give_up FORMAT VALUE...: why, after the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
   local log
@@ -45,10 +51,10 @@ give_up() {
   docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
     # What was asked and answered says nothing of why the app is ill.
     case $log in *access*) continue ;; esac
-    [ "$(docker exec "$container" stat -c %Y "$log")" -ge "$began" ] || continue
+    [ "$(docker exec "$container" stat -c %Y "$log" 2>/dev/null || echo 0)" -ge "$began" ] || continue
     say '== %s' "$log"
     docker exec "$container" tail -n 12 "$log" || true
-  done
+  done || true
   said "$(say "$@")" "$(tell_killed 1 2>&1)" >&2
   exit 1
 }
@@ -71,8 +77,10 @@ await_answer() {
 await_programs() {
   local inside_timeout=$replace_timeout words
   { words=$(inside await "$awaiting" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
-  [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
-  give_up '%s' "$(reason await "$words")"
+  # One that starts again and again runs at times.
+  words=$(reason await "$words")
+  [[ $words == "$mark"* ]] || words=$(say 'the container %s stopped' "$container")
+  give_up '%s: %s' "$words" "$(container_error)"
 }
 
 if [ -n "$replacing" ] && replace; then exit 0; fi
