@@ -14,7 +14,7 @@ ask() {
     [ -z "$name" ] || [ "${probes[i]}" = "$name" ] || tell
     name=${probes[i]} host=${probes[i + 2]}
     status=$(
-      curl -s --noproxy '*' -o "$body" -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
+      curl -sk --noproxy '*' -o "$body" -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
     ) || true
   done
   tell

@@ -452,7 +452,7 @@ read_health() {
   for ((i = 0; i < ${#probes[@]}; i += 3)); do
     host=${probes[i + 2]}
     status=$(
-      curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
+      curl -sk --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
     )
     record probe "${probes[i]}" "${probes[i + 1]}" "${status:-000}"
   done

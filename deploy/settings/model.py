@@ -87,13 +87,9 @@ def _natural(value: int) -> int:
 
 
 def _url(value: str) -> str:
-    if value.startswith("https:"):
-        raise ValueError(
-            say("https is not supported: the checks speak http to the production host's loopback interface")
-        )
-    found = re.fullmatch(r"http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", value)
+    found = re.fullmatch(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", value)
     if not found or not 0 < int(found[1] or 80) < 65536:
-        raise ValueError(say("must be http://host or http://host:port; what follows belongs into paths"))
+        raise ValueError(say("must be http(s)://host or http(s)://host:port; what follows belongs into paths"))
     return value
 
 
@@ -108,10 +104,10 @@ def _probe_urls(value: str) -> str:
 
 
 def _probe_url(value: str) -> str:
-    found = re.fullmatch(r"(http://[^/]+)(/[!-~]*)?", value)
+    found = re.fullmatch(r"(https?://[^/]+)(/[!-~]*)?", value)
     if not found:
         raise ValueError(
-            say("must be http://host:port/path, as the production host reaches it, or several between spaces")
+            say("must be http(s)://host:port/path, as the production host reaches it, or several between spaces")
         )
     return _url(found[1]) + (found[2] or "")
 

@@ -27,7 +27,7 @@ masters() {
 answer() {
   local url status
   for url in "${answers[@]}"; do
-    status=$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 5 "$url") || true
+    status=$(curl -sk --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 5 "$url") || true
     [ "$status" = 404 ] || break
   done
   # So says a proxy before the app, where nobody is behind it.

@@ -21,7 +21,7 @@ from deploy.settings import Ssh, Target
 from tests import sshd
 from tests.sshd import Sshd, needs_sshd
 from tests.texts import as_text
-from tests.web import Page, serve
+from tests.web import Page, certificate, serve
 
 NASTY = "".join(chr(code) for code in range(1, 128)) + "中文 ¡é\u2028"
 MARK = "hot-update-script"
@@ -547,6 +547,21 @@ def test_requests_reach_the_hosts_own_services(host: Host, monkeypatch: pytest.M
     with serve({"/": Page(body=body)}) as web, host.http() as session:
         for _ in range(2):
             assert session.get(f"http://localhost:{web.port}/", timeout=5).content == body
+
+
+def test_requests_by_tls_reach_them_too_whatever_name_the_certificate_has(host: Host, tmp_path: Path) -> None:
+    body = os.urandom(3_000_000)
+    with serve({"/": Page(body=body)}, certified=certificate(tmp_path)) as web, host.http() as session:
+        for _ in range(2):
+            assert session.get(f"https://localhost:{web.port}/", timeout=5).content == body
+
+
+def test_a_slow_answer_by_tls_is_given_up(host: Host, tmp_path: Path) -> None:
+    pages = {"/": Page(waits=True)}
+    with serve(pages, certified=certificate(tmp_path)) as web, host.http() as session:
+        given_up = pytest.raises(requests.ReadTimeout)
+        with given_up:
+            session.get(web.url, timeout=(5, 0.2))
 
 
 def test_a_closed_port_fails_at_once(host: Host) -> None:

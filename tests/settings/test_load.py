@@ -301,21 +301,23 @@ def test_a_wrong_setting_is_named_with_its_line(line: str, problem: str, project
     assert problems(project(line)) == [f"invoke.yaml:2: {problem}"]
 
 
+NO_URL = "must be http(s)://host or http(s)://host:port; what follows belongs into paths"
+
+
 @pytest.mark.parametrize(
     ("check", "problem"),
     [
         (
-            "url: https://localhost, paths: [/]",
-            "url: https is not supported: the checks speak http to the production host's loopback interface",
+            "url: localhost, paths: [/]",
+            f"url: {NO_URL}",
         ),
-        ("url: localhost, paths: [/]", "url: must be http://host or http://host:port; what follows belongs into paths"),
         (
             "url: http://h/x, paths: [/]",
-            "url: must be http://host or http://host:port; what follows belongs into paths",
+            f"url: {NO_URL}",
         ),
         (
             "url: http://h:99999, paths: [/]",
-            "url: must be http://host or http://host:port; what follows belongs into paths",
+            f"url: {NO_URL}",
         ),
         ("url: http://h, paths: []", "paths: must not be empty"),
         ("url: http://h, paths: [x]", "paths.0: must be a URL path: it starts with / and has no spaces"),
@@ -339,9 +341,9 @@ def test_urls_to_probe_may_have_a_path(url: str, project: Write) -> None:
     assert load(project=project(f"probe: {{url: '{url}'}}")).probe.url == url
 
 
-@pytest.mark.parametrize("url", ["https://localhost/", "localhost/", "http://localhost/a b", "http:///path"])
+@pytest.mark.parametrize("url", ["ftp://localhost/", "localhost/", "http://localhost/a b", "http:///path"])
 def test_a_wrong_url_to_probe_is_named(url: str, project: Write) -> None:
-    problem = "must be http://host:port/path, as the production host reaches it, or several between spaces"
+    problem = "must be http(s)://host:port/path, as the production host reaches it, or several between spaces"
 
     assert problems(project(f"probe: {{url: '{url}'}}")) == [f"invoke.yaml:2: probe.url: {problem}"]
 
