@@ -19,9 +19,12 @@ _PAUSE, _GROWTH, _LONGEST_PAUSE = 0.25, 1.5, 3.0
 
 _LONGEST_VALUE = 80
 
+# Before the scheme of a URL that is asked from the app's container.
+INSIDE = "inside+"
+
 
 class Wanted(Protocol):
-    """A check as the settings describe it: a base URL, alternative paths, values of the JSON by dotted path, a Host."""
+    """A check as the settings describe it: its URL, alternative paths, values of the JSON by dotted path, and how."""
 
     @property
     def name(self) -> str: ...
@@ -33,6 +36,8 @@ class Wanted(Protocol):
     def expect(self) -> Mapping[str, object]: ...
     @property
     def host(self) -> str: ...
+    @property
+    def inside(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ def _ask_url(session: requests.Session, wanted: Wanted, url: str, timeout: float
     started = time.perf_counter()
     try:
         headers = {"Host": wanted.host} if wanted.host else {}
-        response = session.get(url, headers=headers, timeout=(timeout, timeout), allow_redirects=False)
+        asked = f"{INSIDE}{url}" if wanted.inside else url
+        response = session.get(asked, headers=headers, timeout=(timeout, timeout), allow_redirects=False)
     except requests.RequestException as error:
         return Check(wanted.name, url, False, None, None, _no_answer(error, timeout))
     latency_ms = (time.perf_counter() - started) * 1000

@@ -186,5 +186,33 @@ as_texts() {
   printf '%s' "${list:-null}"
 }
 
+# fetch URL HOST INSIDE SECONDS FILE: ask a URL, with a Host header where there is one, from the app's container where INSIDE
+# is set. Its status, 000 for no answer; what was answered is in the file. No proxy is asked, no certificate looked at.
+fetch() {
+  local status=
+  if [ -z "$3" ]; then
+    status=$(curl -sk --noproxy '*' -o "$5" -w '%{http_code}' --max-time "$4" ${2:+-H "Host: $2"} "$1") || true
+  else
+    { IFS= read -r status || true; cat >"$5"; } < <(
+      timeout -k 5 "$4" docker exec "$container" "$python" -I -c "$fetch_program" "$1" "$2" "$4" 2>/dev/null
+    )
+  fi
+  printf '%s' "${status:-000}"
+}
+fetch_program='
+import http.client, ssl, sys, urllib.parse
+url, host, seconds = urllib.parse.urlsplit(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+if url.scheme == "https":
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=seconds, context=context)
+else:
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=seconds)
+path = (url.path or "/") + ("?" + url.query if url.query else "")
+connection.request("GET", path, headers={"Host": host} if host else {})
+answer = connection.getresponse()
+body = answer.read()
+sys.stdout.buffer.write(b"%d\n" % answer.status + body)
+'
+
 # record_sum: a fingerprint of the record of what runs; nothing where there is none.
 record_sum() { docker exec -u 0 "$container" cksum "$record_folder/record.json" 2>/dev/null | cut -d' ' -f1,2; }

@@ -1,21 +1,20 @@
 # Proves that a release serves as it should, by the host itself: curl without a proxy asks the checks; what they answered,
 # the revision and the age of the app server's processes are judged in the container.
-# Expects containers.sh and what that expects, probes (name, URL, Host of every alternative; none: only what runs counts), before (healthy or ill),
+# Expects containers.sh and what that expects, probes (name, URL, Host and whether it is asked inside, of every alternative; none: only what
+# runs counts), before (healthy or ill),
 # prove_settings (of the new release), old_settings (of the old one), probe_timeout, health_timeout.
 # Its argument says which release: `new`, or `old` after an undo, which has to be as healthy as it was before.
 
 # Asks every check: a line each of its name, status and base64 of the answer, of the first path that is not 404.
 ask() {
-  local i name= body status host
+  local i name= body status
   [ ${#probes[@]} != 0 ] || return 0
   body=$(mktemp)
-  for ((i = 0; i < ${#probes[@]}; i += 3)); do
+  for ((i = 0; i < ${#probes[@]}; i += 4)); do
     if [ "${probes[i]}" = "$name" ] && [ "$status" != 404 ]; then continue; fi
     [ -z "$name" ] || [ "${probes[i]}" = "$name" ] || tell
-    name=${probes[i]} host=${probes[i + 2]}
-    status=$(
-      curl -sk --noproxy '*' -o "$body" -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
-    ) || true
+    name=${probes[i]}
+    status=$(fetch "${probes[@]:i + 1:3}" "$probe_timeout" "$body")
   done
   tell
   rm -f "$body"

@@ -448,13 +448,9 @@ read_database() {
 
 # The first path of each check that does not answer 404; status 000: no answer.
 read_health() {
-  local status host i
-  for ((i = 0; i < ${#probes[@]}; i += 3)); do
-    host=${probes[i + 2]}
-    status=$(
-      curl -sk --noproxy '*' -o /dev/null -w '%{http_code}' --max-time "$probe_timeout" ${host:+-H "Host: $host"} "${probes[i + 1]}"
-    )
-    record probe "${probes[i]}" "${probes[i + 1]}" "${status:-000}"
+  local i
+  for ((i = 0; i < ${#probes[@]}; i += 4)); do
+    record probe "${probes[i]}" "${probes[i + 1]}" "$(fetch "${probes[@]:i + 1:3}" "$probe_timeout" /dev/null)"
   done
 }
 

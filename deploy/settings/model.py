@@ -533,7 +533,7 @@ class Also:
 class Check:
     """One question to the app: of `paths` the first that does not answer 404 counts, by the values in `expect`.
 
-    `host` is the Host header's; empty: the URL's.
+    `host` is the Host header's; empty: the URL's. `inside`: it is asked from the app's container.
     """
 
     name: Name
@@ -541,6 +541,7 @@ class Check:
     paths: Annotated[tuple[UrlPath, ...], AfterValidator(_some)]
     expect: Mapping[Name, str | bool | int] = field(default_factory=dict)
     host: HostHeader = ""
+    inside: bool = False
 
 
 @dataclass(frozen=True, config=_STRICT)

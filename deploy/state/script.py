@@ -71,7 +71,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
             word
             for check in settings.health.checks
             for path in check.paths
-            for word in (check.name, check.url + path, check.host)
+            for word in (check.name, check.url + path, check.host, "1" if check.inside else "")
         ),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),

@@ -40,6 +40,8 @@ def variables(
         "because": pack(because) if because else "",
         "replace_timeout": replace_timeout(settings, state),
         "answers": answers(settings, state),
+        "answers_host": asked.host,
+        "answers_inside": asked.inside,
         "awaiting": json.dumps(told),
         "restart_timeout": restart.timeout,
         "server": settings.app.server,

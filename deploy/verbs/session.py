@@ -12,6 +12,8 @@ from deploy.settings import Settings
 from deploy.state import State, TargetIs, asking, parse, read_script, variables
 
 if TYPE_CHECKING:
+    import requests
+
     from deploy.backups import Backups
     from deploy.health import Check
     from deploy.report import Report
@@ -86,19 +88,29 @@ class Session:
         with answers.understood(answer.stdout, say("the host's list of backups")):
             return backups.parse(answer.stdout)
 
+    def http(self) -> "requests.Session":
+        """Make requests to what the host reaches, and to what only the app's container does."""
+        http = self.host.http()
+        if any(check.inside for check in self.settings.health.checks):
+            from deploy.health import INSIDE
+            from deploy.verbs.asking import Inside
+
+            http.mount(INSIDE, Inside(self.host, self.settings))
+        return http
+
     def ask(self) -> "tuple[Check, ...]":
         """Ask every health check once."""
         from deploy import health
 
         wanted = self.settings.health
-        return health.check(self.host.http(), wanted.checks, wanted.request_timeout)
+        return health.check(self.http(), wanted.checks, wanted.request_timeout)
 
     def recover(self) -> "tuple[Check, ...]":
         """Ask the health checks until all are healthy, or the time for that is over."""
         from deploy import health
 
         wanted = self.settings.health
-        return health.wait(self.host.http(), wanted.checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
+        return health.wait(self.http(), wanted.checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
 
     def agree(self, question: Message, *, yes: bool) -> None:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""

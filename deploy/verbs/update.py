@@ -173,7 +173,7 @@ def _is_good(session: Session, check: "Wanted") -> bool:
     from deploy import health
 
     # Over the connection that there is now: a lost one is opened again.
-    (answer,) = health.check(session.host.http(), (check,), session.settings.health.request_timeout)
+    (answer,) = health.check(session.http(), (check,), session.settings.health.request_timeout)
     return answer.healthy
 
 

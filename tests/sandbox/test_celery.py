@@ -119,6 +119,18 @@ def test_an_update_migrates_and_reaches_every_container_while_no_request_fails_a
     assert ("drift       none" in shown, f"{celery.project}-celery_worker-1 running" in shown) == (True, True)
 
 
+def test_a_check_may_be_asked_from_the_apps_container_where_no_port_is_published(
+    celery: Sandbox, inv_celery: Inv, given: SettingsFile
+) -> None:
+    check = "name: app, url: 'http://localhost:5000', paths: [/gone, /health], expect: {status: ok}, inside: true"
+    closed = "name: closed, url: 'http://localhost:1', paths: [/], inside: true"
+    asked_for = given(f"restart: {{check: app}}\nhealth: {{checks: [{{{check}}}, {{{closed}}}]}}\n")
+    looked = inv_celery(*asked_for, "health")
+    assert (looked.code, "✓ app: http://localhost:5000/health healthy in " in looked.out) == (Exit.FAILED, True)
+    assert "✗ closed: http://localhost:1/ no answer: connection refused" in looked.out
+    assert "http://localhost:5000/health answers 200" in inv_celery(*asked_for, "preflight").out
+
+
 def test_an_ill_release_is_undone_in_every_container(celery: Sandbox, inv_celery: Inv, given: SettingsFile) -> None:
     before = release_of(celery)
     stack.release(celery.name, "unhealthy")
