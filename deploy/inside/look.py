@@ -13,7 +13,7 @@ from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.elsewhere import placed
 from deploy.inside.message import message
 from deploy.inside.processes import commands, free_memory
-from deploy.inside.record import Record, ask_entries, damaged, read_record, trust
+from deploy.inside.record import Record, ask_entries, damaged, read_record, record_sum, trust
 from deploy.inside.survey import Survey
 from deploy.inside.tree import Tree, free_bytes, within
 from deploy.inside.wire import MIB, Blobs, Entry, answer, ask_no_more, digits_of, file_id, one_line, text
@@ -22,6 +22,7 @@ from deploy.inside.wire import MIB, Blobs, Entry, answer, ask_no_more, digits_of
 FACTS = frozenset(
     (
         "revision",
+        "record_sum",
         "complete",
         "run",
         "at",
@@ -62,6 +63,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
     found, problems = answers(
         {
             "record": lambda: record and {name: record.facts.get(name) for name in facts},
+            "record_sum": lambda: record_sum(settings),
             "record_problem": lambda: record_problem,
             "damaged": lambda: damaged(settings),
             "owner": lambda: "{}:{}".format(*tree.owner()),

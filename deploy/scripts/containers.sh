@@ -3,14 +3,17 @@
 # redis_service (empty: there is none), also, python, record_folder; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
-# compose_containers [SERVICE]: those that Compose made, of all services or one, in the order of their names: name, state,
-# service, image, project, folder, and True where `docker compose run` did.
+# compose_containers: those that Compose made, in the order of their names: name, state, service, image, project, folder. What
+# `docker compose run` started is none.
 compose_containers() {
   local unit='{{"\x1f"}}' label='{{.Label "com.docker.compose.'
-  docker ps --all --filter "label=com.docker.compose.service${1:+=$1}" \
+  docker ps --all --filter label=com.docker.compose.service \
     --format "{{.Names}}$unit{{.State}}$unit${label}service\"}}$unit{{.Image}}$unit${label}project\"}}$unit${label}project.working_dir\"}}$unit${label}oneoff\"}}" \
     2>/dev/null | grep -v $'\x1fTrue$' | sort
 }
+
+# all_containers: those of every service. Who asks more than once may keep the answer.
+all_containers() { compose_containers; }
 
 # here: of compose_containers those that were made in this deployment, by their names.
 here() {
@@ -21,13 +24,13 @@ here() {
 }
 
 # container_of SERVICE: the container that Compose made for a service of this deployment; of several the first by its name.
-container_of() { compose_containers "$1" | here | sed -n 1p; }
+container_of() { all_containers | awk -F $'\x1f' -v service="$1" '$3 == service' | here | sed -n 1p; }
 
 # other_containers: every other container that runs the code, by the settings: replicas of the app's that run, then those of
 # the services beside it. Its name, that of its service in `also`, and what it is told.
 other_containers() {
   local i name state of in project all
-  all=$(compose_containers)
+  all=$(all_containers)
   project=$(awk -F $'\x1f' -v name="$container" '$1 == name {print $3 FS $5}' <<<"$all")
   while IFS=$'\x1f' read -r name state of _ in _; do
     if [ "$of"$'\x1f'"$in" = "$project" ] && [ "$state" = running ] && [ "$name" != "$container" ]; then
@@ -215,4 +218,7 @@ sys.stdout.buffer.write(b"%d\n" % answer.status + body)
 '
 
 # record_sum: a fingerprint of the record of what runs; nothing where there is none.
-record_sum() { docker exec -u 0 "$container" cksum "$record_folder/record.json" 2>/dev/null | cut -d' ' -f1,2; }
+record_sum() { docker exec -u 0 "$container" sha256sum "$record_folder/record.json" 2>/dev/null | cut -d' ' -f1; }
+
+# container_id NAME: the engine's id of it; nothing where there is none.
+container_id() { docker inspect --type container --format '{{.Id}}' "$1" 2>/dev/null || true; }

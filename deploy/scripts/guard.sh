@@ -8,7 +8,7 @@ guard() {
     { tell_versions 2>/dev/null || printf 'db_revision\t%s\n' "$(say 'cannot be asked')"; } |
       sed -n 's/^db_revision\t//p' | tr '\t' ' ' | paste -sd' '
   )
-  record "$(say 'container')" "$(docker inspect --format '{{.Id}}' "$container" 2>/dev/null)"
+  record "$(say 'container')" "$(container_id "$container")"
   record HEAD "$(git_ rev-parse -q --verify HEAD 2>/dev/null)"
   record "$(say 'branch')" "$(git_ symbolic-ref -q HEAD 2>/dev/null)"
   guard_work_tree
@@ -22,7 +22,7 @@ guard() {
 guard_others() {
   local name
   other_containers | while IFS=$'\x1f' read -r name _; do
-    record "$(say 'container %s' "$name")" "$(docker inspect --format '{{.Id}}' "$name" 2>/dev/null)"
+    record "$(say 'container %s' "$name")" "$(container_id "$name")"
     record "$(say 'running release of %s' "$name")" "$(container=$name record_sum)"
   done
 }

@@ -21,6 +21,31 @@ attempt() {
   for check in "${@:2}"; do record unread "$check" "$why"; done
 }
 
+# What several ask for who read side by side is asked once: `share` has a command write it down, `shared` waits for that.
+share() { # NAME COMMAND...
+  "${@:2}" >"$beside/$1.part"
+  mv "$beside/$1.part" "$beside/$1"
+}
+
+shared() { # NAME
+  until [ -e "$beside/$1" ]; do
+    [ "$SECONDS" -lt $((2 * fetch_timeout + 120)) ] || return
+    sleep 0.02
+  done
+  cat "$beside/$1"
+}
+
+# So it is with what guard asks for.
+all_containers() { shared compose; }
+container_id() { shared containers | awk -F $'\x1f' -v name="/$1" '$1 == name {print $2}'; }
+record_sum() { shared "sum-$container"; }
+tell_versions() {
+  local told
+  told=$(shared database)
+  [ "$database_kind" = none ] || grep -q $'^database\t$' <<<"$told" || return
+  grep -a '^db_' <<<"$told" || true
+}
+
 read_host() {
   local name
   record host "$(id -un)" "$(uname -n)" "$(cat /proc/sys/kernel/random/boot_id)"
@@ -301,7 +326,8 @@ read_containers() {
   local name role roles=(app:"$container" database:"$database_container" redis:"$redis_container") named=()
   for name in ${needs[@]+"${needs[@]}"}; do roles+=("service $name:$(container_of "$name")"); done
   for role in "${roles[@]}"; do [ -z "${role#*:}" ] || named+=("${role#*:}"); done
-  ask_engine ${named[@]+"${named[@]}"} >"$beside/containers"
+  for name in $(other_containers | cut -d $'\x1f' -f 1); do named+=("$name"); done
+  share containers ask_engine ${named[@]+"${named[@]}"}
   for role in "${roles[@]}"; do
     tell_container "${role%%:*}" "${role#*:}" <"$beside/containers"
   done
@@ -327,8 +353,7 @@ as_set() { if [ "$1" -ef "$path" ]; then printf '%s' "$path"; else printf '%s' "
 # What `docker compose run` started is none.
 read_siblings() {
   local line name state of image project folder once
-  compose_containers >"$beside/all"
-  line=$(awk -F $'\x1f' -v name="$container" '$1 == name {print $4 FS $5}' "$beside/all")
+  line=$(awk -F $'\x1f' -v name="$container" '$1 == name {print $4 FS $5}' <<<"$(all_containers)")
   while IFS=$'\x1f' read -r name state of image project folder once; do
     [ "$name" != "$container" ] || continue
     if [ "$of" = "$service" ]; then
@@ -336,7 +361,7 @@ read_siblings() {
     elif [ "$state" = running ] && [ "$image"$'\x1f'"$project" = "$line" ] && ! named "$of"; then
       record unlisted "$name" "$of"
     fi
-  done <"$beside/all"
+  done < <(all_containers)
 }
 
 # named SERVICE: it is one that runs the code too, by the settings.
@@ -354,7 +379,7 @@ read_others() {
     (
       container=$name inside_settings=$settings
       record other "$of" "$container"
-      ask_engine "$container" | tell_container app "$container"
+      shared containers | tell_container app "$container"
       read_app
     ) >"$file" &
   done < <(other_containers)
@@ -387,10 +412,12 @@ read_app() {
   if [ "$status" != 0 ]; then
     answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint-$container" | grep -v '^$' | tail -n 1)
     [ -n "$answer" ] || answer=$(say 'docker exec ended with status %s' "$status")
+    share "sum-$container" true
     ! running "$container" || record app_problem "$answer"
     return
   fi
   { read -r line; record app "$line"; while IFS= read -r line; do record app_text "$line"; done; } <<<"$answer"
+  share "sum-$container" sed -nE 's/.*"record_sum": "([0-9a-f]*)".*/\1/p' <<<"$answer"
   await_target
   # The record is the one flat object in the answer that has this name.
   running=$(printf '%s' "$answer" | sed -nE 's/.*"record": \{[^}]*"revision": "([0-9a-f]+)".*/\1/p')
@@ -522,12 +549,16 @@ read_history() {
 
 # What does not wait for the repository is read beside it.
 read_state() {
+  local name
   if command -v docker >/dev/null; then
+    share compose compose_containers &
     { read_containers; read_image; } >"$beside/engine" &
     read_siblings >"$beside/siblings" &
-    read_database >"$beside/database" &
+    share database read_database &
     read_app >"$beside/app" &
     read_others >"$beside/others" &
+  else
+    for name in compose containers database "sum-$container"; do share "$name" true; done
   fi
   ! command -v curl >/dev/null || { read_health >"$beside/health"; read_logs "$beside/health" >"$beside/logs"; } &
   read_host >"$beside/host" &
