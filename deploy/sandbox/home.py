@@ -117,13 +117,14 @@ class Sandbox:
         (self.root / "target.yaml").write_text(text, encoding="utf-8")
 
     def _target(self) -> dict[str, object]:
-        names = {"app": self.app, "database": self.postgres, "redis": self.redis, "image": self.image}
         template = Template((SHAPES / f"{self.shape.name}.yaml").read_text(encoding="utf-8"))
         return {
             "host": f"{self.user}@127.0.0.1:{self.ssh_port}",
             "path": str(self.path),
             "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
-            **yaml.safe_load(template.substitute(names, http_port=self.http_port, app_port=self.app_port)),
+            **yaml.safe_load(
+                template.substitute(name=self.name, image=self.image, http_port=self.http_port, app_port=self.app_port)
+            ),
         }
 
     def _container(self, service: str) -> str:

@@ -27,10 +27,14 @@ SITE = "nginx/sites-available/whalefall-prod"
 SUPERVISOR = "nginx/supervisor/whalefall-prod.conf"
 # What Nginx takes for a mistake.
 BROKEN_SITE = "    no_such_directive on;\n"
+# What Celery's programs import and Gunicorn does not, and what nobody can.
+CELERY = "make_celery.py"
+BROKEN_CELERY = "import a_module_that_nobody_installed\n"
 FRONTEND = "frontend/src/app.js"
 GUNICORN = "nginx/gunicorn/gunicorn-prod.conf.py"
 # What a kind changes that not every shape of the app has.
 NEEDED = {
+    "broken-worker": CELERY,
     "frontend": FRONTEND,
     "gunicorn": GUNICORN,
     "nginx": SITE,
@@ -68,8 +72,9 @@ def publish(sandbox: Sandbox, kind: str) -> str:
     for fault in FAULTS:
         (tree / fault).unlink(missing_ok=True)
     _substitute(tree, ENV, 'version_table_schema="ops", ', "", count=0)
-    if (tree / SITE).exists():
-        _substitute(tree, SITE, BROKEN_SITE, "")
+    for file, line in ((SITE, BROKEN_SITE), (CELERY, BROKEN_CELERY)):
+        if (tree / file).exists():
+            _substitute(tree, file, line, "")
     if kind != "submodule":
         _drop_submodule(tree)
     if kind != "static":
@@ -120,6 +125,10 @@ def _escape_sequences(tree: Path, number: int) -> None:
 
 def _broken_import(tree: Path, _number: int) -> None:
     _write(tree, BROKEN_IMPORT, "import a_module_that_nobody_installed\n")
+
+
+def _broken_worker(tree: Path, _number: int) -> None:
+    _append(tree, CELERY, BROKEN_CELERY)
 
 
 def _failing_migration(tree: Path, number: int) -> None:
@@ -256,6 +265,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "static": _static,
     "escape-sequences": _escape_sequences,
     "broken-import": _broken_import,
+    "broken-worker": _broken_worker,
     "failing-migration": _failing_migration,
     "half-migration": _half_migration,
     "self-migrating": _self_migrating,

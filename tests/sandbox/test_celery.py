@@ -21,6 +21,8 @@ from tests.texts import as_text
 pytestmark = pytest.mark.stack
 
 PATIENCE = 60.0
+# The kinds of releases that change what this app does not have.
+MISFITS = sorted(kind for kind, file in releases.NEEDED.items() if file != releases.CELERY)
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -153,6 +155,13 @@ def test_a_release_that_does_not_boot_never_serves(celery: Sandbox, inv_celery: 
     assert (release_of(celery), asked(celery, "/health")["status"]) == (before, "ok")
 
 
+def test_what_only_celery_cannot_run_is_taken_out_by_the_next_release(celery: Sandbox) -> None:
+    stack.release(celery.name, "code")
+    for kind, broken in (("broken-worker", True), ("broken-worker", True), ("code", False)):
+        stack.release(celery.name, kind)
+        assert (releases.BROKEN_CELERY in git(celery.origin, "show", f"main:{releases.CELERY}") + "\n") == broken
+
+
 def test_a_restarted_container_is_waited_for_whatever_nginx_says_meanwhile(inv_celery: Inv) -> None:
     restarted = inv_celery("restart", "--strategy", "container")
     assert restarted.code == 0, restarted.text
@@ -160,14 +169,14 @@ def test_a_restarted_container_is_waited_for_whatever_nginx_says_meanwhile(inv_c
     assert "migrations  shop_prod answers" in inv_celery("status").out
 
 
-@pytest.mark.parametrize("kind", sorted(releases.NEEDED))
+@pytest.mark.parametrize("kind", MISFITS)
 def test_a_release_that_the_app_cannot_have_is_refused_with_those_that_it_can(celery: Sandbox, kind: str) -> None:
     with pytest.raises(Failure) as refused:
         stack.release(celery.name, kind)
     told = as_text(refused.value)
     assert refused.value.code == Exit.USAGE
     assert f"no release of the kind {kind}: the app of the shape celery has no" in told.fact
-    assert told.remedy == f"one of: {', '.join(one for one in stack.RELEASE_KINDS if one not in releases.NEEDED)}"
+    assert told.remedy == f"one of: {', '.join(one for one in stack.RELEASE_KINDS if one not in MISFITS)}"
 
 
 def test_an_illness_that_the_app_cannot_have_is_refused_with_those_that_it_can(celery: Sandbox) -> None:

@@ -216,7 +216,7 @@ def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:
     assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, "one of: january, today, celery")
 
 
-@pytest.mark.parametrize("kind", stack.RELEASE_KINDS)
+@pytest.mark.parametrize("kind", sorted(set(stack.RELEASE_KINDS) - {"broken-worker"}))
 def test_every_kind_of_release_can_be_published_twice(today: Sandbox, kind: str) -> None:
     first, second = stack.release(today.name, kind), stack.release(today.name, kind)
     assert git(today.origin, "diff", "--name-only", first, second) != ""
