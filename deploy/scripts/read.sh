@@ -483,7 +483,7 @@ read_health() {
 
 # The newest lines of the app's error logs, newest log first: why an app that is ill is ill.
 read_logs() { # PROBES
-  [ -n "$want_logs" ] && awk -F '\t' '$4 !~ /^2/ {ill = 1} END {exit !ill}' "$1" || return 0
+  [ -n "$want_logs" ] && [ ${#logs[@]} != 0 ] && awk -F '\t' '$4 !~ /^2/ {ill = 1} END {exit !ill}' "$1" || return 0
   local tell='ls -t "$@" 2>/dev/null | while read -r name; do
     tail -n 40 "$name" | cut -b -65536 | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
   done'
