@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import NamedTuple
+
+from deploy.errors import Exit, Failure
+from deploy.message import Message, Told
 
 
 class Verdict(Enum):
@@ -49,6 +53,26 @@ class Entry:
         if any(pattern.startswith("!") and _matches(pattern[1:], name) for pattern in self.names):
             return False
         return any(_matches(pattern, name) for pattern in self.names)
+
+
+class UnknownKey(Failure):
+    """A host showed a key that no file knows; once somebody has agreed to it, `learn` adds it to `file`."""
+
+    def __init__(
+        self, name: str, key: Key, file: Path, fact: Message, *, evidence: tuple[Told, ...], remedy: Told
+    ) -> None:
+        super().__init__(fact, evidence=evidence, remedy=remedy, code=Exit.REFUSED)
+        self.key, self.file = key, file
+        self._line = f"{name} {key.kind} {base64.b64encode(key.blob).decode()}\n"
+
+    def learn(self) -> None:
+        """Add the key as ssh does."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        said = self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() else ""
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(self._line if said.endswith("\n") or not said else f"\n{self._line}")
+        if not said:
+            self.file.chmod(0o600)
 
 
 def parse(text: str, file: str) -> tuple[Entry, ...]:

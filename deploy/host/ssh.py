@@ -19,7 +19,7 @@ from deploy.errors import Exit, Failure
 from deploy.host import authentication, known_hosts, ssh_config
 from deploy.host.authentication import Authentication
 from deploy.host.dialogue import BLOCK, Deadline, Disconnected, Process, Shell
-from deploy.host.known_hosts import Entry, Key, Verdict
+from deploy.host.known_hosts import Entry, Key, UnknownKey, Verdict
 from deploy.message import Printed, Told, say
 from deploy.shell import sh
 
@@ -389,7 +389,8 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
                 raise Failure(fact, evidence=shown, remedy=remedies.VERIFY_KEY, code=Exit.REFUSED)
 
     def _unknown(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
-        looked = tuple(map(str, self._known_hosts_files()))
+        files = self._known_hosts_files()
+        looked = tuple(map(str, files))
         evidence = [say("shown: %s", key.fingerprint), say("looked in: %s", looked)]
         if any(entry.marker == "@cert-authority" for entry in entries):
             evidence.append(
@@ -400,7 +401,7 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
             )
         remedy = remedies.learn_key(self._ssh_command())
         fact = say("the host key of %s is not known", self._known_name)
-        return Failure(fact, evidence=tuple(evidence), remedy=remedy, code=Exit.REFUSED)
+        return UnknownKey(self._known_name, key, files[0], fact, evidence=tuple(evidence), remedy=remedy)
 
     def _changed(self, key: Key, entries: tuple[Entry, ...]) -> Failure:
         known = [entry for entry in entries if not entry.marker]

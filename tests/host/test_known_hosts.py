@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.host.known_hosts import Key, Verdict, about, judge, parse
+from deploy.errors import Exit
+from deploy.host.known_hosts import Key, UnknownKey, Verdict, about, judge, parse
+from deploy.message import say
 
 OURS, OTHER = Key("ssh-ed25519", b"ours"), Key("ssh-ed25519", b"other")
 RSA = Key("ssh-rsa", b"rsa")
@@ -89,3 +91,17 @@ def test_any_text_is_lines_about_a_host_or_passed_over(lines: list[str]) -> None
 
 def test_a_key_in_other_letters_than_base64s_is_no_entry() -> None:
     assert verdict("prod.example.com ssh-ed25519 é\n" + line("prod.example.com")) is Verdict.KNOWN
+
+
+@pytest.mark.parametrize("said", [None, "", line("other.example.com"), line("other.example.com").rstrip()])
+def test_a_key_that_was_agreed_to_is_known_and_so_is_what_was(tmp_path: Path, said: str | None) -> None:
+    file = tmp_path / "ssh" / "known_hosts"
+    if said is not None:
+        file.parent.mkdir()
+        file.write_text(said)
+    unknown = UnknownKey("[prod.example.com]:2222", OURS, file, say("unknown"), evidence=(), remedy=say("compare"))
+    unknown.learn()
+    assert unknown.code == Exit.REFUSED
+    assert verdict(file.read_text(), "[prod.example.com]:2222") == Verdict.KNOWN
+    assert not said or verdict(file.read_text(), "other.example.com") == Verdict.KNOWN
+    assert file.stat().st_mode & 0o077 == 0 or said
