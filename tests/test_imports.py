@@ -27,6 +27,7 @@ PURE = (
     "preflight",
     "plan",
     "steps",
+    "discovery",
 )
 EFFECTS = {"fabric", "paramiko", "requests", "rich", "time", "os", "subprocess", "socket", "random", "invoke"}
 

@@ -16,7 +16,14 @@ FILES = [
     if not any(file.is_relative_to(folder) for folder in APART)
 ]
 # Not ours to say: names of records, defaults, patterns of what programs print, Bash; and the sandbox's SQL and files.
-NO_PROSE = ("state/records.py", "settings/model.py", "causes.py", "host/dialogue.py", "sandbox/")
+NO_PROSE = (
+    "state/records.py",
+    "discovery/records.py",
+    "settings/model.py",
+    "causes.py",
+    "host/dialogue.py",
+    "sandbox/",
+)
 # Keys, which are compared, styles, and what other programs read.
 KEYS = {"app container", "work tree", "protected paths", "line endings", "database revision", "as read", "the host"}
 KEYS |= {"bold green", "bold red", "not stack", " INDEX CONCURRENTLY ", "pragma integrity_check"}

@@ -65,10 +65,19 @@ def variables() -> dict[str, str]:
 
 def as_worker_program() -> str:
     """Give what runs a command as the app server's workers run: a program of its own, run as root."""
-    names = (f"{__name__}.{name}" for name in ("message", "processes", "as_worker"))
-    sources = {name: files(__name__).joinpath(f"{name.rpartition('.')[2]}.py").read_text("utf-8") for name in names}
+    return _apart("message", "processes", "as_worker")
+
+
+def discovering() -> str:
+    """Give what tells what a container has and runs: a program of its own, run as root, that keeps nothing there."""
+    return _apart("message", "wire", "processes", "as_worker", "programs", "discovering")
+
+
+def _apart(*modules: str) -> str:
+    sources = {f"{__name__}.{name}": files(__name__).joinpath(f"{name}.py").read_text("utf-8") for name in modules}
     return f"""
 import sys, types
+sys.dont_write_bytecode = True
 for name, source in {sources!r}.items():
     sys.modules[name] = types.ModuleType(name)
     exec(compile(source, name, "exec"), sys.modules[name].__dict__)

@@ -1,0 +1,100 @@
+"""Health checks from how the published ports answered at the paths that look like some."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from deploy.discovery.facts import SERVERS, Answer, Container, Facts
+from deploy.discovery.found import Found
+from deploy.message import Told, say
+from deploy.settings import Check, Sections
+
+# What an answer calls itself by when all is well.
+WELL = {"ok", "healthy", "up", "connected", "pass", "passed", "alive", "ready", "available", "operational"}
+WELL_KEYS = {"healthy", "ok", "alive", "ready"}
+# Who says to have answered, where that is the app server itself.
+DIRECT = {*SERVERS, "werkzeug", "waitress", "hypercorn"}
+
+_PLAIN = TypeAdapter(tuple[Check, ...])
+
+
+def find(facts: Facts, app: Container) -> Found:
+    """Find the health checks."""
+    found = _checks(facts, app)
+    if not found:
+        return Found("health.checks", None, _why_none(facts), "unknown")
+    if "rules" in app.inside:
+        why = say("asked: the routes of the app that look like health checks, through each published port")
+        return Found("health.checks", found, why)
+    why = say("usual paths were asked, since the app did not tell its routes: %s", app.inside.get("unasked", "?"))
+    return Found("health.checks", found, why, "likely")
+
+
+def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:
+    """Make a check of each port that answers well, the app's own last."""
+    urls = dict.fromkeys(answer.url for answer in facts.answers)
+    made = [check for url in urls if (check := _check(facts, app, url))]
+    # Where one tells how things are, a page that is there for every path is no check.
+    made = [check for check in made if check.expect] or made
+    made.sort(key=lambda check: check.name == "direct")
+    named: dict[str, Check] = {}
+    for check in made:
+        name = check.name if check.name not in named else f"{check.name}-{check.url.rpartition(':')[2].strip('/')}"
+        named[name] = Check(name, check.url, check.paths, check.expect)
+    plain: list[dict[str, Any]] = _PLAIN.dump_python(tuple(named.values()), mode="json")
+    # As a person would write it, unless all is as by default.
+    if plain == _PLAIN.dump_python(Sections().health.checks, mode="json"):
+        return plain
+    return [{key: value for key, value in one.items() if value or key == "paths"} for one in plain]
+
+
+def _why_none(facts: Facts) -> Told:
+    """Say why there is no check."""
+    if not facts.answers:
+        return say("no published port speaks HTTP on this host")
+    told = tuple(say("%s%s: %s", one.url, one.path, one.status) for one in facts.answers[:5])
+    return say("no path that was asked answers well: %s", told)
+
+
+def _check(facts: Facts, app: Container, url: str) -> Check | None:
+    well = [one for one in facts.answers if one.url == url and 200 <= one.status < 300]
+    if not well:
+        return None
+    name = _name(facts, app, well[0])
+    for usual in Sections().health.checks:
+        kept = [one for one in well if one.path in usual.paths and usual.expect.items() <= expected(one).items()]
+        if usual.name == name and kept:
+            return Check(name, url, usual.paths, usual.expect)
+    # Who tells most, then the shortest.
+    best = min(well, key=lambda one: (one.path == "/", -len(expected(one)), len(one.path), one.path))
+    return Check(name, url, (best.path,), expected(best))
+
+
+def _name(facts: Facts, app: Container, answer: Answer) -> str:
+    if answer.server and answer.server not in DIRECT:
+        return answer.server
+    port = answer.url.removeprefix("http://").partition(":")[2] or "80"
+    service = next((one.service for one in facts.containers for told in one.ports if told.split()[-1] == port), "")
+    return "direct" if answer.server or service in ("", app.service) else service
+
+
+def expected(answer: Answer) -> dict[str, str | bool | int]:
+    """What an answer in JSON calls well, by dotted path."""
+    try:
+        return dict(_well(json.loads(answer.body), ""))
+    except ValueError:
+        return {}
+
+
+def _well(value: Any, path: str) -> Iterator[tuple[str, str | bool]]:
+    match value:
+        case Mapping():
+            for key, below in value.items():
+                if isinstance(key, str) and key.strip() and not key.startswith("-") and "." not in key:
+                    yield from _well(below, f"{path}.{key}" if path else key)
+        case str() if value.lower() in WELL:
+            yield path, value
+        case True if path.rpartition(".")[2] in WELL_KEYS:
+            yield path, True

@@ -1,0 +1,15 @@
+"""The records that the discovering script answers with: of each kind its fields, in order; * marks text."""
+
+RECORDS = (
+    "folder path services",
+    "problem kind text*",
+    "repository top branch remote upstream",
+    "tracked name",
+    "env name state",
+    "env_key name",
+    "container name service state image identity restart network folder files command* ports mounts environment",
+    "ignored container name",
+    "inside container facts*",
+    "answer url path status server body*",
+    "end",
+)

@@ -1,0 +1,150 @@
+"""What an update may touch and what it may not, and how a release is proven, migrated and brought to serve."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from deploy.discovery.facts import Container, Facts
+from deploy.discovery.found import Found, some, usual
+from deploy.message import say
+
+# What an image is built from, beside Dockerfiles and the requirements.
+LOCKS = {
+    "pyproject.toml",
+    "uv.lock",
+    "poetry.lock",
+    "Pipfile",
+    "Pipfile.lock",
+    "setup.py",
+    "setup.cfg",
+    "environment.yml",
+}
+# Programs by these words must not run twice.
+SINGLE = re.compile("scheduler|beat")
+
+
+def find(facts: Facts, app: Container, path: str) -> Iterator[Found]:
+    """Find what is to be said of the code at `path` in the app's container, and of the programs that run it."""
+    yield _unsuitable(facts)
+    yield from _copy(facts, app, path)
+    yield from _proof(app, path)
+    yield from _migrate(facts, app, path)
+    yield from _restart(app)
+
+
+def _unsuitable(facts: Facts) -> Found:
+    default = usual("preflight.unsuitable")
+    compose = {name for one in facts.containers for name in one.files}
+    mounted = {name for one in facts.containers for name in facts.tracked if _mounts(one, name)}
+    baked = {name for name in facts.tracked if _is_baked(name)} | (compose & set(facts.tracked)) | mounted
+    left = sorted(name for name in baked if not any(covers(pattern, name) for pattern in default))
+    if not left:
+        return Found("preflight.unsuitable", default, say("they cover what the images are built from"))
+    used = [one for one in default if any(covers(one.removeprefix("!"), name) for name in facts.tracked)]
+    return Found(
+        "preflight.unsuitable", [*used, *left], say("what images are built from, and what is mounted from the clone")
+    )
+
+
+def _is_baked(name: str) -> bool:
+    base = PurePosixPath(name).name
+    return (
+        base in LOCKS
+        or "Dockerfile" in base
+        or bool(re.fullmatch(r"requirements.*\.txt|requirements/[^/]+\.txt", name))
+    )
+
+
+def _mounts(one: Container, name: str) -> bool:
+    """Is it mounted into a container that does not run the code?"""
+    return not one.inside.get("share") and any(source.endswith(f"/{name}") for source in one.mounts.values())
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Does a pattern cover a file, as git's glob pathspecs do? An exception covers none."""
+    if pattern.startswith("!"):
+        return False
+    words = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    rules = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return bool(re.fullmatch("".join(rules.get(word, re.escape(word)) for word in words), name))
+
+
+def _copy(facts: Facts, app: Container, path: str) -> Iterator[Found]:
+    files = {key: one for key, one in usual("files").items() if one["source"] in facts.tracked}
+    built = {
+        key: one
+        for key, one in usual("built").items()
+        if any(covers(pattern, name) for pattern in one["sources"] for name in facts.tracked)
+    }
+    places = {place["path"] for one in files.values() for place in one["places"]}
+    default = usual("copy.protected")
+    mounts = [place.removeprefix(f"{path}/") for place in app.mounts if place.startswith(f"{path}/")]
+    ours = [name.rstrip("/") for name in (*app.ignored, *mounts)]
+    extra = sorted(
+        {name for name in ours if name not in default and f"{path}/{name}" not in places}
+        - {one["path"] for one in built.values()}
+        - {str(parent) for name in facts.tracked for parent in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    )
+    why = say("git ignores them, or they are mounted, and they lie among the code")
+    yield Found("copy.protected", [*default, *extra], why if extra else say("they cover what git ignores"))
+    yield some("files", files, say("their sources are tracked"), say("no source of one is tracked"))
+    yield some("built", built, say("their sources are tracked"), say("no source of one is tracked"))
+    caches = [one for one in usual("clean.caches") if one in app.inside.get("there", ())]
+    yield some("clean.caches", caches, say("they are there"), say("there is no %s", tuple(usual("clean.caches"))))
+
+
+def _proof(app: Container, path: str) -> Iterator[Found]:
+    scratch = [one for one in usual("proof.scratch") if f"{one}/" in app.ignored]
+    none = say("%s does not lie among the code", tuple(usual("proof.scratch")))
+    yield some("proof.scratch", scratch, say("it lies among the code"), none)
+    words, server = list(app.inside.get("command", ())), app.inside.get("server", "")
+    at = next((at for at, word in enumerate(words[:2]) if PurePosixPath(word).name == server), None)
+    if server == "gunicorn" and at is None:
+        # It has another name for itself; what the container was started with may tell.
+        words = list(app.command)
+        at = next((at for at, word in enumerate(words) if PurePosixPath(word).name == server), None)
+    if server == "gunicorn" and at is not None:
+        proof = [words[at], "--check-config", *(word.removeprefix(f"{path}/") for word in words[at + 1 :])]
+        yield Found("proof.command", shlex.join(proof), say("the server's own command, with --check-config"))
+    elif server and server != "gunicorn" and app.inside.get("flask"):
+        told = say("it imports the app, as %s would", server)
+        yield Found("proof.command", shlex.join([app.inside["flask"], "routes"]), told, "likely")
+    else:
+        yield Found("proof.command", None, say("how the server was started is not known"), "unknown")
+
+
+def _migrate(facts: Facts, app: Container, path: str) -> Iterator[Found]:
+    told = str(app.inside.get("migrations", "")).removeprefix(f"{path}/")
+    tracked = set(facts.tracked)
+    folders = [name.removesuffix("/env.py") for name in facts.tracked if name.endswith("/env.py")]
+    folders = [one for one in folders if f"{one}/script.py.mako" in tracked]
+    if told in folders:
+        yield Found("migrate.directory", told, say("the app's Flask-Migrate says so"))
+    elif len(folders) == 1:
+        yield Found("migrate.directory", folders[0], say("the only folder with Alembic's env.py"), "likely")
+    elif folders:
+        yield Found("migrate.directory", None, say("several have Alembic's env.py: %s", tuple(folders)), "unknown")
+    default = usual("migrate.stamp")
+    known = [rule for rule in default if any(rule["revision"] in name for name in facts.tracked)]
+    yield Found(
+        "migrate.stamp",
+        default if known else [],
+        say("their revisions are tracked") if known else say("their revisions are not tracked"),
+    )
+    if named := app.inside.get("named"):
+        environment = usual("migrate.environment") | {"FLASK_APP": named}
+        yield Found("migrate.environment", environment, say("without it flask does not find the app"))
+
+
+def _restart(app: Container) -> Iterator[Found]:
+    there, programs = app.inside.get("there", ()), app.inside.get("programs", ())
+    single = [one["supervised"] for one in programs if SINGLE.search(one["supervised"])]
+    none = say("no program of Supervisor in %s is called a scheduler", app.name)
+    yield some("restart.single", single, say("by their names, they are schedulers"), none, "likely")
+    locks = [one for one in usual("restart.exclusive_files") if one in there or single]
+    none = say("there is no %s", tuple(usual("restart.exclusive_files")))
+    yield some("restart.exclusive_files", locks, say("it is there, or a scheduler makes it"), none)
+    reload = usual("restart.reload") if app.inside.get("nginx") else []
+    why, none = say("Nginx runs in %s", app.name), say("Nginx does not run in %s", app.name)
+    yield some("restart.reload", reload, why, none)

@@ -1,0 +1,166 @@
+# Tell in records what a settings file is written from: the deployment folder, its containers and what runs in them, and how
+# the published ports answer. Of variables only the names, and what names a database. Changes nothing.
+# Expects besides the shared variables: containers.sh, path (empty: only the folders that Compose deployed are told),
+# secret_words, secret_keys, secret_min_length, record_fields, discovering (the program for the containers), discovering_told
+# (what it is told), well_known (paths that are asked where the app does not tell its own).
+
+# Ports of containers that speak something else than HTTP.
+not_http=' 443 1433 3306 5432 5672 6379 11211 27017 33060 '
+
+# The folders of Compose's projects, each with its services.
+read_folders() {
+  compose_containers | awk -F $'\x1f' '{services[$6] = services[$6] " " $3} END {for (folder in services) print folder "\t" substr(services[folder], 2)}' |
+    sort | while IFS=$'\t' read -r folder services; do record folder "$folder" "$services"; done
+}
+
+read_repository() {
+  local top
+  [ -d "$path" ] || { record problem repository "$(say 'no such folder: %s' "$path")"; return; }
+  top=$(git_ rev-parse --show-toplevel 2>&1) || { record problem repository "$(git_words <<<"$top")"; return; }
+  local branch remote
+  branch=$(git_ symbolic-ref -q --short HEAD)
+  remote=$(git_ config "branch.$branch.remote" || git_ remote | sed -n 1p)
+  record repository "$([ "$top" -ef "$path" ] || printf '%s' "$top")" "$branch" "$remote" \
+    "$(git_ config "branch.$branch.merge" | sed 's#^refs/heads/##')"
+  git_ ls-files -- >"$beside/tracked"
+  sed 's/^/tracked\t/' "$beside/tracked"
+}
+
+# Which keys of the env file have a value.
+read_env() {
+  local key
+  [ -r "$env_file" ] || { record env "${env_file#"$path/"}" ''; return; }
+  record env "${env_file#"$path/"}" there
+  sed -nE "s/^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*([\"'][[:space:]]*[^\"'[:space:]]|[^\"'#[:space:]]).*/\2/p" "$env_file" |
+    while read -r key; do record env_key "$key"; done
+}
+
+# deployed: the containers that Compose made in this folder or below it.
+deployed() {
+  local name folder real
+  real=$(readlink -f "$path")
+  compose_containers | while IFS=$'\x1f' read -r name _ _ _ _ folder _; do
+    [[ $(readlink -f "$folder")/ != "$real"/* ]] || printf '%s\n' "$name"
+  done
+}
+
+read_containers() {
+  local name state image identity restart network service folder files command ports mounts environment
+  local field format= unit='{{"\x1f"}}'
+  for field in .Name .State.Status .Config.Image .Image .HostConfig.RestartPolicy.Name .HostConfig.NetworkMode; do format+="{{$field}}$unit"; done
+  for field in service project.working_dir project.config_files; do format+="{{index .Config.Labels \"com.docker.compose.$field\"}}$unit"; done
+  format+='{{range .Config.Entrypoint}}{{.}}{{"\x1e"}}{{end}}{{range .Config.Cmd}}{{.}}{{"\x1e"}}{{end}}'$unit
+  format+='{{range $inner, $outer := .NetworkSettings.Ports}}{{range $outer}}{{$inner}} {{.HostIp}} {{.HostPort}}{{"\x1e"}}{{end}}{{end}}'$unit
+  format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{.Source}}{{"\x1e"}}{{end}}'$unit
+  format+='{{range .Config.Env}}{{.}}{{"\x1e"}}{{end}}'
+  # Values may have lines of their own, so each container ends with a sign.
+  docker inspect --type container --format "$format"'{{"\x1d"}}' "${names[@]}" |
+    while IFS=$'\x1f' read -r -d $'\x1d' name state image identity restart network service folder files command ports mounts environment; do
+      as_lines "$ports" >>"$beside/ports"
+      record container "${name##*/}" "$service" "$state" "$image" "$identity" "$restart" "$network" "$(below "$folder")" \
+        "$(below_each "$files" "$folder")" "$(as_lines "$command")" "$(as_lines "$ports")" "$(as_lines "$mounts")" "$(names_of "$environment")"
+    done
+}
+
+# below FILE: as it is called from the deployment folder on; nothing for that itself.
+below() {
+  local real
+  real=$(readlink -f "$1")
+  [ "$real" -ef "$path" ] || printf '%s' "${real#"$(readlink -f "$path")/"}"
+}
+
+below_each() { # FILES FOLDER
+  local file files
+  IFS=, read -ra files <<<"$1"
+  for file in ${files[@]+"${files[@]}"}; do
+    [[ $file == /* ]] || file=$2/$file
+    printf '%s\n' "$(below "$file")"
+  done
+}
+
+as_lines() { printf '%s' "${1//$'\x1e'/$'\n'}"; }
+
+# names_of VARIABLES: their names, and the values of those that name a database.
+names_of() {
+  tr '\036' '\n' <<<"$1" | awk '
+    match($0, /^[A-Za-z_][A-Za-z0-9_]*=/) {
+      name = substr($0, 1, RLENGTH - 1)
+      print name ~ /^(POSTGRES|MYSQL|MARIADB)_(USER|DB|DATABASE)$/ ? $0 : name
+    }'
+}
+
+# read_inside NAME ASK: what runs in a container, where that has a Python; `ask` the app too.
+read_inside() {
+  local answer entry
+  answer=$(
+    { printf '%s\0%s\0' "$discovering_told" "$2"; git_ ls-files -z; } |
+      timeout -k 5 150 docker exec -i -u 0 "$1" sh -c "$with_python" sh "$discovering" 2>/dev/null
+  ) || return 0
+  sed -n 's/^rule //p' <<<"$answer" >>"$beside/rules"
+  sed -n 's/^unknown //p' <<<"$answer" | git_ check-ignore --stdin | while IFS= read -r entry; do record ignored "$1" "$entry"; done
+  record inside "$1" "$(sed -n 's/^facts //p' <<<"$answer")"
+}
+# The Python that programs there run with, or the usual one.
+with_python='for python in $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" "\n" | grep -E "^/.*/(python|pypy)[0-9.]*$" | sort -u) python3 python; do
+    ! command -v "$python" >/dev/null || exec "$python" -I -c "$1"
+  done
+  exit 1'
+
+read_insides() {
+  local name service state asked=' ' ask
+  while IFS=$'\t' read -r _ name service state _; do
+    [ "$state" = running ] || continue
+    ask=
+    [[ $asked == *" $service "* ]] || ask=ask asked+="$service "
+    read_inside "$name" "$ask" >"$beside/inside-$name" &
+  done <"$beside/told"
+  wait
+  cat "$beside"/inside-* 2>/dev/null
+}
+
+# Each published port: is it HTTP, and how does it answer at the paths that look like health checks?
+read_health() {
+  local ip port inner where path status paths
+  mapfile -t paths < <(sort -u "$beside/rules")
+  [ ${#paths[@]} != 0 ] || paths=("${well_known[@]}")
+  sort -u "$beside/ports" | while read -r inner ip port; do
+    inner=${inner%/tcp}
+    [[ -n $port && $inner != */* && $not_http != *" $inner "* ]] || continue
+    case $ip in '' | 0.0.0.0 | 127.* | :: | ::1) where=localhost ;; *:*) where="[$ip]" ;; *) where=$ip ;; esac
+    [ "$port" = 80 ] || where+=:$port
+    [ "$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 5 "http://$where/")" != 000 ] || continue
+    for path in "${paths[@]}"; do
+      status=$(curl -s --noproxy '*' -D "$beside/head" -o "$beside/body" -w '%{http_code}' --max-time 5 "http://$where$path") || continue
+      case $status in 2*) ;; *) : >"$beside/body" ;; esac
+      record answer "http://$where" "$path" "$status" "$(sed -nE 's/^[Ss]erver:[[:space:]]*([A-Za-z]+).*/\1/p' "$beside/head" | tail -n 1)" \
+        "$(head -c 4000 "$beside/body" | tr -d '\0')"
+    done
+  done | sort -u
+}
+
+read_deployment() {
+  local engine names
+  mapfile -t names < <(deployed)
+  read_repository
+  read_env
+  [ ${#names[@]} != 0 ] || return 0
+  read_containers >"$beside/told"
+  cat "$beside/told"
+  read_insides
+  read_health
+}
+
+beside=$(owned_folder)
+trap 'rm -rf "$beside"' EXIT
+: >"$beside/rules" >"$beside/ports"
+env_file=${path:-/}/${env_name-}
+{
+  if ! engine=$(docker version --format '{{.Server.Version}}' 2>&1); then
+    record problem engine "$(grep -v '^$' <<<"$engine" | tail -n 1)"
+  elif [ -z "$path" ]; then
+    read_folders
+  else
+    read_deployment
+  fi
+  record end
+} 2>/dev/null | redact_records
