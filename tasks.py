@@ -84,8 +84,9 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 Report().error_line(say("interrupted"))
                 raise InvokeExit(code=Exit.INTERRUPTED) from None
 
-        # A probe may be told what to ask.
-        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, optional=("probe",))
+        # A probe may be told what to ask, and several settings may be given.
+        names = {"optional": ("probe",), "iterable": ("set",)}
+        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, **names)
 
     return decorate
 
@@ -116,6 +117,46 @@ def runtime_file(c: Context) -> Path | None:
     """The file given with inv -f; Invoke itself ignores one that does not exist."""
     path = c.config._runtime_path
     return Path(path) if path else None
+
+
+@verb(
+    host="user@host:port of the production host, or an alias from ssh_config",
+    path="the deployment folder there, a git clone (default: the only one that Compose deployed)",
+    local="read this machine, without SSH",
+    sudo="run everything there through sudo",
+    name="what the target is called (default: prod; with --check the default target)",
+    service="the compose service that runs the app; short for --set app.service=…",
+    set="a setting that is known, such as --set app.path=/srv/app; may be given several times",
+    yes="take what was found; what cannot be known is an error that names it",
+    force="write over the invoke.yaml that is there",
+    check="compare what the file says with the host, and name what has drifted; writes nothing",
+    accept_host_key="the fingerprint, SHA256:…, of a host key to add to known_hosts where nobody can be asked",
+)
+def init(
+    c: Context,
+    host: str = "",
+    path: str = "",
+    local: bool = False,
+    sudo: bool = False,
+    name: str = "",
+    service: str = "",
+    set: "list[str] | None" = None,
+    yes: bool = False,
+    force: bool = False,
+    check: bool = False,
+    accept_host_key: str = "",
+) -> None:
+    """Write an invoke.yaml of what is found on a host, and run preflight with it; changes nothing there."""
+    from deploy.verbs import init as adoption
+
+    if check:
+        adoption.check(PROJECT, runtime_file(c), name)
+        return
+    given = adoption.given([*(set or ()), *([f"app.service={service}"] if service else [])])
+    accepted = tuple(filter(None, accept_host_key.split(",")))
+    name = name or adoption.NAME
+    adoption.init(PROJECT, adoption.Wanted(host, path, local, sudo, name, given, yes, force, accepted))
+    preflight.body(c, target=name)
 
 
 @verb(target=TARGET, discard=DISCARD, allow_unsuitable=ALLOW)
@@ -499,7 +540,7 @@ def bench(
 
 
 namespace = Collection(
-    preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback,
+    init, preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback,
     attach, status_, history, unlock, bench,
 )  # fmt: skip
 tests = Collection("test", faults)

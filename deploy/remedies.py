@@ -28,6 +28,26 @@ SAY_FOR_TARGET = say("say it in invoke.yaml, or of the target alone: targets: {N
 CORRECT_SETTINGS = say("correct what is named here; the project's invoke.yaml shows every key with its default")
 
 
+# inv init, which has no target yet.
+NAME_SETTING = say("--set app.service=web, --set 'copy.protected=[.env, uploads]': a key of invoke.yaml and its value")
+FORCE_OR_CHECK = say("--check compares it with the host, --force writes it anew")
+GIVE_HOST = say("give --host user@host:port, or --local for this machine")
+GIVE_SUDO = say("give --sudo where the user may not use Docker, or start it there")
+GIVE_PATH = say("give --path: the folder of the git clone that docker compose was run in")
+
+
+def give_path(path: str) -> Message:
+    return say("give --path %s", path)
+
+
+def give_settings(keys: Sequence[str]) -> Message:
+    return say("give each: %s; or ask on a terminal, without --yes", " ".join(f"--set {key}=…" for key in keys))
+
+
+def accept_key(fingerprint: str) -> Message:
+    return say("%s; if it is the same, give --accept-host-key=%s", VERIFY_KEY, fingerprint)
+
+
 def replace_placeholder(target: str) -> Message:
     return say("set targets.%s.host in invoke.yaml, or choose another target with --target", target)
 

@@ -127,6 +127,10 @@ class Report:
             return
         _print(self._out, _fitted(self._out, _shown(told), style))
 
+    def in_words(self, told: Told) -> str:
+        """Give the text of a message, for a file that people read."""
+        return text(told)
+
     def error_line(self, told: Told) -> None:
         """Print a line on standard error."""
         _write(f"{_shown(told, 'stderr')}\n", "stderr")
