@@ -249,7 +249,7 @@ def backup(c: Context, target: str = "", list: bool = False) -> None:
     from deploy.verbs import update
 
     with session(c, target) as s:
-        s.demand_database()
+        s.demand_database(dumps=True)
         if list:
             backups.show(s)
         else:
@@ -266,7 +266,7 @@ def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -
     from deploy.verbs import backup as backups
 
     with session(c, target) as s:
-        s.demand_database()
+        s.demand_database(dumps=True)
         backups.restore(s, backup, yes=yes)
 
 

@@ -264,6 +264,8 @@ def list_migrations(target: str) -> Message:
 
 # ── Its dumps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+SET_CLIENT = say("set backup.client to a container that has them, or to host")
+NAME_CLIENT = say("%s, or give --no-backup: there is no way back then", SET_CLIENT)
 MAKE_ROOM_FOR_DUMP = say("free some space there, or set backup.dir, or give --no-backup")
 
 

@@ -1,14 +1,16 @@
 """Several containers that run the code: what is done in each, in which order, and what is said of those left out."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
+
+import pytest
 
 from deploy import preflight, steps
 from deploy.plan import Options
 from deploy.settings import Settings
-from deploy.settings.model import Also
+from deploy.settings.model import Also, Undo
 from deploy.state import Other, Program, State
-from tests.build import APP, RECORD, SETTINGS, STATE, WEB
+from tests.build import APP, MIDDLE, RECORD, SETTINGS, STATE, WEB
 from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
@@ -121,3 +123,14 @@ def test_drift_in_any_container_is_drift() -> None:
     changed = other("worker-1", "worker", WORKER)
     changed = replace(changed, state=replace(changed.state, app=replace(APP, drift=("app.py",))))
     assert as_text(preflight.drift(with_others(changed))) == "worker-1: changed by hand: app.py"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("postgres", ()), ("mysql", ("worker-1",)), ("sqlite", ("worker-1",))])
+def test_who_is_not_stopped_must_not_write_to_a_database_that_is_replaced_in_its_place(
+    kind: Literal["postgres", "mysql", "sqlite"], expected: tuple[str, ...]
+) -> None:
+    settings = replace(ALSO, database=replace(ALSO.database, kind=kind), undo=Undo("restore"))
+    state = with_others(other("worker-1", "worker", WORKER))
+    assert steps.restore.writers(settings, state) == expected
+    migrated = replace(state, database=replace(state.database, revisions=(MIDDLE,)))
+    assert steps.restore.undoes(settings, migrated, Options()) is not bool(expected)

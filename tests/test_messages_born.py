@@ -37,7 +37,8 @@ FORWARDED = {'"$@"', '"$2"', '"$3"'}
 FOR_PROGRAMS = re.compile(
     r"^\W*(select|set|drop|create|revoke|grant|with|locale_provider) |version_num|not null|materialized view|SS TZ"
     r"|alembic_version|alter table|cannot lock ref|lock timeout|remote ref|dubious ownership"
-    r"|^.1205|is locked|^.(pragma|kill|set session|do coalesce)|query_only|Dump completed|CREATE TABLE"
+    r"|^.1205|is locked|^.(pragma|kill|set session|do coalesce)|query_only"
+    r"|mysqldump|command -v|Dump completed|CREATE TABLE"
     r"|\bexec |END \{|\{print |git -C |git clone |\{\{with |control start"
 )
 KEYS = {
@@ -54,6 +55,7 @@ KEYS |= {"inv restore --backup  --target ", "Saved by hot update  before  went t
 PRINTED = {"ssh", "root", "HEAD", "branch", "other", "names", "-v", "'%s/backups'", "'%s/hot-update'", "'sudo '"}
 PRINTED |= {"'runuser -u %s -- '", "'sudo -u %s '", "':100644 D\\0%s\\0'", '"%s%s %s %.1f",'}
 PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'", '"%.2f\\n",'}
+PRINTED |= {"host", "'PGAPPNAME=hot-update %s\\n%s\\n\\n'"}
 # How a built folder is, for the plan.
 PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.

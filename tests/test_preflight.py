@@ -140,6 +140,35 @@ def test_an_app_without_a_database_and_redis_is_asked_for_neither() -> None:
     assert not {"migrate", "backup"} & {*names}
 
 
+BY_URL = replace(SETTINGS, database=replace(SETTINGS.database, url="DATABASE_URL"))
+HOSTED = replace(BY_URL, backup=replace(SETTINGS.backup, client="host"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "client", "options", "refused"),
+    [
+        (BY_URL, None, Options(), "whalefall_prod has no container of its own, and backup.client names no other"),
+        (BY_URL, None, Options(no_backup=True), ""),
+        (HOSTED, ("host", ""), Options(), "there is no program in host that can dump whalefall_prod"),
+        (HOSTED, ("host", "pg_dump"), Options(), ""),
+        (SETTINGS, None, Options(), ""),
+    ],
+)
+def test_a_migration_of_what_cannot_be_dumped_is_refused_unless_it_may_go_without(
+    settings: Settings, client: tuple[str, str] | None, options: Options, refused: str
+) -> None:
+    state = database(revisions=(MIDDLE,), client=client)
+    found = [as_text(f) for f in judge(settings, state, options) if (f.check, f.level) == ("backup", "refusal")]
+    assert [f.evidence.startswith(refused) for f in found] == [True] * bool(refused)
+
+
+def test_what_cannot_be_dumped_is_proven_without_a_dump() -> None:
+    mysql = replace(BY_URL, database=replace(BY_URL.database, kind="mysql"))
+    for settings, expected in ((mysql, False), (replace(mysql, backup=HOSTED.backup), True)):
+        names = [one.name for one in steps.plan("hot-update", steps.HOT_UPDATE, settings, STATE, Options(), "r").steps]
+        assert ("backup" in names) is expected
+
+
 def test_a_container_of_another_service_is_not_touched() -> None:
     containers = dict(STATE.containers) | {"app": replace(STATE.containers["app"], service="blog")}
     assert finding("app container", replace(STATE, containers=containers)).level == "refusal"

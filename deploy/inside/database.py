@@ -105,6 +105,28 @@ def sqlalchemy_connection(settings: dict[str, Any], url: str) -> Iterator[Any]:
         raise ExpectedError("%s", why) from None
 
 
+def connection(settings: dict[str, Any], _: BufferedReader) -> None:
+    """Print what the database's programs need in their environment to connect as the app does."""
+    environment, user = surroundings(settings)
+    url = url_of(settings, environment)
+    become(user)
+    try:
+        made = importlib.import_module("sqlalchemy.engine.url").make_url(re.sub(r"\Apostgres:", "postgresql:", url))
+    except Exception as error:  # noqa: BLE001
+        raise ExpectedError(
+            "the URL in %s cannot be used (%s)", settings["database"]["url"], type(error).__name__
+        ) from None
+    if settings["database"]["kind"] == "postgres":
+        names = {"PGHOST": made.host, "PGPORT": made.port, "PGUSER": made.username, "PGPASSWORD": made.password}
+        names |= {"PGDATABASE": made.database, "PGSSLMODE": made.query.get("sslmode"), "PGCONNECT_TIMEOUT": PATIENCE}
+    else:
+        names = {"HOT_UPDATE_HOST": made.host or "localhost", "HOT_UPDATE_PORT": made.port or 3306}
+        names |= {"HOT_UPDATE_USER": made.username, "MYSQL_PWD": made.password}
+    for name, value in {**names, "HOT_UPDATE_DATABASE": made.database}.items():
+        if value is not None and not {"\n", "\0"} & set(str(value)):
+            ask(f"{name}={value}")
+
+
 def surroundings(settings: dict[str, Any]) -> tuple[dict[bytes, bytes], User]:
     """Tell what the app server runs with and as whom: the container's environment and the code's owner without one."""
     environment, user = conditions(settings["server"])

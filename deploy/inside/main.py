@@ -14,7 +14,7 @@ from deploy.inside.awaiting import await_programs
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
 from deploy.inside.copying import apply, save, scan
-from deploy.inside.database import query
+from deploy.inside.database import connection, query
 from deploy.inside.dumping import check, dump, place
 from deploy.inside.installing import install, uninstall
 from deploy.inside.listing import listing
@@ -47,13 +47,14 @@ COMMANDS = {
     "ship": ship,
     "unship": unship,
     "query": query,
+    "connection": connection,
     "dump": dump,
     "check": check,
     "place": place,
 }
 
 # These change nothing in the app's folder, and may run while another command does.
-BESIDE = ("inspect", "list", "prove", "settle", "query", "place")
+BESIDE = ("inspect", "list", "prove", "settle", "query", "connection", "place")
 
 # These ask the host for what they have not got, and say themselves when that is over.
 ASKING = ("inspect", "scan")

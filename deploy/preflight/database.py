@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from deploy import backups, migrations, remedies
-from deploy.message import Value, say
+from deploy.message import Message, Value, say
 from deploy.plan import Finding, Options
 from deploy.settings import Settings
 from deploy.state import Chain, State
@@ -70,7 +70,12 @@ def sessions(settings: Settings, state: State, options: Options) -> Iterator[Fin
 def backup(settings: Settings, state: State, options: Options) -> Iterator[Finding]:
     """Judge the room for a dump as backups.sh does: a dump is at most about as large as the database."""
     free, floor = state.backup_free_mib, settings.preflight.min_free_mib
-    if free is None or not state.database.size or not dumped(settings, state, options):
+    if not dumped(settings, state, options):
+        return
+    if lacks := undumpable(settings, state):
+        yield Finding("refusal", "backup", lacks, remedies.NAME_CLIENT)
+        return
+    if free is None or not state.database.size:
         return
     size = -(-state.database.size // MIB)
     place = say("%s MiB free for a dump in %s", free, backups.place(settings.backup.dir))
@@ -79,6 +84,18 @@ def backup(settings: Settings, state: State, options: Options) -> Iterator[Findi
         yield Finding("refusal", "backup", evidence, remedies.MAKE_ROOM_FOR_DUMP)
     else:
         yield Finding("ok", "backup", say("%s, the database has %s MiB", place, size))
+
+
+def undumpable(settings: Settings, state: State) -> Message | None:
+    """Say why no dump can be made; nothing where one can."""
+    client = state.database.client
+    if not settings.dumpable:
+        return say(
+            "%s has no container of its own, and backup.client names no other with its programs", settings.database.name
+        )
+    if client and not client[1]:
+        return say("there is no program in %s that can dump %s", client[0], settings.database.name)
+    return None
 
 
 def dumped(settings: Settings, state: State, options: Options) -> bool:

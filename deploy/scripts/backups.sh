@@ -1,7 +1,7 @@
 # The dumps of the database on the host, and how one becomes the database. How one is made and brought back is each kind's
 # own: dumps/KIND.sh, which comes first, has the functions with the names that postgres.sh explains.
-# Expects that script, containers.sh, the database's script and what these expect, run, backup_dir, dump_timeout (seconds),
-# min_free_mib, list_dumps (the remedy that names them).
+# Expects that script, containers.sh, the database's script and what these expect, run, backup_dir, backup_client,
+# dump_timeout (seconds), min_free_mib, list_dumps (the remedy that names them).
 umask 077
 
 stop() { # FACT REMEDY
@@ -71,4 +71,24 @@ load() {
   else
     say 'the dump %s is whole: %s tables, at %s' "$backup" "$found" "$(fact "$backup" revision)"
   fi
+}
+
+# by_client SCRIPT ARGUMENT...: a script for sh where the client is, with the connection that the app has in its environment:
+# that comes over stdin and stands nowhere else, neither in a file nor on a command line. What is on stdin follows.
+# Expects connection, which connect has asked for.
+by_client() {
+  {
+    printf 'PGAPPNAME=hot-update %s\n%s\n\n' "$run" "$connection"
+    # Not everybody reads all of it.
+    cat || true
+  } | at_client "$(client_place)" sh -c "$connected$1" sh "${@:2}"
+}
+connected='while IFS= read -r line && [ -n "$line" ]; do export "$line"; done
+  [ -n "$HOT_UPDATE_DATABASE" ] || exit 1
+'
+
+# refuse_other: the names of databases are what all of this goes by, and a URL may name any.
+refuse_other() {
+  [ -n "$database_container" ] || [[ $connection$'\n' == *$'\n'"HOT_UPDATE_DATABASE=$database"$'\n'* ]] ||
+    stop "$(say 'the database is not called %s' "$database")" "$(say 'set database.name to the name that it has')"
 }

@@ -173,6 +173,29 @@ tell_killed() {
   say 'the kernel killed a process in %s for want of memory (its limit: %s; oom_kill: %s)' "$container" "$limit" "$kills" >&2
 }
 
+# client_place: the container that has the database's programs, or host. Expects backup_client (empty: the database's).
+client_place() {
+  case $backup_client in
+    '') printf '%s' "$database_container" ;;
+    host) echo host ;;
+    *)
+      if docker inspect --type container "$backup_client" >/dev/null 2>&1; then
+        printf '%s' "$backup_client"
+      else
+        container_of "$backup_client"
+      fi
+      ;;
+  esac
+}
+
+# at_client PLACE COMMAND...: run it there.
+at_client() {
+  if [ "$1" = host ]; then "${@:2}"; else docker exec -i -e "HOT_UPDATE_RUN=${run-}" "$1" "${@:2}"; fi
+}
+
+# connect: how the app connects to its database, for who dumps it, while its container runs. Held in memory alone.
+connect() { connection=$(inside connection "$inside_settings" </dev/null); }
+
 # as_text WORDS: as a text in SQL.
 as_text() { printf "'%s'" "${1//\'/\'\'}"; }
 

@@ -463,11 +463,21 @@ differing() {
   done <"$list"
 }
 
+# Where the database's dump program is looked for, and which of its names it has there.
+read_client() {
+  local place look='for name; do command -v "$name" >/dev/null && echo "$name" && break; done'
+  place=$(client_place)
+  if [ -z "$dump_programs" ] || [ -z "$place" ]; then return 0; fi
+  # shellcheck disable=SC2086 # words
+  record db_client "$place" "$(at_client "$place" sh -c "$look" sh $dump_programs 2>/dev/null)"
+}
+
 read_database() {
   local answer
   if answer=$(tell_database 2>&1); then
     [ "$database_kind" = none ] || record database ''
     printf '%s\n' "$answer"
+    read_client
   elif [ -z "$database_service" ] || running "$database_container"; then
     record database "$(printf '%s' "$answer" | grep -v '^$' | tail -n 1)"
   fi

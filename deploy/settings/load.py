@@ -164,6 +164,8 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, Message]]:
     if len(set(names)) < len(names):
         yield "health.checks", say("has two checks of the same name")
     yield from _database_conflicts(settings.database)
+    if settings.backup.client and settings.database.in_service:
+        yield "backup.client", say("(%s) counts only for a database with a url", settings.backup.client)
     if settings.health.timeout >= settings.confirm.timeout:
         yield (
             "confirm.timeout",

@@ -457,6 +457,7 @@ class Backup:
     """When the database is dumped, into which folder on the host, and how many dumps are kept."""
 
     before_migration: bool = True
+    client: Text = ""
     dir: Folder = ""
     keep: Positive = 5
 
@@ -596,6 +597,14 @@ class Settings(Sections):
     """All settings of one target, its own over the general ones."""
 
     target: Target
+
+    @property
+    def dumpable(self) -> bool:
+        """Is there a program that can dump the database, as far as the settings know?"""
+        database = self.database
+        return (
+            database.kind == "sqlite" or database.in_service or (database.kind != "none" and bool(self.backup.client))
+        )
 
     @property
     def proof_writes(self) -> bool:

@@ -310,6 +310,8 @@ class Database:
     size: int = 0
     # Those whose making was cut off, which nothing uses, each with its table.
     invalid_indexes: tuple[tuple[str, str], ...] = ()
+    # Where its dump program was looked for, and which it is; nothing: none is there. None: it was not looked for.
+    client: tuple[str, str] | None = None
     # Sessions that are idle in a transaction: each by its process, and what tells of it.
     idle: tuple[tuple[str, Message], ...] = ()
 

@@ -59,6 +59,7 @@ RECORDS = (
     "db_revision table id",
     "db_size bytes",
     "db_invalid_index name table",
+    "db_client place program",
     "db_idle session user application* since",
     "probe check url status",
     "log file line*",

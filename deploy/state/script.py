@@ -63,6 +63,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "migrations": settings.migrate.directory,
         "stamp_columns": tuple(sorted(stamp_columns(settings))),
         "backup_dir": settings.backup.dir,
+        "backup_client": settings.backup.client,
         "protected": tuple(settings.copy.protected),
         "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),
         "unsuitable": image_pathspecs(settings),

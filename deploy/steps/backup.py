@@ -24,7 +24,7 @@ def reason(settings: Settings, state: State, options: Options) -> Message | None
     if preflight.dumped(settings, state, options):
         return say("the database is migrated")
     wanted = settings.backup.before_migration and not options.no_backup
-    return FOR_PROOF if wanted and options.proven and settings.proof_writes else None
+    return FOR_PROOF if wanted and options.proven and settings.proof_writes and settings.dumpable else None
 
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:

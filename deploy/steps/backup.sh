@@ -66,7 +66,7 @@ trap 'leave $?' EXIT
 prepare_folder
 size=$(database_size)
 room "$(df -Pk "$folder" | awk 'NR == 2 {print $4}')" "$size" "$(say 'in %s' "$folder")" "$(say 'free some space there, or set backup.dir')"
-revision=$(revision_of "$database")
+revision=$(revisions)
 make_dump "$part"
 tables=$(tables_in "$part")
 complete

@@ -44,7 +44,7 @@ bring_back() {
 }
 
 trap 'leave $?' EXIT
-now=$(revision_of "$database") ||
+now=$(revisions) ||
   stop "$(say '%s cannot be asked: whether it was changed is unknown' "$database")" "$(say 'see the line above')"
 find_differences
 if [ "$now" = "$was" ] && [ -z "$differences" ]; then
@@ -55,7 +55,7 @@ if [ "$now" = "$was" ] && [ -z "$differences" ]; then
     say 'the database is at %s, as before' "$at"
   fi
   # An undo that was killed may have exchanged it already, and have left the app stopped.
-  exists "$replaced" || exit 0
+  if [ "$undo_database" = keep ] || ! exists "$replaced"; then exit 0; fi
 elif [ "$undo_database" = keep ]; then
   tell_kept
   exit 0

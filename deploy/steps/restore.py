@@ -48,7 +48,13 @@ def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, 
 
 def undoes(settings: Settings, state: State, options: Options) -> bool:
     """Tell whether the undo of an update brings back the dump that it made before its migration."""
-    return settings.undo.database == "restore" and bool(backup.reason(settings, state, options))
+    wanted = settings.undo.database == "restore" and bool(backup.reason(settings, state, options))
+    return wanted and not writers(settings, state)
+
+
+def writers(settings: Settings, state: State) -> tuple[str, ...]:
+    """Name the containers that are not stopped, and would go on writing to a database that is replaced in its place."""
+    return () if settings.database.kind == "postgres" else tuple(other.name for other in state.others)
 
 
 def undo(settings: Settings, state: State, options: Options, run: str) -> str:

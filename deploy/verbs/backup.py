@@ -1,6 +1,6 @@
 """Dump the database, list the dumps, bring one back."""
 
-from deploy import backups, output, preflight, releases, remedies, steps
+from deploy import backups, output, preflight, releases, remedies, steps, words
 from deploy.backups import Backup
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Value, say
@@ -24,6 +24,9 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     settings = session.settings
     findings = preflight.judge(settings, state, Options())
     refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
+    if writers := steps.restore.writers(settings, state):
+        fact = say("%s would go on writing to the database while it is replaced", words.names(writers))
+        raise Failure(fact, remedy=remedies.stop_containers(settings.target.sudo, *writers), code=Exit.REFUSED)
     run = new_run_id(state)
     parts = steps.restore.steps(settings, state, dump.id, run)
     plan = Plan("restore", "", parts, confirm=settings.confirm.timeout)

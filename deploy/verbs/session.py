@@ -68,11 +68,14 @@ class Session:
         self.settings = compose.named(self.settings, state)
         return result, state
 
-    def demand_database(self) -> None:
-        """Refuse what is about a database where the app has none."""
+    def demand_database(self, *, dumps: bool = False) -> None:
+        """Refuse what is about a database, or its `dumps`, where the app has none, or nothing can make these."""
         if self.settings.database.kind == "none":
             fact = say("the app has no database, as the settings say (database.kind)")
             raise Failure(fact, remedy=remedies.NAME_DATABASE, code=Exit.REFUSED)
+        if dumps and not self.settings.dumpable:
+            fact = say("the database has no container of its own, and backup.client names no other with its programs")
+            raise Failure(fact, remedy=remedies.SET_CLIENT, code=Exit.REFUSED)
 
     def dumps(self) -> "Backups":
         """List the dumps of the database that there are."""

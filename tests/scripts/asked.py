@@ -52,6 +52,7 @@ class Asked:
             "database_user": self.database.user,
             "stamp_columns": ("notes.text", "notes.id", "gone.text"),
             "version_table": "",
+            "backup_client": "host" if self.database.url and self.database.kind != "sqlite" else "",
             **inside.variables(),
             **self.variables,
             **variables,

@@ -135,6 +135,7 @@ def mariadb() -> Iterator[Server]:
                 f"create user shop@'127.0.0.1' identified by '{PASSWORD}'",
                 "grant all on shop.* to shop@localhost",
                 "grant all on shop.* to shop@'127.0.0.1'",
+                "grant all on `shop\\_restore%`.* to shop@'127.0.0.1'",
                 f"set password for root@localhost = password('{PASSWORD}')",
             )
             until("mariadb", "-u", "root", "-e", "select 1", environment=environment)

@@ -137,3 +137,24 @@ def test_who_waits_is_seen_and_the_sessions_of_a_run_are_ended(world: World, wai
     thread.join(timeout=20)
     assert len(met) == 1
     assert world.asked.lines("end_sessions") == ["0"]
+
+
+def test_who_dumps_connects_as_the_app_does(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, Database(url="SHOP_URL"))
+    asked.environment["SHOP_URL"] = f"postgres://shop:{servers.QUOTED}@db:5433/shop?sslmode=require"
+    told = asked.lines('inside connection "$inside_settings" </dev/null')
+    assert told[:6] == [
+        "PGHOST=db",
+        "PGPORT=5433",
+        "PGUSER=shop",
+        f"PGPASSWORD={PASSWORD}",
+        "PGDATABASE=shop",
+        "PGSSLMODE=require",
+    ]
+    assert told[6:] == ["PGCONNECT_TIMEOUT=10", "HOT_UPDATE_DATABASE=shop"]
+
+
+def test_a_client_that_is_not_told_how_to_connect_does_not_run(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, Database(url="SHOP_URL"))
+    ended = asked.bash("connection=; by_client 'echo ran'", "backups.sh")
+    assert (ended.returncode != 0, ended.stdout) == (True, "")

@@ -594,6 +594,7 @@ def test_redis_may_be_none_and_named_again_for_a_target(project: Write) -> None:
         ("database: {kind: oracle}", "database.kind: Input should be 'postgres', 'mysql', 'sqlite' or 'none'"),
         ("database: {kind: sqlite, name: shop.db}", "database.name (shop.db) must be the absolute path"),
         ("database: {service: ''}", "database.service is empty"),
+        ("backup: {client: host}", "backup.client (host) counts only for a database with a url"),
         ("database: {url: 'postgresql://u:p@h/d'}", "database.url: must be the name of an environment variable"),
     ],
 )

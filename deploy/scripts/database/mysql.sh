@@ -3,6 +3,7 @@
 # Expects containers.sh and what that expects, database, database_user, stamp_columns, version_table, and run.
 
 no_lock='1205|[Ll]ock wait timeout exceeded'
+dump_programs='mariadb-dump mysqldump'
 # Statements, a line each, with which sessions of a command in the app's container begin.
 session_variable=HOT_UPDATE_SESSION
 read_only='set session transaction read only'

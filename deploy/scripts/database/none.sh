@@ -1,7 +1,7 @@
 # No database: nothing is asked, nobody is waited for.
 # Functions as in postgres.sh.
 
-no_lock=none session_variable=HOT_UPDATE_SESSION read_only=
+no_lock=none dump_programs= session_variable=HOT_UPDATE_SESSION read_only=
 session_of() { :; }
 
 tell_database() { record db_none; }

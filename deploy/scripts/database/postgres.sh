@@ -6,6 +6,8 @@
 
 # What a migration says that did not get a lock in time.
 no_lock='LockNotAvailable|55P03|lock timeout'
+# The programs of which one makes a dump, where it is not known to be there.
+dump_programs=${backup_client:+pg_dump}
 # What tells a command in the app's container how its sessions begin, and what makes them read-only.
 session_variable=PGOPTIONS
 read_only='-c default_transaction_read_only=on'

@@ -2,6 +2,7 @@
 # Expects containers.sh and what that expects, inside_settings, stamp_columns, version_table.
 
 no_lock='database (table )?is locked'
+dump_programs=
 session_variable=HOT_UPDATE_SESSION
 read_only='pragma query_only = on'
 session_of() { [ "$1" = 0 ] || printf '%s' "pragma busy_timeout = ${1}000"; }

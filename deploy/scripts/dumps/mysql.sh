@@ -3,13 +3,24 @@
 # Functions as in postgres.sh. Expects backups.sh, the database's script and what these expect.
 beside=${database:0:34}_restore_$run
 replaced=$(backup_folder)/$run.before
+# Asked for now, since the app is stopped for some of what follows.
+[ -n "$database_container" ] || connect || connection=
 
 # admin_ NAMES ARGUMENT...: a program in the database's container, as root where its password is known there, for no
 # longer than dump_timeout.
-admin_() { client_ "limit=$dump_timeout"'
+admin_() {
+  if [ -z "$database_container" ]; then
+    by_client 'limit=$1 names=$2; shift 2
+      for name in $(echo "$names" | tr , " "); do ! command -v "$name" >/dev/null || break; done
+      exec timeout -k 5 "$limit" "$name" --host="$HOT_UPDATE_HOST" --port="$HOT_UPDATE_PORT" --user="$HOT_UPDATE_USER" \
+        --default-character-set=utf8mb4 "$@"' "$dump_timeout" "$@"
+    return
+  fi
+  client_ "limit=$dump_timeout"'
   [ -z "$MARIADB_ROOT_PASSWORD$MYSQL_ROOT_PASSWORD$MARIADB_ROOT_PASSWORD_FILE$MYSQL_ROOT_PASSWORD_FILE" ] ||
     { shift; set -- root "$@"; }
-  '"$as_client" "$@"; }
+  '"$as_client" "$@"
+}
 ask() { admin_ mariadb,mysql --batch --skip-column-names "${@:2}" <<<"$1"; } # SQL [DATABASE]
 
 as_name() { printf '`%s`' "${1//\`/\`\`}"; }
@@ -38,6 +49,7 @@ drop() {
 
 make_dump() {
   local words
+  refuse_other
   if ! words=$({
     admin_ mariadb-dump,mysqldump --single-transaction --routines --triggers --events --hex-blob --no-tablespaces \
       --loose-set-gtid-purged=OFF --loose-column-statistics=0 "$database" </dev/null |
@@ -57,6 +69,7 @@ tables_in() {
 
 prepare_beside() {
   local words
+  refuse_other
   room "$(df -Pk "${replaced%/*}" | awk 'NR == 2 {print $4}')" "$(database_size)" \
     "$(say 'in %s' "${replaced%/*}")" "$(say 'free some space there, or set backup.dir')"
   words=$(make_empty "$beside" 2>&1) ||

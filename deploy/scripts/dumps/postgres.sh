@@ -6,13 +6,21 @@ beside=${database:0:34}_restore_$run
 replaced=${database:0:34}_before_$run
 maintenance=postgres
 [ "$database" != postgres ] || maintenance=template1
+# Asked for now, since the app is stopped for some of what follows.
+[ -n "${database_container-}" ] || [ -z "${backup_client-}" ] || connect || connection=
 
 # pg_ PROGRAM ARGUMENT...: a program of PostgreSQL in its container; the password stays in there. Ended in there too,
 # since the end of docker exec would not end it; and its sessions are marked, so that they can be ended.
 pg_() {
+  if [ -z "$database_container" ]; then
+    by_client 'exec timeout -k 5 "$@"' "$dump_timeout" "$@"
+    return
+  fi
   docker exec -i -e "PGAPPNAME=hot-update $run" -e "PGUSER=$database_user" "$database_container" \
     sh -c 'PGPASSWORD=$POSTGRES_PASSWORD PGCONNECT_TIMEOUT=10 exec timeout -k 5 "$@"' sh "$dump_timeout" "$@"
 }
+
+[ -n "${database_container-}" ] || psql_() { pg_ psql -X -q -A -t -F $'\t' -v ON_ERROR_STOP=1 "$@"; }
 
 # ask SQL [NAME=VALUE...]: ask the server where no database of ours has to be left alone.
 ask() {
@@ -36,6 +44,7 @@ drop() { ask 'drop database if exists :"name" with (force)' name="$1"; }
 # make_dump FILE: write a whole dump of the database in use.
 make_dump() {
   local words
+  refuse_other
   if ! words=$({
     pg_ pg_dump --format=custom --lock-wait-timeout=60s --dbname="$database" |
       dd of="$1" bs=1M conv=fsync status=none
@@ -101,6 +110,7 @@ tables_query="select count(*) from pg_class c join pg_namespace n on n.oid = rel
 # prepare_beside FILE: restore a dump into a new database.
 prepare_beside() {
   local free words
+  refuse_other
   refuse_forbidden
   free=$(docker exec "$database_container" sh -c 'df -Pk "${PGDATA:-/var/lib/postgresql/data}"' 2>/dev/null |
     awk 'NR == 2 {print $4}') || free=

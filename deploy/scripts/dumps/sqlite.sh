@@ -8,9 +8,7 @@ ends=(-journal -wal)
 
 database_size() { query <<<'select page_count * page_size from pragma_page_count(), pragma_page_size();'; }
 
-revision_of() {
-  if [ "$1" = "$database" ]; then revisions; else revisions_of <<<"$checked"; fi
-}
+revision_of() { revisions_of <<<"$checked"; }
 tables_of() { sed -n 's/^tables\t//p' <<<"$checked"; }
 
 exists() { [ -e "$1" ]; }
