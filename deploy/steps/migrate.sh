@@ -43,7 +43,8 @@ attempt() {
   tell_holders &
   watcher=$!
   upgrade_once || status=$?
-  echo >&"$stop"
+  # Bash loses a line that comes just as its read times out; the next one meets the next read.
+  printf '\n\n\n' >&"$stop"
   wait "$watcher" || true
   exec {stop}>&-
   return "$status"
