@@ -234,6 +234,7 @@ CHANGE_STAMP = say("change migrate.stamp in invoke.yaml")
 
 
 SET_DATABASE = say("see that database.url names the variable of the app's container that has its URL")
+SET_FILE = say("see that database.name is SQLite's file in the app's container")
 NAME_DATABASE = say("say under database in invoke.yaml which one it is")
 
 

@@ -281,6 +281,7 @@ def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
             sys.exit(ended(connection))
     if words == PLACE or os.environ.get(STATEMENTS):
         begin_sessions()
+        sys.argv = ["flask", *words]
         flask_cli = importlib.import_module("flask.cli")
         sys.exit(status_of(flask_cli.cli, flask_cli.ScriptInfo(), words))
     os.execv(flask, [flask, *words])

@@ -18,7 +18,9 @@ def connection(settings: Settings, state: State, _: Options) -> Iterator[Finding
         return
     if state.database.problem:
         evidence = say("%s does not answer: %s", database.name, state.database.problem)
-        remedy = remedies.see_database(database.container, settings.target.sudo) if container else remedies.SET_DATABASE
+        remedy = remedies.SET_DATABASE if database.url else remedies.SET_FILE
+        if container:
+            remedy = remedies.see_database(database.container, settings.target.sudo)
         yield Finding("refusal", "database", evidence, remedy)
         return
     at: Value = state.database.revisions or (say("never stamped") if state.database.tables else say("empty"))

@@ -113,7 +113,7 @@ select 'constraint', concat(u.table_name, '.', u.constraint_name), u.table_name,
     on r.constraint_schema = u.table_schema and r.constraint_name = u.constraint_name and r.table_name = u.table_name
   where u.table_schema = database() group by u.table_name, u.constraint_name
 union all
-select 'check', constraint_name, '', check_clause from information_schema.check_constraints
+select 'check', concat(constraint_name, ' (', check_clause, ')'), '', '' from information_schema.check_constraints
   where constraint_schema = database()
 union all
 select 'trigger', concat(event_object_table, '.', trigger_name), event_object_table,
