@@ -24,6 +24,7 @@ def clone(tmp_path: Path) -> Clone:
 def postgres() -> Iterator[Server]:
     if servers.postgres_programs() is None or os.geteuid() != 0:
         pytest.skip("needs PostgreSQL's server, and root")
+    pytest.importorskip("psycopg2")
     with servers.postgres() as server:
         yield server
 
@@ -32,6 +33,7 @@ def postgres() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     if shutil.which("mariadb-install-db") is None or os.geteuid() != 0:
         pytest.skip("needs MariaDB's server, and root")
+    pytest.importorskip("pymysql")
     with servers.mariadb() as server:
         yield server
 
