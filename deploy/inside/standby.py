@@ -98,12 +98,17 @@ def serve(run: str) -> None:
         begin_sessions()
         flask = importlib.import_module("flask.cli")
         # Remembers the app from one command to the next.
-        info = flask.ScriptInfo()
+        info = script_info(flask)
         again = True
         while again:
             with accept(listener, run) as connection:
                 asked = receive(connection)
                 again = asked is None or answer(connection, asked, flask.cli, info)
+
+
+def script_info(flask: Any) -> Any:
+    """Make what finds the app: since Flask 2.2 it is the command's options that read FLASK_APP, and not it."""
+    return flask.ScriptInfo(os.environ.get("FLASK_APP") or None)
 
 
 def accept(listener: socket.socket, run: str) -> socket.socket:
@@ -283,7 +288,7 @@ def ask(run: str, patience: float, flask: str, words: list[str]) -> None:
         begin_sessions()
         sys.argv = ["flask", *words]
         flask_cli = importlib.import_module("flask.cli")
-        sys.exit(status_of(flask_cli.cli, flask_cli.ScriptInfo(), words))
+        sys.exit(status_of(flask_cli.cli, script_info(flask_cli), words))
     os.execv(flask, [flask, *words])
 
 

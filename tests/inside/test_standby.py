@@ -139,9 +139,11 @@ class Run:
         self.session = dict[str, str]()
         (place / "app.py").write_text(APP)
 
-    def start(self, *words: str, mark: str = "", **options: object) -> "subprocess.Popen[bytes]":
+    def start(
+        self, *words: str, mark: str = "", app: str = "app:create_app", **options: object
+    ) -> "subprocess.Popen[bytes]":
         """Start one of the run's processes: a program for Python, and its words."""
-        given = {"FLASK_APP": "app:create_app", "PYTHONDONTWRITEBYTECODE": "1", "HOT_UPDATE_RUN": mark or self.run}
+        given = {"FLASK_APP": app, "PYTHONDONTWRITEBYTECODE": "1", "HOT_UPDATE_RUN": mark or self.run}
         command = ["unshare", "--mount-proc", sys.executable, "-c", *words]
         with self.container.entered():
             process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
@@ -212,6 +214,14 @@ def test_what_the_first_command_imported_the_next_one_uses(run: Run) -> None:
     assert run.ask("--sql", "first", patience=30) == (0, "as SQL\n", "INFO first\n")
     assert run.ask("second") == (0, "for good\n", "INFO second\n")
     assert run.noted() == [("imported", standing.pid), ("upgraded", standing.pid), ("upgraded", standing.pid)]
+
+
+def test_an_app_that_only_its_variable_names_is_found(run: Run) -> None:
+    (run.place / "app.py").rename(run.place / "shop.py")
+    told = inside.standby(), "ask", run.run, "0", FLASK, "where"
+    asking = run.start(*told, stderr=subprocess.PIPE, app="shop:create_app")
+    # It is asked for what only Flask-Migrate would have told.
+    assert asking.communicate(timeout=60)[1].decode().splitlines()[-1] == "KeyError: 'migrate'"
 
 
 def test_where_nobody_stands_by_it_is_the_flask_command_that_runs(run: Run) -> None:
