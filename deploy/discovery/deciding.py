@@ -50,7 +50,10 @@ def _clone(facts: Facts) -> Iterator[Found]:
     if facts.remote:
         yield Found("git.remote", facts.remote, say("the remote that the clone's branch follows"))
     if facts.env_state == "there":
-        yield Found("env.file", facts.env, say("it lies in the deployment folder"))
+        only = say("the only file that is called as one and that git does not track")
+        usual_one = facts.env == usual("env.file")
+        why = say("it lies in the deployment folder") if usual_one else only
+        yield Found("env.file", facts.env, why, "sure" if usual_one else "likely")
         yield _required(facts)
     else:
         yield Found("env.file", None, say("there is no %s that can be read", facts.env), "unknown")

@@ -1,7 +1,7 @@
 """What a settings file says against what is found: each difference, as drift or only as something to look at."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -36,13 +36,11 @@ def drift(settings: Settings, facts: Facts) -> tuple[Drift, ...]:
     plain = _PLAIN.dump_python(settings, mode="json")
     services = {one.service for one in facts.containers}
     known = {"app.service": settings.app.service} if settings.app.service in services else {}
-    found = {one.key: one for one in decide(facts, known)}
-    return tuple(
-        one
-        for key, what in found.items()
-        if what.sure != "given"
-        for one in _differences(facts, what, _value(plain, key), plain)
-    )
+    found = (one for one in decide(facts, known) if one.sure != "given")
+    told = tuple(one for what in found for one in _differences(facts, what, _value(plain, what.key)))
+    # Where nothing runs, what is missing may come back with it.
+    looked = any(one.inside for one in facts.containers if one.service == settings.app.service) or not known
+    return told if looked else tuple(replace(one, certain=False) for one in told)
 
 
 def _value(plain: Mapping[str, Any], key: str) -> Any:
@@ -52,11 +50,11 @@ def _value(plain: Mapping[str, Any], key: str) -> Any:
     return "none" if key == "redis" and value is None else value
 
 
-def _differences(facts: Facts, found: Found, value: Any, plain: Mapping[str, Any]) -> Iterator[Drift]:
+def _differences(facts: Facts, found: Found, value: Any) -> Iterator[Drift]:
     key, certain = found.key, found.sure == "sure"
     if found.sure == "unknown":
         # Without a service nothing else can be compared.
-        yield Drift(key, say("%s, but: %s", _shown(value), found.why), key == "app.service")
+        yield Drift(key, say("cannot be compared: %s", found.why), key == "app.service")
     elif key in FACTS and found.value != value:
         yield Drift(key, say("%s, but found is %s: %s", _shown(value), _shown(found.value), found.why), certain)
     elif key.endswith(".container") and value and value not in {one.name for one in facts.containers}:
@@ -76,7 +74,7 @@ def _differences(facts: Facts, found: Found, value: Any, plain: Mapping[str, Any
     elif key == "health.checks":
         answered = {one.url for one in facts.answers}
         for check in value:
-            if check["url"].replace("127.0.0.1", "localhost") not in answered:
+            if not check["inside"] and check["url"].replace("127.0.0.1", "localhost") not in answered:
                 yield Drift(key, say("%s is asked at %s, which no published port is", check["name"], check["url"]))
 
 
@@ -88,4 +86,6 @@ def _sets(key: str, said: set[str], found: set[str], certain: bool) -> Iterator[
 
 
 def _shown(value: Any) -> Value:
+    if isinstance(value, Mapping):
+        return say("a section of its own")
     return value if value not in ("", None) else say("nothing")

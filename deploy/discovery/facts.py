@@ -91,7 +91,7 @@ def script(path: str, env: str = ".env") -> str:
         secret_min_length=usual.secrets.min_length,
         record_fields=RECORDS,
         discovering=inside.discovering(),
-        discovering_told=json.dumps({"servers": SERVERS, "paths": paths}),
+        discovering_told=json.dumps({"servers": SERVERS, "paths": paths, "paths_of_health": WELL_KNOWN}),
         well_known=WELL_KNOWN,
     )
 

@@ -1,8 +1,9 @@
 """Health checks from how the published ports answered at the paths that look like some."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
@@ -24,12 +25,23 @@ def find(facts: Facts, app: Container) -> Found:
     """Find the health checks."""
     found = _checks(facts, app)
     if not found:
-        return Found("health.checks", None, _why_none(facts), "unknown")
+        return _inside(facts, app)
     if "rules" in app.inside:
         why = say("asked: the routes of the app that look like health checks, through each published port")
         return Found("health.checks", found, why)
     why = say("usual paths were asked, since the app did not tell its routes: %s", app.inside.get("unasked", "?"))
     return Found("health.checks", found, why, "likely")
+
+
+def _inside(facts: Facts, app: Container) -> Found:
+    """Find what answers within the app's container, where no published port does."""
+    answers = tuple(Answer(**told) for told in app.inside.get("answers", ()))
+    best = next(iter(_well_first(answers)), None)
+    if best is None:
+        return Found("health.checks", None, _why_none((*facts.answers, *answers)), "unknown")
+    check = {"name": "direct", "url": best.url, "paths": [best.path], "expect": expected(best), "inside": True}
+    why = say("asked from within %s, since no published port answers well", app.name)
+    return Found("health.checks", [{key: value for key, value in check.items() if value}], why)
 
 
 def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:
@@ -38,6 +50,8 @@ def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:
     made = [check for url in urls if (check := _check(facts, app, url))]
     # Where one tells how things are, a page that is there for every path is no check.
     made = [check for check in made if check.expect] or made
+    plain_text = {check.name for check in made if check.url.startswith("http:")}
+    made = [check for check in made if check.url.startswith("http:") or check.name not in plain_text]
     made.sort(key=lambda check: check.name == "direct")
     named: dict[str, Check] = {}
     for check in made:
@@ -50,16 +64,16 @@ def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:
     return [{key: value for key, value in one.items() if value or key == "paths"} for one in plain]
 
 
-def _why_none(facts: Facts) -> Told:
+def _why_none(answers: Sequence[Answer]) -> Told:
     """Say why there is no check."""
-    if not facts.answers:
-        return say("no published port speaks HTTP on this host")
-    told = tuple(say("%s%s: %s", one.url, one.path, one.status) for one in facts.answers[:5])
+    if not answers:
+        return say("neither a published port nor the app server answers")
+    told = tuple(say("%s%s: %s", one.url, one.path, one.status) for one in answers[:5])
     return say("no path that was asked answers well: %s", told)
 
 
 def _check(facts: Facts, app: Container, url: str) -> Check | None:
-    well = [one for one in facts.answers if one.url == url and 200 <= one.status < 300]
+    well = _well_first(one for one in facts.answers if one.url == url)
     if not well:
         return None
     name = _name(facts, app, well[0])
@@ -67,15 +81,20 @@ def _check(facts: Facts, app: Container, url: str) -> Check | None:
         kept = [one for one in well if one.path in usual.paths and usual.expect.items() <= expected(one).items()]
         if usual.name == name and kept:
             return Check(name, url, usual.paths, usual.expect)
-    # Who tells most, then the shortest.
-    best = min(well, key=lambda one: (one.path == "/", -len(expected(one)), len(one.path), one.path))
-    return Check(name, url, (best.path,), expected(best))
+    return Check(name, url, (well[0].path,), expected(well[0]))
+
+
+def _well_first(answers: Iterable[Answer]) -> list[Answer]:
+    """Of those that are well first who tells most, then the shortest."""
+    well = (one for one in answers if 200 <= one.status < 300)
+    return sorted(well, key=lambda one: (one.path == "/", -len(expected(one)), len(one.path), one.path))
 
 
 def _name(facts: Facts, app: Container, answer: Answer) -> str:
     if answer.server and answer.server not in DIRECT:
         return answer.server
-    port = answer.url.removeprefix("http://").partition(":")[2] or "80"
+    parts = urlsplit(answer.url)
+    port = str(parts.port or {"http": 80, "https": 443}[parts.scheme])
     service = next((one.service for one in facts.containers for told in one.ports if told.split()[-1] == port), "")
     return "direct" if answer.server or service in ("", app.service) else service
 

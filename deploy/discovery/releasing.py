@@ -79,7 +79,7 @@ def _copy(facts: Facts, app: Container, path: str) -> Iterator[Found]:
     }
     places = {place["path"] for one in files.values() for place in one["places"]}
     default = usual("copy.protected")
-    mounts = [place.removeprefix(f"{path}/") for place in app.mounts if place.startswith(f"{path}/")]
+    mounts = [place.removeprefix(f"{path}/") for place in app.mounts if path and place.startswith(f"{path}/")]
     ours = [name.rstrip("/") for name in (*app.ignored, *mounts)]
     extra = sorted(
         {name for name in ours if name not in default and f"{path}/{name}" not in places}
@@ -133,8 +133,8 @@ def _migrate(facts: Facts, app: Container, path: str) -> Iterator[Found]:
         say("their revisions are tracked") if known else say("their revisions are not tracked"),
     )
     if named := app.inside.get("named"):
-        environment = usual("migrate.environment") | {"FLASK_APP": named}
-        yield Found("migrate.environment", environment, say("without it flask does not find the app"))
+        for key in ("proof.environment", "migrate.environment"):
+            yield Found(key, {**usual(key), "FLASK_APP": named}, say("without it flask does not find the app"))
 
 
 def _restart(app: Container) -> Iterator[Found]:

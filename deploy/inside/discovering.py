@@ -9,6 +9,7 @@ and a line `unknown PATH` for what lies among the tracked files and is none.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -74,6 +75,8 @@ def main() -> None:
         ]
     if master and worker:
         facts.update(of_server(here, master, worker, folder, ask == "ask"))
+        paths = facts.get("rules") or settings["paths_of_health"] if ask else []
+        facts["answers"] = [asked(port, path) for port in ports((master, worker)) for path in paths]
     for rule in facts.get("rules", ()):
         print("rule " + rule)  # noqa: T201
     for name in unknown(folder, tracked) if share else ():
@@ -128,10 +131,13 @@ def unknown(folder: str, tracked: set[str]) -> list[str]:
 
 def logs(here: dict[int, Process]) -> Iterable[str]:
     """The log files that somebody has open."""
-    for pid in here:
-        with contextlib.suppress(OSError), user_of(pid):
-            files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
-            yield from (file for file in files if re.match(r"/.+\.log\Z", file))
+    return (file for pid in here for file in opened(pid) if re.match(r"/.+\.log\Z", file))
+
+
+def opened(pid: int) -> list[str]:
+    with contextlib.suppress(OSError), user_of(pid):
+        return [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    return []
 
 
 def of_server(here: dict[int, Process], master: int, worker: int, folder: str, ask: bool) -> dict[str, Any]:
@@ -191,6 +197,30 @@ def answered(run: Any, python: str, argv: list[str], variables: dict[str, str], 
                 }
     last = said.strip().splitlines()[-1:] if words or said else []
     return {"unasked": last[0] if last else "?"}
+
+
+def ports(pids: Iterable[int]) -> list[int]:
+    """The ports that these processes listen at."""
+    sockets = {file for pid in pids for file in opened(pid)}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as stream:
+            for words in map(str.split, list(stream)[1:]):
+                # 0A: it listens.
+                if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
+                    found.add(int(words[1].rpartition(":")[2], 16))
+    return sorted(found)
+
+
+def asked(port: int, path: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    told: dict[str, Any] = {"url": f"http://localhost:{port}", "path": path, "status": 0, "server": "", "body": ""}
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        told["server"] = (answer.getheader("Server") or "").lower().partition("/")[0]
+        told["status"], told["body"] = answer.status, answer.read(4000).decode("utf-8", "replace")
+    return told
 
 
 def looks_like_health(rule: str) -> bool:

@@ -5,7 +5,7 @@
 # (what it is told), well_known (paths that are asked where the app does not tell its own).
 
 # Ports of containers that speak something else than HTTP.
-not_http=' 443 1433 3306 5432 5672 6379 11211 27017 33060 '
+not_http=' 1433 3306 5432 5672 6379 11211 27017 33060 '
 
 # The folders of Compose's projects, each with its services.
 read_folders() {
@@ -24,6 +24,13 @@ read_repository() {
     "$(git_ config "branch.$branch.merge" | sed 's#^refs/heads/##')"
   git_ ls-files -- >"$beside/tracked"
   sed 's/^/tracked\t/' "$beside/tracked"
+}
+
+# other_env: the only file in the folder that is called as an env file and not tracked, else the usual name.
+other_env() {
+  local found
+  mapfile -t found < <(git_ ls-files --others -- '*.env' '.env.*' '**/.env.*' | head -n 2)
+  if [ ${#found[@]} = 1 ]; then printf '%s' "${found[0]}"; else printf '%s' "$env_name"; fi
 }
 
 # Which keys of the env file have a value.
@@ -127,15 +134,25 @@ read_health() {
     inner=${inner%/tcp}
     [[ -n $port && $inner != */* && $not_http != *" $inner "* ]] || continue
     case $ip in '' | 0.0.0.0 | 127.* | :: | ::1) where=localhost ;; *:*) where="[$ip]" ;; *) where=$ip ;; esac
-    [ "$port" = 80 ] || where+=:$port
-    [ "$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' --max-time 5 "http://$where/")" != 000 ] || continue
+    # Whoever expects TLS says 400 to what is none, or nothing.
+    case $(curl_ "http://$where:$port/") in
+      000 | 400) where=https://$where:$port where=${where%:443} ;;
+      *) where=http://$where:$port where=${where%:80} ;;
+    esac
+    [ "$(curl_ "$where/")" != 000 ] || continue
     for path in "${paths[@]}"; do
-      status=$(curl -s --noproxy '*' -D "$beside/head" -o "$beside/body" -w '%{http_code}' --max-time 5 "http://$where$path") || continue
+      status=$(curl_ "$where$path")
       case $status in 2*) ;; *) : >"$beside/body" ;; esac
-      record answer "http://$where" "$path" "$status" "$(sed -nE 's/^[Ss]erver:[[:space:]]*([A-Za-z]+).*/\1/p' "$beside/head" | tail -n 1)" \
+      record answer "$where" "$path" "$status" "$(sed -nE 's/^[Ss]erver:[[:space:]]*([A-Za-z]+).*/\1/p' "$beside/head" | tail -n 1)" \
         "$(head -c 4000 "$beside/body" | tr -d '\0')"
     done
   done | sort -u
+}
+
+# curl_ URL: the status of the answer, 000 without one; a certificate for another name does not matter.
+curl_() {
+  : >"$beside/head" >"$beside/body"
+  curl -ks --noproxy '*' -D "$beside/head" -o "$beside/body" -w '%{http_code}' --max-time 5 "$1"
 }
 
 read_deployment() {
@@ -154,6 +171,7 @@ beside=$(owned_folder)
 trap 'rm -rf "$beside"' EXIT
 : >"$beside/rules" >"$beside/ports"
 env_file=${path:-/}/${env_name-}
+[ -z "$path" ] || [ -e "$env_file" ] || env_file=$path/$(other_env)
 {
   if ! engine=$(docker version --format '{{.Server.Version}}' 2>&1); then
     record problem engine "$(grep -v '^$' <<<"$engine" | tail -n 1)"

@@ -65,9 +65,10 @@ def _read(key: str, value: str) -> Any:
         read = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise Failure(say("%s: %s is not valid YAML", key, value), code=Exit.USAGE) from error
-    if key == "health.checks" and isinstance(read, str) and read.startswith("http://"):
-        address, slash, path = read.removeprefix("http://").partition("/")
-        return [{"name": "direct", "url": f"http://{address}", "paths": [slash + path or "/"]}]
+    if key == "health.checks" and isinstance(read, str) and "://" in read:
+        scheme, _, rest = read.partition("://")
+        address, slash, path = rest.partition("/")
+        return [{"name": "direct", "url": f"{scheme}://{address}", "paths": [slash + path or "/"]}]
     return read
 
 
@@ -79,12 +80,12 @@ def init(project: Path, wanted: Wanted) -> None:
     wanted = _with_host(report, wanted)
     target = Target(wanted.name, wanted.host, wanted.path or "/nowhere", wanted.sudo, wanted.local)
     with _connected(report, target, _ssh(wanted.given), wanted.accept) as connection:
-        path = wanted.path or _choose_folder(report, connection, wanted)
-        report.line(say("reading %s on %s", path, connection.label), "dim")
-        told = _facts(connection, path, wanted.given.get("env.file", ".env"))
+        wanted = replace(wanted, path=wanted.path or _choose_folder(report, connection, wanted))
+        report.line(say("reading %s on %s", wanted.path, connection.label), "dim")
+        wanted, told = _read_deployment(report, connection, wanted)
     found = _answered(report, wanted, told)
     _show(report, found)
-    text = _text(report, replace(wanted, path=path), found)
+    text = _text(report, wanted, found)
     _prove(text, wanted.name)
     if wanted.asks and report.ask(say("write %s? [Y/n] ", str(file))).lower() not in ("", "y", "yes"):
         raise Failure(say("not agreed to, nothing was written"), code=Exit.REFUSED)
@@ -108,7 +109,8 @@ def check(project: Path, extra: Path | None, name: str) -> None:
     if drifted:
         fact = say("%s has drifted from its settings: %s", chosen.target.name, drifted)
         raise Failure(fact, remedy=remedies.CORRECT_SETTINGS, code=Exit.REFUSED)
-    report.line(say("%s: nothing has drifted", chosen.target.name), "green")
+    nothing = say("%s: nothing has drifted", chosen.target.name)
+    report.line(say("%s, as far as it is known", nothing) if found else nothing, "" if found else "green")
 
 
 # The host.
@@ -182,6 +184,16 @@ def _facts(connection: Host, path: str, env: str) -> Facts:
     return told
 
 
+def _read_deployment(report: Report, connection: Host, wanted: Wanted) -> tuple[Wanted, Facts]:
+    """Read it, and once more where the env file, whose secrets are to be taken out, has to be asked for."""
+    told = _facts(connection, wanted.path, wanted.given.get("env.file", ".env"))
+    if told.env_state or not wanted.asks or "env.file" in wanted.given:
+        return wanted, told
+    answer = report.ask(say("env.file, the file with the secrets (there is no %s): ", told.env)) or told.env
+    wanted = replace(wanted, given={**wanted.given, "env.file": answer})
+    return wanted, _facts(connection, wanted.path, answer)
+
+
 def _folders(told: Facts) -> tuple[Message, ...]:
     return tuple(say("%s: %s", folder, services) for folder, services in told.folders.items())
 
@@ -198,9 +210,10 @@ def _choose_folder(report: Report, connection: Host, wanted: Wanted) -> str:
             say("which deployment folder is meant was not said") if told.folders else say("Compose runs nothing there")
         )
         raise Failure(fact, evidence=_folders(told), remedy=remedies.GIVE_PATH, code=Exit.USAGE)
-    for line in _folders(told):
-        report.line(say("  %s", line))
-    return report.ask(say("which folder? "))
+    for number, line in enumerate(_folders(told), 1):
+        report.line(say("%s. %s", number, line))
+    answer = report.ask(say("which folder (its number, or another path)? "))
+    return dict(enumerate(told.folders, 1)).get(int(answer) if answer.isdecimal() else 0, answer)
 
 
 # What is found, and written.
@@ -240,6 +253,9 @@ def _show(report: Report, found: Sequence[Found]) -> None:
 
 
 def _short(value: Any) -> str:
+    """Show a value in a line, of checks what is asked."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "paths" in value[0]:
+        value = {check["name"]: check["url"] + check["paths"][0] for check in value}
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1 << 20)
     line = text.removesuffix("...\n").strip()
     return line if len(line) <= 60 else f"{line[:59]}…"

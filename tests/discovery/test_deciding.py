@@ -166,7 +166,8 @@ def test_an_app_server_that_is_not_gunicorn_is_proven_by_an_import() -> None:
 
 def test_what_flask_needs_to_find_the_app_is_told_to_its_migrations() -> None:
     found = values(facts(app(inside=inside(named="wsgi:app"))))
-    assert found["migrate.environment"] == {"ENABLE_SCHEDULER": "false", "FLASK_APP": "wsgi:app"}
+    told = {"ENABLE_SCHEDULER": "false", "FLASK_APP": "wsgi:app"}
+    assert (found["migrate.environment"], found["proof.environment"]) == (told, told)
 
 
 def test_a_page_that_answers_for_every_path_is_no_check_where_one_tells_how_things_are() -> None:
@@ -176,3 +177,31 @@ def test_a_page_that_answers_for_every_path_is_no_check_where_one_tells_how_thin
     )
     (check,) = values(facts(answers=answers))["health.checks"]
     assert (check["name"], check["expect"]) == ("direct", {"status": "UP"})
+
+
+def test_where_no_published_port_answers_well_the_app_is_asked_from_within_its_container() -> None:
+    answers = [
+        {"url": "http://localhost:8000", "path": "/ready", "status": 200, "server": "gunicorn", "body": build.WELL}
+    ]
+    told = facts(app(inside=inside(answers=answers)), answers=(Answer("http://localhost", "/ready", 301, "nginx"),))
+    assert values(told)["health.checks"] == [
+        {
+            "name": "direct",
+            "url": "http://localhost:8000",
+            "paths": ["/ready"],
+            "expect": {"status": "ok", "redis.alive": True},
+            "inside": True,
+        }
+    ]
+
+
+def test_tls_is_asked_where_the_same_does_not_answer_without() -> None:
+    secure = Answer("https://localhost", "/healthz", 200, "nginx", build.WELL)
+    plain = Answer("http://localhost", "/healthz", 200, "nginx", build.WELL)
+    for answers, expected in (((secure,), "https://localhost"), ((secure, plain), "http://localhost")):
+        assert [one["url"] for one in values(facts(answers=answers))["health.checks"]] == [expected]
+
+
+def test_an_env_file_of_another_name_is_likely_only() -> None:
+    found = by_key(decide(facts(env="conf/prod.env"), {}))["env.file"]
+    assert (found.value, found.sure) == ("conf/prod.env", "likely")

@@ -73,3 +73,9 @@ def test_another_service_that_runs_the_code_is_named() -> None:
     other = container("worker", identity="sha256:1", inside={"folder": "/srv/app", "share": 1.0, "programs": [{}]})
     found = drift(settings(), facts(app(), other))
     assert [as_text(one.told) for one in found if one.key == "also"] == ["lacks worker"]
+
+
+def test_where_the_app_does_not_run_nothing_is_certain() -> None:
+    stopped = drift(settings(), facts(app(inside={}, state="exited")))
+    assert stopped
+    assert {one.certain for one in stopped} == {False}
