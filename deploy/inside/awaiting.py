@@ -12,8 +12,9 @@ from deploy.inside.programs import Program, programs
 from deploy.inside.replacing import replaced, still
 from deploy.inside.rolling import server_of, wait_for
 
-# Seconds that a program has to run for, where nothing else shows that it has booted.
-STEADY = 2.0
+# Seconds that a program has to run for, where nothing else shows that it has booted; and how many boots of the app, as
+# the proof has seen one.
+STEADY, BOOTS = 2.0, 1.5
 
 
 def await_programs(settings: dict[str, Any], _: BufferedReader) -> None:
@@ -28,7 +29,7 @@ def await_programs(settings: dict[str, Any], _: BufferedReader) -> None:
             with user_of(program.process.pid):
                 wait_for(lambda server=server: server.workers, settings["boot_timeout"])
                 replaced(server, set())
-        elif wait_for(lambda program=program: not still(program), STEADY):
+        elif wait_for(lambda program=program: not still(program), max(STEADY, BOOTS * settings.get("boot", 0.0))):
             raise ExpectedError("%s ends as soon as it was started", program.name)
         say("%s runs again after %s s", program.name, f"{time.monotonic() - began:.1f}")
 

@@ -61,6 +61,6 @@ def _of_the_image(state: State) -> Message:
     """Say what runs in a container without a record: the code of its image, whatever was deployed since."""
     image = state.image_revision[:7] or say("the image of %s", state.image_created[:10])
     deployed = releases.deployed(state)
-    if not deployed:
+    if not deployed or not state.first:
         return say("unknown: never hot-updated, the code is that of %s", image)
     return say("the container was recreated since %s was deployed, the code is that of %s again", deployed[:7], image)

@@ -101,6 +101,7 @@ hear_base() {
 control() {
   local before words=
   before=$(moment)
+  let_go
   if [ ${#compose[@]} != 0 ]; then
     # Compose warns of unset variables on every call, so its words count only where it did nothing.
     words=$("${compose[@]}" "$1" "$service" 2>&1) || true
@@ -111,6 +112,32 @@ control() {
   words=$(docker "$1" "$container" 2>&1) || true
   took_effect "$1" "$before" || { said "$(say '%s did not %s' "$container" "$1")" "$words" >&2; return 1; }
 }
+
+# looping: does the container end and start again and again, since the plan was made? Expects container_started, of then.
+looping() {
+  local again count started
+  read -r again count started < <(
+    docker inspect --type container --format '{{.State.Restarting}} {{.RestartCount}} {{.State.StartedAt}}' "$container" 2>/dev/null
+  ) || return
+  [ "$again" = true ] || { [ "$count" != 0 ] && [ "$started" != "$container_started" ]; }
+}
+
+# hold: have a container that loops stand still, to be worked in: its first process is stopped as soon as it is there, which
+# is for control to end. To be called in the folder of a run.
+hold() {
+  local try
+  for try in {1..10}; do
+    docker restart -t 0 "$container" >/dev/null 2>&1 || true
+    docker kill --signal STOP "$container" >/dev/null 2>&1 && docker exec "$container" true 2>/dev/null || continue
+    : >"held-$container"
+    return
+  done
+  say '%s ends again and again, so nothing can be done in it' "$container" >&2
+  return 1
+}
+
+held() { [ -e "held-$container" ]; }
+let_go() { ! held || { docker kill "$container" >/dev/null 2>&1 || true; rm -f "held-$container"; }; }
 
 # moment: whether the container runs, since when, and its first process.
 moment() {

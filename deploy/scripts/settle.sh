@@ -1,11 +1,13 @@
 # Ends what a failed step may have left elsewhere: processes of the run in the container, and their database backends.
-# Expects containers.sh, the database's script and what these expect, run. An engine that just restarts is waited for.
+# Expects containers.sh, the database's script and what these expect, run, container_started. An engine that just restarts is waited for.
 # `undo` begins only after this.
 
 until docker version >/dev/null 2>&1; do
   [ "$SECONDS" -lt 60 ] || { say 'Docker does not answer' >&2; exit 1; }
   sleep 1
 done
+# The undo of the copy restarts it.
+if [ -e "copied-$container" ] && looping; then hold; fi
 if [ "$(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ]; then
   inside settle "$inside_settings" </dev/null
 fi

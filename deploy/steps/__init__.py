@@ -115,7 +115,12 @@ def _asides(one: Instance, plan: Plan, run: str) -> dict[str, str]:
         health_timeout=settings.health.timeout,
     )
     settle = shell.script(
-        "containers.sh", asking(settings), "settle.sh", **{**shared, "inside_settings": json.dumps(told)}, run=run
+        "containers.sh",
+        asking(settings),
+        "settle.sh",
+        **{**shared, "inside_settings": json.dumps(told)},
+        run=run,
+        container_started=state.containers["app"].started,
     )
     return {"settle": settle, "prove": prove, "revive": revive.script(settings, state, run)}
 

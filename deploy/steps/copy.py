@@ -73,6 +73,7 @@ def _undo(settings: Settings, state: State, options: Options, run: str) -> str:
         **commit.variables(settings, state, run, ""),
         **serving.returning(settings, state),
         container_id=state.containers["app"].id,
+        container_started=state.containers["app"].started,
     )
 
 

@@ -14,5 +14,6 @@ save_unknown() {
 scan
 save_unknown
 [ -n "$staged" ] || stage false
+: >"copied-$container"
 apply
 [ ! -s "$work/unknown" ] || say 'saved on the host: %s (look into it: %s)' "$saved" "tar -tvf '$saved'"

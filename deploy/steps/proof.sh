@@ -12,8 +12,8 @@ boot() {
 timed='read -r began </proc/uptime; sh -c "$1"; status=$?; read -r ended </proc/uptime
   printf "%s %s %s\n" hot-update-boot "$began" "$ended"; times; exit "$status"'
 
-# learn_demand: pass a boot's words on, but for what is told of its times: which part of them it wanted a processor for. On
-# a machine that was never idle meanwhile that cannot be told, and a restart goes without.
+# learn_demand: pass a boot's words on, but for what is told of its times: how long it took, and which part of that it wanted
+# a processor for. On a machine that was never idle meanwhile the latter cannot be told, and a restart goes without.
 learn_demand() {
   local line times
   while IFS= read -r line || [ -n "$line" ]; do
@@ -23,6 +23,7 @@ learn_demand() {
     awk -v times="$times" -v took="$line" '
       function seconds(time) { split(time, part, /[ms]/); return part[1] * 60 + part[2] }
       BEGIN { split(times, at, " "); split(took, of, " "); passed = at[4] - at[2]
+        printf "%.2f\n", passed >"boot"
         if (passed > 0 && at[5] - at[3] > passed / 4)
           printf "%.2f\n", (seconds(of[1]) + seconds(of[2])) / passed }' >demand
   done

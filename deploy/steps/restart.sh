@@ -76,6 +76,8 @@ await_answer() {
 # The container may end, and with it who waits in there.
 await_programs() {
   local inside_timeout=$replace_timeout words
+  # How long a boot takes the proof has seen.
+  ! [ -s boot ] || awaiting="${awaiting%\}}, \"boot\": $(<boot)}"
   { words=$(inside await "$awaiting" </dev/null 2>&1 >&3 3>&-); } 3>&1 && return
   # One that starts again and again runs at times.
   words=$(reason await "$words")
@@ -83,7 +85,7 @@ await_programs() {
   give_up '%s: %s' "$words" "$(container_error)"
 }
 
-if [ -n "$replacing" ] && replace; then exit 0; fi
+if [ -n "$replacing" ] && ! held && replace; then exit 0; fi
 said "$(say 'the container is restarted')" "$because"
 if [ ${#answers[@]} != 0 ]; then say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"; fi
 began=$(date +%s)

@@ -146,6 +146,19 @@ def test_an_ill_release_is_undone_in_every_container(celery: Sandbox, inv_celery
     assert scheduling(celery) == (before, before)
 
 
+def test_a_release_that_only_celery_cannot_run_is_undone_although_its_container_starts_again_and_again(
+    celery: Sandbox, inv_celery: Inv
+) -> None:
+    before = release_of(celery)
+    stack.release(celery.name, "broken-worker")
+    updated = inv_celery("hot-update", "--yes")
+    assert updated.code == Exit.UNDONE, updated.text
+    assert "-celery_worker-1 stopped: ModuleNotFoundError: No module named" in updated.err
+    since = time.time()
+    assert eventually(lambda: asked(celery, "/ticks")[-1]["at"] > since)
+    assert (release_of(celery), scheduling(celery)) == (before, (before, before))
+
+
 def test_a_release_that_does_not_boot_never_serves(celery: Sandbox, inv_celery: Inv) -> None:
     before = release_of(celery)
     stack.release(celery.name, "broken-import")
