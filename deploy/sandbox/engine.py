@@ -5,9 +5,10 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.errors import Failure
 from deploy.message import NOTHING, Message, Told, say
@@ -20,13 +21,13 @@ START_SECONDS = 60.0
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def ensure(install: bool, tools: Sequence[str] = ()) -> None:
+def ensure(install: bool, tools: Mapping[str, str] = MappingProxyType({})) -> None:
     """Make sure that everything is there, `tools` too, and an engine answers.
 
     `install` is the consent to install what is missing and to start the engine. Where nothing is missing, nothing
     is done and no root is needed. Failure says what is missing and what to do.
     """
-    missing = _missing_packages() + [tool for tool in tools if not find(tool)]
+    missing = _missing_packages() + [package for tool, package in tools.items() if not find(tool)]
     if missing:
         apt.require(missing, install)
     if _complaint():

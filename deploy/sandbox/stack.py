@@ -1,8 +1,9 @@
 """Bring a sandbox up, look at it, take it down."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, Told, say
@@ -70,12 +71,12 @@ def prepare(
     install: bool,
     tell: Callable[[Told], None],
     *,
-    tools: Sequence[str] = (),
+    tools: Mapping[str, str] = MappingProxyType({}),
     of: Iterable[Shape] = shapes.NAMES.values(),
 ) -> dict[str, str]:
     """Make sure that this machine has all that sandboxes of these shapes need: an engine that answers, sshd, images.
 
-    `tools` are programs that are needed besides, named as their packages are. `install` is the consent to install and
+    `tools` are programs that are needed besides, each with its package. `install` is the consent to install and
     start what is missing. The names of the images are returned. Failure says what is missing and what to do.
     """
     engine.ensure(install, tools)

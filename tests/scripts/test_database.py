@@ -11,6 +11,7 @@ import sqlalchemy
 from deploy.settings.model import Database
 from tests.scripts import servers
 from tests.scripts.asked import RUN, Asked, World
+from tests.scripts.conftest import WAYS
 from tests.scripts.servers import PASSWORD
 
 STAMPED = (
@@ -100,8 +101,6 @@ def test_a_url_in_the_env_file_counts_and_one_that_is_none_is_not_shown(tmp_path
 @pytest.fixture
 def waiting(world: World) -> Iterator[Callable[[], None]]:
     """Somebody who holds a lock, and somebody of the run who waits for it."""
-    if world.asked.database.kind == "sqlite":
-        pytest.skip("SQLite does not tell")
     world.change("create table notes (id integer primary key)")
     engine = sqlalchemy.create_engine(world.url)
     holder, waiter = engine.connect(), engine.connect()
@@ -119,6 +118,8 @@ def waiting(world: World) -> Iterator[Callable[[], None]]:
     engine.dispose()
 
 
+# SQLite does not tell who waits.
+@pytest.mark.parametrize("world", [way for way in WAYS if not way.startswith("sqlite")], indirect=True)
 def test_who_waits_is_seen_and_the_sessions_of_a_run_are_ended(world: World, waiting: Callable[[], None]) -> None:
     met: list[str] = []
 
