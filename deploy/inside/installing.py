@@ -15,8 +15,10 @@ from deploy.inside.programs import surroundings
 from deploy.inside.record import read_json, remove_json, write_json
 from deploy.inside.wire import blob_id, raw, shown, text
 
-# What was there before a run: by path its bytes, mode and owner.
+# What was there before a run: by path its bytes, mode and owner; nothing where there was none.
 BEFORE = b"installed.json"
+# Seconds that a check or what has a file read may take.
+COMMAND_SECONDS = 60.0
 
 
 def install(settings: dict[str, Any], _: BufferedReader) -> None:
@@ -27,7 +29,7 @@ def install(settings: dict[str, Any], _: BufferedReader) -> None:
     wanted = {name: new_contents(settings, settings["files"][name]) for name in settings["names"]}
     contents = {name: files for name, files in wanted.items() if not all(map(lies_there, files, files.values()))}
     paths = [path for files in contents.values() for path in files]
-    before = {text(path): kept(path) for path in paths if os.path.exists(path)}
+    before = {text(path): kept(path) if os.path.exists(path) else {} for path in paths}
     write_json(raw(settings["record"]), BEFORE, {"run": settings["run"], "files": before, "applied": []})
     try:
         for name, files in contents.items():
@@ -99,7 +101,11 @@ def put(path: bytes, content: bytes, like: dict[str, Any] | None) -> None:
 
 def restore(before: dict[str, Any]) -> None:
     for path, like in before.items():
-        put(raw(path), base64.b64decode(like["content"]), like)
+        if like:
+            put(raw(path), base64.b64decode(like["content"]), like)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(raw(path))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(raw(path) + b".hot-update")
 
@@ -108,10 +114,13 @@ def run(command: str) -> None:
     """Run a command of the settings in the surroundings of the container's first process."""
     if not command:
         return
-    ended = subprocess.run(
-        ["sh", "-c", command], env=surroundings(1), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
+    try:
+        ended = subprocess.run(
+            ["sh", "-c", command], env=surroundings(1), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, check=False, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ExpectedError("%s did not end within %s s", command, f"{COMMAND_SECONDS:.0f}") from None
     lines = ended.stdout.decode("utf-8", "backslashreplace").strip().splitlines()
     # Supervisor's own tool tells an error, and ends with 0.
     if ended.returncode or any(line.startswith("ERROR") for line in lines):

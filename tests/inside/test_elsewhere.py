@@ -143,6 +143,15 @@ def test_a_template_is_rendered_with_the_named_variables_alone(site: World, etc:
     assert (etc / "made").read_bytes() == b"old localhost\n"
 
 
+def test_what_was_rendered_where_there_was_nothing_is_gone_when_it_is_brought_back(site: World, etc: Path) -> None:
+    template(site, etc)
+    site.update(site.commit({SOURCE: b"$HOST\n"}))
+    assert install(site) == (0, "")
+    assert (etc / "made").read_bytes() == b"localhost\n"
+    assert install(site, command="uninstall") == (0, "")
+    assert [path.name for path in etc.iterdir()] == ["site"]
+
+
 def test_a_rendered_file_that_was_changed_by_hand_is_told(site: World, etc: Path) -> None:
     template(site, etc)
     (etc / "made").write_bytes(b"by hand\n")
