@@ -1,12 +1,13 @@
 """The sandbox's containers."""
 
+import json
 import time
 import urllib.error
 import urllib.request
 
 from deploy.errors import Failure
 from deploy.message import say
-from deploy.sandbox.command import run, tail
+from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.home import Sandbox
 
 UP_SECONDS = 300.0
@@ -26,7 +27,22 @@ def compose(sandbox: Sandbox, *arguments: str) -> str:
 
 def start(sandbox: Sandbox) -> None:
     """Start what does not run. A container that is there is never recreated: that would lose its code."""
-    compose(sandbox, "up", "--detach", "--no-build", "--no-recreate")
+    options = ("--detach", "--no-build", "--no-recreate")
+    compose(sandbox, "up", *options, sandbox.shape.database, sandbox.shape.redis)
+    for container in (sandbox.postgres, sandbox.redis):
+        _await(container)
+    compose(sandbox, "up", *options)
+
+
+def _await(container: str) -> None:
+    """Wait until a service is there, by its own health check: Docker itself asks that seldom, since it costs much."""
+    kind, *words = json.loads(run("docker", "inspect", "--format", "{{json .Config.Healthcheck.Test}}", container))
+    command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    while not works("docker", "exec", container, *command):
+        if time.monotonic() > deadline:
+            raise Failure(say("%s is not healthy after %s s", container, f"{HEALTHY_SECONDS:g}"))
+        time.sleep(0.3)
 
 
 def execute(container: str, *command: str, user: str = "", stdin: str = "") -> str:

@@ -21,6 +21,10 @@ attempt() {
   for check in "${@:2}"; do record unread "$check" "$why"; done
 }
 
+# pause: a moment, without a process for it: several wait at once.
+exec {nothing}<> <(:)
+pause() { read -r -t 0.03 -u "$nothing" || true; }
+
 # What several ask for who read side by side is asked once: `share` has a command write it down, `shared` waits for that.
 share() { # NAME COMMAND...
   "${@:2}" >"$beside/$1.part"
@@ -30,7 +34,7 @@ share() { # NAME COMMAND...
 shared() { # NAME
   until [ -e "$beside/$1" ]; do
     [ "$SECONDS" -lt $((2 * fetch_timeout + 120)) ] || return
-    sleep 0.02
+    pause
   done
   cat "$beside/$1"
 }
@@ -243,7 +247,7 @@ await_target() {
   # Who was to tell it may have been killed; asking the remote takes its timeout twice at the most.
   until [ -e "$beside/target" ]; do
     [ "$SECONDS" -lt $((2 * fetch_timeout + 60)) ] || exit
-    sleep 0.02
+    pause
   done
   { read -r head; read -r target; } <"$beside/target"
 }
