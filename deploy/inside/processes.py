@@ -81,7 +81,8 @@ def is_served_by(argv: list[bytes], server: bytes) -> bool:
     # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.
     programs = [argv[0], argv[0].split(b" ")[0]]
     if re.search(rb"(python[\d.]*|pypy[\d.]*|sh)\Z", argv[0]):
-        programs += argv[1:2]
+        # Or the module that it runs.
+        programs += argv[2:3] if argv[1:2] == [b"-m"] else argv[1:2]
     return any(os.path.basename(program).startswith(server) for program in programs)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.inside.processes import own_bytes
+from deploy.inside.processes import is_served_by, own_bytes
 from deploy.inside.programs import programs
 from tests.inside.world import World
 
@@ -53,6 +53,20 @@ def fresh(world: World) -> list[bool]:
 def test_processes_finds_a_server_by_its_name(world: World, server: Callable[..., int], name: str) -> None:
     pid = server(name, "-c", WAIT, executable=sys.executable)
     assert servers(world) == [pid]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("/usr/bin/python3 -m gunicorn app:app", True),
+        ("python -m gunicorn.app.wsgiapp app:app", True),
+        ("python -m celery --app gunicorn", False),
+        ("python -c gunicorn", False),
+        ("tail -m gunicorn", False),
+    ],
+)
+def test_a_server_is_known_by_the_module_that_python_runs(words: str, expected: bool) -> None:
+    assert is_served_by([word.encode() for word in words.split()], b"gunicorn") is expected
 
 
 def test_processes_finds_a_server_that_is_a_script(world: World, server: Callable[..., int]) -> None:
