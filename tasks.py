@@ -149,11 +149,11 @@ def init(
     """Write an invoke.yaml of what is found on a host, and run preflight with it; changes nothing there."""
     from deploy.verbs import init as adoption
 
+    accepted = tuple(filter(None, accept_host_key.split(",")))
     if check:
-        adoption.check(PROJECT, runtime_file(c), name)
+        adoption.check(PROJECT, runtime_file(c), name, accepted)
         return
     given = adoption.given([*(set or ()), *([f"app.service={service}"] if service else [])])
-    accepted = tuple(filter(None, accept_host_key.split(",")))
     name = name or adoption.NAME
     adoption.init(PROJECT, adoption.Wanted(host, path, local, sudo, name, given, yes, force, accepted))
     preflight.body(c, target=name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deploy.discovery import database, health, releasing
-from deploy.discovery.facts import Container, Facts
+from deploy.discovery.facts import SERVERS, Container, Facts
 from deploy.discovery.found import USUAL, Found, container, some, usual
 from deploy.message import Message, say
 from deploy.settings import Sections
@@ -30,9 +30,10 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> tuple[Found, ...]:
 
 def _app_service(facts: Facts) -> str:
     """Which service runs the app: the one where an app server runs the code; nothing where there are several."""
-    serving = {one.service: one.inside.get("share", 0) for one in facts.containers if one.inside.get("server")}
-    ours = [service for service, share in serving.items() if share >= SOME] or list(serving)
-    return ours[0] if len(ours) == 1 else ""
+    serving = [one for one in facts.containers if one.inside.get("server")]
+    ours = [one for one in serving if one.inside.get("share", 0) >= SOME] or serving
+    known = {one.service for one in ours if one.inside["server"] in SERVERS} or {one.service for one in ours}
+    return known.pop() if len(known) == 1 else ""
 
 
 def _no_app(facts: Facts) -> Found:

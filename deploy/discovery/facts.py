@@ -21,9 +21,9 @@ WELL_KNOWN = ("/health", "/healthz", "/healthcheck", "/ping", "/status", "/api/h
 
 @dataclass(frozen=True)
 class Container:
-    """A container that Compose made: `folder` and `files` relative to the deployment folder, `environment` by name.
+    """A container that Compose made; `folder`, `files` and sources of `mounts` are relative to the deployment folder.
 
-    Of variables only those that name a database have a value. `inside` is what its own Python told, if it has one.
+    Of `environment` only what names a database has a value. `inside` is what its own Python told, if it has one.
     """
 
     name: str

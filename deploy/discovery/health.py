@@ -38,7 +38,7 @@ def _inside(facts: Facts, app: Container) -> Found:
     answers = tuple(Answer(**told) for told in app.inside.get("answers", ()))
     best = next(iter(_well_first(answers)), None)
     if best is None:
-        return Found("health.checks", None, _why_none((*facts.answers, *answers)), "unknown")
+        return Found("health.checks", None, _why_none(app, (*facts.answers, *answers)), "unknown")
     check = {"name": "direct", "url": best.url, "paths": [best.path], "expect": expected(best), "inside": True}
     why = say("asked from within %s, since no published port answers well", app.name)
     return Found("health.checks", [{key: value for key, value in check.items() if value}], why)
@@ -64,8 +64,10 @@ def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:
     return [{key: value for key, value in one.items() if value or key == "paths"} for one in plain]
 
 
-def _why_none(answers: Sequence[Answer]) -> Told:
+def _why_none(app: Container, answers: Sequence[Answer]) -> Told:
     """Say why there is no check."""
+    if unasked := app.inside.get("unasked"):
+        return say("usual paths do not answer well, and the app did not tell its routes: %s", unasked)
     if not answers:
         return say("neither a published port nor the app server answers")
     told = tuple(say("%s%s: %s", one.url, one.path, one.status) for one in answers[:5])

@@ -57,8 +57,9 @@ def _is_baked(name: str) -> bool:
 
 
 def _mounts(one: Container, name: str) -> bool:
-    """Is it mounted into a container that does not run the code?"""
-    return not one.inside.get("share") and any(source.endswith(f"/{name}") for source in one.mounts.values())
+    """Is it mounted, as somebody's settings, into a container that does not run the code?"""
+    sources = (source for place, source in one.mounts.items() if source == name or place.startswith("/etc/"))
+    return not one.inside.get("share") and any(f"{name}/".startswith(f"{source}/") for source in sources)
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -98,20 +99,29 @@ def _proof(app: Container, path: str) -> Iterator[Found]:
     scratch = [one for one in usual("proof.scratch") if f"{one}/" in app.ignored]
     none = say("%s does not lie among the code", tuple(usual("proof.scratch")))
     yield some("proof.scratch", scratch, say("it lies among the code"), none)
-    words, server = list(app.inside.get("command", ())), app.inside.get("server", "")
-    at = next((at for at, word in enumerate(words[:2]) if PurePosixPath(word).name == server), None)
-    if server == "gunicorn" and at is None:
-        # It has another name for itself; what the container was started with may tell.
-        words = list(app.command)
-        at = next((at for at, word in enumerate(words) if PurePosixPath(word).name == server), None)
-    if server == "gunicorn" and at is not None:
-        proof = [words[at], "--check-config", *(word.removeprefix(f"{path}/") for word in words[at + 1 :])]
+    server, flask, python = (str(app.inside.get(key, "")) for key in ("server", "flask", "python"))
+    # It may have another name for itself; what the container was started with may tell.
+    commands = [_checking(list(words), server, path) for words in (app.inside.get("command", ()), app.command)]
+    command = next(filter(None, commands), [])
+    if server == "gunicorn" and command:
+        proof = [python if command[0] in ("python", "python3") else command[0], *command[1:]]
         yield Found("proof.command", shlex.join(proof), say("the server's own command, with --check-config"))
-    elif server and server != "gunicorn" and app.inside.get("flask"):
-        told = say("it imports the app, as %s would", server)
-        yield Found("proof.command", shlex.join([app.inside["flask"], "routes"]), told, "likely")
+    elif server and server != "gunicorn" and flask:
+        yield Found(
+            "proof.command", shlex.join([flask, "routes"]), say("it imports the app, as %s would", server), "likely"
+        )
     else:
         yield Found("proof.command", None, say("how the server was started is not known"), "unknown")
+
+
+def _checking(words: list[str], server: str, path: str) -> list[str]:
+    """Have a server's command only check what lies where it is run, and not at `path`; nothing where it is none."""
+    for at, word in enumerate(words[:3]):
+        if PurePosixPath(word).name == server:
+            begin = at - 2 if words[max(at - 1, 0)] == "-m" else at
+            rest = (word.removeprefix(f"{path}/") for word in words[at + 1 :])
+            return [*words[begin : at + 1], "--check-config", *rest]
+    return []
 
 
 def _migrate(facts: Facts, app: Container, path: str) -> Iterator[Found]:

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 from deploy.inside.as_worker import become, choose, environment_of, user_of_process
 from deploy.inside.processes import Process, all_processes, processes, user_of
 from deploy.inside.programs import ancestors, programs
+from deploy.inside.wire import answer
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*\Z")
 _CACHE = re.compile(r"(__pycache__|.*\.pyc|\.(pytest|mypy|ruff)_cache)\Z")
-_HEALTH = re.compile(r"(health|ready|live|heart)[a-z_-]*|alive|ping|status|up")
+_HEALTH = re.compile(r"health[a-z_-]*|heart-?beat|live(z|ness)?|ready|readyz|readiness|alive|ping|status|up")
 # As much of what git does not know as is told.
 MOST = 500
 SECONDS = 60
@@ -57,7 +58,7 @@ def main() -> None:
     settings, tracked = json.loads(told), set(filter(None, names))
     found = all_processes()
     here = {pid: one for pid, one in found.items() if pid == 1 or 1 in ancestors(one, found)}
-    server, master, worker = serving(settings["servers"])
+    server, master, worker = serving(settings["servers"], here)
     folder, share = code(folders(here, master), tracked)
     facts: dict[str, Any] = {
         "server": server,
@@ -70,7 +71,7 @@ def main() -> None:
     }
     if share:
         facts["programs"] = [
-            {"name": one.name, "supervised": one.supervised, "server": one.server, "command": decoded(one.process.argv)}
+            {"name": one.name, "supervised": one.supervised}
             for one in programs({"server": server or "\n", "app": folder})
         ]
     if master and worker:
@@ -78,17 +79,21 @@ def main() -> None:
         paths = facts.get("rules") or settings["paths_of_health"] if ask else []
         facts["answers"] = [asked(port, path) for port in ports((master, worker)) for path in paths]
     for rule in facts.get("rules", ()):
-        print("rule " + rule)  # noqa: T201
+        answer(f"rule {rule}")
     for name in unknown(folder, tracked) if share else ():
-        print("unknown " + name)  # noqa: T201
-    print("facts " + json.dumps(facts))  # noqa: T201
+        answer(f"unknown {name}")
+    answer(f"facts {json.dumps(facts)}")
 
 
-def serving(servers: Iterable[str]) -> tuple[str, int, int]:
-    """Find the app server: by which name, its master and a worker of it."""
+def serving(servers: Iterable[str], here: dict[int, Process]) -> tuple[str, int, int]:
+    """Find the app server: by which name, its master and a worker of it; else a script of Python's that listens."""
     for server in servers:
         if chosen := choose(processes(server.encode())):
             return server, chosen[0], chosen[1] or chosen[0]
+    for pid, one in sorted(here.items()):
+        python, *words = decoded(one.argv)
+        if _PYTHON.match(os.path.basename(python)) and words and not words[0].startswith("-") and ports([pid]):
+            return os.path.basename(words[0]), pid, pid
     return "", 0, 0
 
 
@@ -181,7 +186,8 @@ def of_server(here: dict[int, Process], master: int, worker: int, folder: str, a
 
 def answered(run: Any, python: str, argv: list[str], variables: dict[str, str], folder: str) -> dict[str, Any]:
     """Ask the app itself; `named` is what names it where its environment does not."""
-    words = [word for word in reversed(argv) if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(.*\))?", word)]
+    words = [argv[at] for at, option in enumerate(argv[:-1], 1) if option in ("--app", "-A")]
+    words += [word for word in reversed(argv) if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(.*\))?", word)]
     for name in ("", *words[:1]):
         said = run(python, "-c", ASKING, name)
         for line in said.splitlines():
@@ -195,8 +201,7 @@ def answered(run: Any, python: str, argv: list[str], variables: dict[str, str], 
                     "database": place(url, app["instance"]),
                     "variable": next((name for name, value in sorted(variables.items()) if url and value == url), ""),
                 }
-    last = said.strip().splitlines()[-1:] if words or said else []
-    return {"unasked": last[0] if last else "?"}
+    return {"unasked": (said.strip().splitlines() or ["?"])[-1]}
 
 
 def ports(pids: Iterable[int]) -> list[int]:
@@ -217,9 +222,9 @@ def asked(port: int, path: str) -> dict[str, Any]:
     told: dict[str, Any] = {"url": f"http://localhost:{port}", "path": path, "status": 0, "server": "", "body": ""}
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("GET", path)
-        answer = connection.getresponse()
-        told["server"] = (answer.getheader("Server") or "").lower().partition("/")[0]
-        told["status"], told["body"] = answer.status, answer.read(4000).decode("utf-8", "replace")
+        came = connection.getresponse()
+        told["server"] = (came.getheader("Server") or "").lower().partition("/")[0]
+        told["status"], told["body"] = came.status, came.read(4000).decode("utf-8", "replace")
     return told
 
 

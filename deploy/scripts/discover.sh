@@ -65,7 +65,7 @@ read_containers() {
     while IFS=$'\x1f' read -r -d $'\x1d' name state image identity restart network service folder files command ports mounts environment; do
       as_lines "$ports" >>"$beside/ports"
       record container "${name##*/}" "$service" "$state" "$image" "$identity" "$restart" "$network" "$(below "$folder")" \
-        "$(below_each "$files" "$folder")" "$(as_lines "$command")" "$(as_lines "$ports")" "$(as_lines "$mounts")" "$(names_of "$environment")"
+        "$(below_each "$files" "$folder")" "$(as_lines "$command")" "$(as_lines "$ports")" "$(sources "$mounts")" "$(names_of "$environment")"
     done
 }
 
@@ -83,6 +83,14 @@ below_each() { # FILES FOLDER
     [[ $file == /* ]] || file=$2/$file
     printf '%s\n' "$(below "$file")"
   done
+}
+
+# sources MOUNTS: of each its place and its source, lines by themselves.
+sources() {
+  local place source
+  while IFS= read -r -d $'\x1e' place && IFS= read -r -d $'\x1e' source; do
+    printf '%s\n' "$place" "$(below "$source")"
+  done <<<"$1"
 }
 
 as_lines() { printf '%s' "${1//$'\x1e'/$'\n'}"; }

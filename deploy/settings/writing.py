@@ -1,4 +1,4 @@
-"""Write a settings file: what it is to say by dotted keys, each with its reason as a comment."""
+"""Write a settings file: what it is to say by its keys, each with its reason as a comment."""
 
 import textwrap
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ WIDTH = 110
 
 
 class Line(NamedTuple):
-    """A dotted key, its value as the file has it, and the comment above it (empty: none)."""
+    """A key below the sections that it lies in, its value as the file has it, and a comment above it (empty: none)."""
 
-    key: str
+    key: tuple[str, ...]
     value: Any
     comment: str = ""
 
@@ -22,7 +22,7 @@ def write(lines: Iterable[Line], head: str) -> str:
     written = [_comment(head, 0)]
     above: tuple[str, ...] = ()
     for line in lines:
-        *sections, name = line.key.split(".")
+        *sections, name = line.key
         same = next((at for at, (one, two) in enumerate(zip(above, sections, strict=False)) if one != two), None)
         begin = min(len(above), len(sections)) if same is None else same
         if begin == 0:

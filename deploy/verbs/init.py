@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from deploy import host, output, remedies, settings
 from deploy.discovery import facts
@@ -78,8 +79,7 @@ def init(project: Path, wanted: Wanted) -> None:
     if file.exists() and not wanted.force:
         raise Failure(say("there is %s already", str(file)), remedy=remedies.FORCE_OR_CHECK, code=Exit.USAGE)
     wanted = _with_host(report, wanted)
-    target = Target(wanted.name, wanted.host, wanted.path or "/nowhere", wanted.sudo, wanted.local)
-    with _connected(report, target, _ssh(wanted.given), wanted.accept) as connection:
+    with _connected(report, *_way(wanted), wanted.accept) as connection:
         wanted = replace(wanted, path=wanted.path or _choose_folder(report, connection, wanted))
         report.line(say("reading %s on %s", wanted.path, connection.label), "dim")
         wanted, told = _read_deployment(report, connection, wanted)
@@ -94,11 +94,11 @@ def init(project: Path, wanted: Wanted) -> None:
     report.line(say("wrote %s", str(file)), "green")
 
 
-def check(project: Path, extra: Path | None, name: str) -> None:
+def check(project: Path, extra: Path | None, name: str, accepted: tuple[str, ...]) -> None:
     """Compare the settings with the host; Failure where that has drifted."""
     report = Report()
     chosen = settings.load(project=project, extra=extra, target=name or None)
-    with _connected(report, chosen.target, chosen.ssh, ()) as connection:
+    with _connected(report, chosen.target, chosen.ssh, accepted) as connection:
         told = _facts(connection, chosen.target.path, chosen.env.file)
     found = drift(chosen, told)
     for one in found:
@@ -119,6 +119,8 @@ def check(project: Path, extra: Path | None, name: str) -> None:
 def _with_host(report: Report, wanted: Wanted) -> Wanted:
     if wanted.host and wanted.local:
         raise Failure(say("--host and --local exclude each other"), code=Exit.USAGE)
+    if wanted.local and wanted.path:
+        return replace(wanted, path=str(Path(wanted.path).resolve()))
     if wanted.host or wanted.local:
         return wanted
     if not wanted.asks:
@@ -127,8 +129,15 @@ def _with_host(report: Report, wanted: Wanted) -> Wanted:
     return replace(wanted, host=answer, local=not answer)
 
 
-def _ssh(given: Mapping[str, Any]) -> Ssh:
-    return Ssh(**{key.removeprefix("ssh."): value for key, value in given.items() if key.startswith("ssh.")})
+def _way(wanted: Wanted) -> tuple[Target, Ssh]:
+    told = {key.removeprefix("ssh."): value for key, value in wanted.given.items() if key.startswith("ssh.")}
+    try:
+        # Which folder is meant may be known later.
+        target = Target(wanted.name, wanted.host, wanted.path or "/nowhere", wanted.sudo, wanted.local)
+        return target, Ssh(**told)
+    except ValidationError as error:
+        evidence = tuple(say("%s: %s", str(one["loc"][-1]), one["msg"]) for one in error.errors())
+        raise Failure(say("that is not how a host is reached"), evidence=evidence, code=Exit.USAGE) from error
 
 
 @contextmanager
@@ -262,19 +271,18 @@ def _short(value: Any) -> str:
 
 
 def _text(report: Report, wanted: Wanted, found: Sequence[Found]) -> str:
-    target = f"targets.{wanted.name}"
-    lines = [Line("default_target", wanted.name)] if wanted.name != NAME else []
-    if wanted.local:
-        lines.append(Line(f"{target}.local", True, report.in_words(say("no SSH: the commands run on this machine"))))
-    else:
-        lines.append(Line(f"{target}.host", wanted.host, report.in_words(say("as given"))))
-    lines.append(Line(f"{target}.path", wanted.path, report.in_words(say("the deployment folder, a git clone"))))
-    if wanted.sudo:
-        lines.append(Line(f"{target}.sudo", True, report.in_words(say("as given"))))
+    reach = ("local", True, say("no SSH: the commands run on this machine")) if wanted.local else None
+    target = [
+        reach or ("host", wanted.host, say("as given")),
+        ("path", wanted.path, say("the deployment folder, a git clone")),
+        *((("sudo", True, say("as given")),) if wanted.sudo else ()),
+    ]
+    lines = [Line(("default_target",), wanted.name)] if wanted.name != NAME else []
+    lines += [Line(("targets", wanted.name, key), value, report.in_words(why)) for key, value, why in target]
     for one in found:
         if one.differs:
             why = say("likely: %s", one.why) if one.sure == "likely" else one.why
-            lines.append(Line(one.key, one.value, report.in_words(why)))
+            lines.append(Line(tuple(one.key.split(".")), one.value, report.in_words(why)))
     head = say(
         "Written by inv init: what differs from the defaults, and why. inv init --check compares it with the host."
     )

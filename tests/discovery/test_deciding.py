@@ -157,6 +157,26 @@ def test_what_git_ignores_among_the_code_is_protected() -> None:
     assert values(facts(ours))["copy.protected"] == [".env", ".venv", "userdata", "data", "static/media", "uploads"]
 
 
+@pytest.mark.parametrize(
+    ("command", "started", "expected"),
+    [
+        (["python", "-m", "gunicorn", "app:app"], (), "/venv/bin/python -m gunicorn --check-config app:app"),
+        (["gunicorn: master [app:app]"], ("gunicorn", "-w", "2", "app:app"), "gunicorn --check-config -w 2 app:app"),
+        (["gunicorn: master [app:app]"], ("/entrypoint.sh",), None),
+        (
+            ["/srv/app/.venv/bin/python", "/srv/app/.venv/bin/gunicorn", "-c", "/srv/app/c.py", "a:b"],
+            (),
+            "/srv/app/.venv/bin/gunicorn --check-config -c c.py a:b",
+        ),
+    ],
+)
+def test_the_proof_is_the_servers_own_command(
+    command: list[str], started: tuple[str, ...], expected: str | None
+) -> None:
+    found = by_key(decide(facts(app(inside=inside(command=command), command=started)), {}))
+    assert found["proof.command"].value == expected
+
+
 def test_an_app_server_that_is_not_gunicorn_is_proven_by_an_import() -> None:
     ours = inside(server="waitress-serve", command=["/venv/bin/python", "/venv/bin/waitress-serve", "app:app"])
     found = by_key(decide(facts(app(inside=ours)), {}))
@@ -205,3 +225,14 @@ def test_tls_is_asked_where_the_same_does_not_answer_without() -> None:
 def test_an_env_file_of_another_name_is_likely_only() -> None:
     found = by_key(decide(facts(env="conf/prod.env"), {}))["env.file"]
     assert (found.value, found.sure) == ("conf/prod.env", "likely")
+
+
+def test_settings_that_are_mounted_into_others_need_the_standard_deployment() -> None:
+    mounts = {
+        "/etc/nginx/conf.d": "proxy",
+        "/srv/static": "static",
+        "/x.cfg": "x.cfg",
+        "/var/run/docker.sock": "/docker.sock",
+    }
+    told = facts(app(), container("proxy", mounts=mounts), tracked=("proxy/a.conf", "static/a.js", "x.cfg", "y.cfg"))
+    assert values(told)["preflight.unsuitable"] == ["proxy/a.conf", "x.cfg"]

@@ -10,7 +10,8 @@ from deploy.settings import Settings, load
 from deploy.settings.writing import Line, write
 from tests.discovery.build import facts
 
-HEAD = Line("targets.prod.host", "deploy@shop.example.org"), Line("targets.prod.path", "/srv/shop")
+TARGET = ("targets", "prod")
+HEAD = Line((*TARGET, "host"), "deploy@shop.example.org"), Line((*TARGET, "path"), "/srv/shop")
 
 
 def loaded(folder: Path, *lines: Line) -> Settings:
@@ -20,7 +21,7 @@ def loaded(folder: Path, *lines: Line) -> Settings:
 
 def test_what_was_found_is_what_is_loaded(tmp_path: Path) -> None:
     found = decide(facts(), {})
-    settings = loaded(tmp_path, *(Line(one.key, one.value, "why") for one in found if one.differs))
+    settings = loaded(tmp_path, *(Line(tuple(one.key.split(".")), one.value, "why") for one in found if one.differs))
     plain = TypeAdapter(Settings).dump_python(settings, mode="json")
     for one in found:
         value = plain
@@ -34,10 +35,13 @@ def test_what_was_found_is_what_is_loaded(tmp_path: Path) -> None:
 
 
 def test_each_line_has_its_reason_above_it() -> None:
-    text = write([Line("app.path", "/srv", "a reason"), Line("app.logs", [], "another"), Line("redis", "none")], "head")
+    text = write(
+        [Line(("app", "path"), "/srv", "a reason"), Line(("app", "logs"), [], "another"), Line(("redis",), "none")],
+        "head",
+    )
     assert text == ("# head\n\napp:\n  # a reason\n  path: /srv\n  # another\n  logs: []\n\nredis: none\n")
 
 
 def test_values_that_yaml_would_take_for_something_else_are_what_was_meant(tmp_path: Path) -> None:
     odd = ["no", "22:30", "~", "1e3", "# x", "日本", "a: b"]
-    assert loaded(tmp_path, Line("env.required", odd)).env.required == tuple(odd)
+    assert loaded(tmp_path, Line(("env", "required"), odd)).env.required == tuple(odd)

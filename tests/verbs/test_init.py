@@ -25,8 +25,17 @@ def test_what_is_no_setting_is_bad_usage(word: str) -> None:
     assert failed.value.code == Exit.USAGE
 
 
-@pytest.mark.parametrize("wanted", [Wanted(), Wanted("host", local=True)], ids=["no host", "two hosts"])
-def test_nobody_is_asked_where_nobody_can_answer(tmp_path: Path, wanted: Wanted) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(),
+        Wanted("host", local=True),
+        Wanted("host", path="srv"),
+        Wanted("host", given={"ssh.connect_timeout": "soon"}),
+    ],
+    ids=["no host", "two hosts", "no such path", "no such setting"],
+)
+def test_what_leads_to_no_host_is_bad_usage(tmp_path: Path, wanted: Wanted) -> None:
     with pytest.raises(Failure) as failed:
         init(tmp_path, wanted)
     assert failed.value.code == Exit.USAGE
