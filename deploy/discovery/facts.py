@@ -31,7 +31,6 @@ class Container:
     state: str = "running"
     image: str = ""
     identity: str = ""
-    restart: str = ""
     folder: str = ""
     files: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -133,7 +132,7 @@ def _parse(answer: str) -> Facts:
 
 
 def _container(row: tuple[str, ...], within: Mapping[str, Any], ignored: tuple[str, ...]) -> Container:
-    name, service, state, image, identity, restart, _network, folder, *lists = row
+    name, service, state, image, identity, folder, *lists = row
     files, command, ports, mounts, environment = (tuple(text.splitlines()) for text in lists)
     return Container(
         name,
@@ -141,7 +140,6 @@ def _container(row: tuple[str, ...], within: Mapping[str, Any], ignored: tuple[s
         state,
         image,
         identity,
-        restart,
         folder,
         files,
         command,

@@ -7,7 +7,7 @@ RECORDS = (
     "tracked name",
     "env name state",
     "env_key name",
-    "container name service state image identity restart network folder files command* ports mounts environment",
+    "container name service state image identity folder files command* ports mounts environment",
     "ignored container name",
     "inside container facts*",
     "answer url path status server body*",

@@ -52,21 +52,26 @@ deployed() {
 }
 
 read_containers() {
-  local name state image identity restart network service folder files command ports mounts environment
+  local name state image identity service folder files command ports mounts environment check
+  # As in read.sh: a name that only the engine's own JSON has would make what is left out an error.
   local field format= unit='{{"\x1f"}}'
-  for field in .Name .State.Status .Config.Image .Image .HostConfig.RestartPolicy.Name .HostConfig.NetworkMode; do format+="{{$field}}$unit"; done
+  for field in .Name .State.Status .Config.Image .Image; do format+="{{$field}}$unit"; done
   for field in service project.working_dir project.config_files; do format+="{{index .Config.Labels \"com.docker.compose.$field\"}}$unit"; done
   format+='{{range .Config.Entrypoint}}{{.}}{{"\x1e"}}{{end}}{{range .Config.Cmd}}{{.}}{{"\x1e"}}{{end}}'$unit
-  format+='{{range $inner, $outer := .NetworkSettings.Ports}}{{range $outer}}{{$inner}} {{.HostIp}} {{.HostPort}}{{"\x1e"}}{{end}}{{end}}'$unit
+  format+='{{range $inner, $outer := .NetworkSettings.Ports}}{{range $outer}}{{$inner}} {{.HostIP}} {{.HostPort}}{{"\x1e"}}{{end}}{{end}}'$unit
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{.Source}}{{"\x1e"}}{{end}}'$unit
-  format+='{{range .Config.Env}}{{.}}{{"\x1e"}}{{end}}'
+  format+='{{range .Config.Env}}{{.}}{{"\x1e"}}{{end}}'$unit
+  format+='{{with .Config.Healthcheck}}{{range .Test}}{{.}} {{end}}{{end}}'
   # Values may have lines of their own, so each container ends with a sign.
-  docker inspect --type container --format "$format"'{{"\x1d"}}' "${names[@]}" |
-    while IFS=$'\x1f' read -r -d $'\x1d' name state image identity restart network service folder files command ports mounts environment; do
-      as_lines "$ports" >>"$beside/ports"
-      record container "${name##*/}" "$service" "$state" "$image" "$identity" "$restart" "$network" "$(below "$folder")" \
-        "$(below_each "$files" "$folder")" "$(as_lines "$command")" "$(as_lines "$ports")" "$(sources "$mounts")" "$(names_of "$environment")"
-    done
+  docker inspect --type container --format "$format"'{{"\x1d"}}' "${names[@]}" >"$beside/inspected" 2>"$beside/why" ||
+    record problem engine "$(tail -n 1 "$beside/why")"
+  while IFS=$'\x1f' read -r -d $'\x1d' name state image identity service folder files command ports mounts environment check; do
+    as_lines "$ports" >>"$beside/ports"
+    # What Docker itself asks is a health check for certain.
+    grep -oE "https?://[^/\"' ]+/[^\"' );|&]*" <<<"$check" | sed -E 's#https?://[^/]+##' >>"$beside/rules"
+    record container "${name##*/}" "$service" "$state" "$image" "$identity" "$(below "$folder")" \
+      "$(below_each "$files" "$folder")" "$(as_lines "$command")" "$(as_lines "$ports")" "$(sources "$mounts")" "$(names_of "$environment")"
+  done <"$beside/inspected"
 }
 
 # below FILE: as it is called from the deployment folder on; nothing for that itself.
