@@ -183,8 +183,10 @@ read_deployment() {
 beside=$(owned_folder)
 trap 'rm -rf "$beside"' EXIT
 : >"$beside/rules" >"$beside/ports"
-env_file=${path:-/}/${env_name-}
-[ -z "$path" ] || [ -e "$env_file" ] || env_file=$path/$(other_env)
+# Without a folder there are no secrets to be taken out.
+env_file=/dev/null
+if [ -n "$path" ] && [ -d "$path" ]; then env_file=$path/$env_name; fi
+[ -e "$env_file" ] || env_file=$path/$(other_env)
 {
   if ! engine=$(docker version --format '{{.Server.Version}}' 2>&1); then
     record problem engine "$(grep -v '^$' <<<"$engine" | tail -n 1)"
