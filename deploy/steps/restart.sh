@@ -48,7 +48,8 @@ give_up() {
     say '%s, as before the update' "$(say "$@")"
     exit 0
   fi
-  docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null | while read -r log; do
+  # Without a name ls lists the working folder.
+  { [ ${#logs[@]} = 0 ] || docker exec "$container" sh -c 'ls -tr "$@" 2>/dev/null' sh "${logs[@]}" 2>/dev/null; } | while read -r log; do
     # What was asked and answered says nothing of why the app is ill.
     case $log in *access*) continue ;; esac
     [ "$(docker exec "$container" stat -c %Y "$log" 2>/dev/null || echo 0)" -ge "$began" ] || continue
