@@ -58,7 +58,7 @@ read_containers() {
   for field in .Name .State.Status .Config.Image .Image; do format+="{{$field}}$unit"; done
   for field in service project.working_dir project.config_files; do format+="{{index .Config.Labels \"com.docker.compose.$field\"}}$unit"; done
   format+='{{range .Config.Entrypoint}}{{.}}{{"\x1e"}}{{end}}{{range .Config.Cmd}}{{.}}{{"\x1e"}}{{end}}'$unit
-  format+='{{range $inner, $outer := .NetworkSettings.Ports}}{{range $outer}}{{$inner}} {{.HostIP}} {{.HostPort}}{{"\x1e"}}{{end}}{{end}}'$unit
+  format+='{{range $inner, $outer := .HostConfig.PortBindings}}{{range $outer}}{{$inner}} {{with .HostIP}}{{.}}{{else}}0.0.0.0{{end}} {{.HostPort}}{{"\x1e"}}{{end}}{{end}}'$unit
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{.Source}}{{"\x1e"}}{{end}}'$unit
   format+='{{range .Config.Env}}{{.}}{{"\x1e"}}{{end}}'$unit
   format+='{{with .Config.Healthcheck}}{{range .Test}}{{.}} {{end}}{{end}}'
@@ -145,7 +145,8 @@ read_health() {
   [ ${#paths[@]} != 0 ] || paths=("${well_known[@]}")
   sort -u "$beside/ports" | while read -r inner ip port; do
     inner=${inner%/tcp}
-    [[ -n $port && $inner != */* && $not_http != *" $inner "* ]] || continue
+    # One that Docker chooses is another after a restart.
+    [[ ${port:-0} != 0 && $inner != */* && $not_http != *" $inner "* ]] || continue
     case $ip in '' | 0.0.0.0 | 127.* | :: | ::1) where=localhost ;; *:*) where="[$ip]" ;; *) where=$ip ;; esac
     # Whoever expects TLS says 400 to what is none, or nothing.
     case $(curl_ "http://$where:$port/") in
