@@ -40,10 +40,10 @@ until judge "$settings"; do
   [ $((SECONDS - begin)) -lt "$health_timeout" ] || { printf '%s\n' "${why##*$'\n'}" >&2; exit 1; }
   sleep 1
 done
-case ${#probes[@]} in
-  0) say 'and %s runs it too' "$container"; exit 0 ;;
-esac
-case $1 in
-  new) say 'the new release is healthy' ;;
-  old) say 'the old release is healthy' ;;
-esac
+if [ ${#probes[@]} = 0 ]; then
+  say 'and %s runs it too' "$container"
+elif [ "$1" = new ]; then
+  say 'the new release is healthy'
+else
+  say 'the old release is healthy'
+fi

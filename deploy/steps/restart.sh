@@ -1,9 +1,9 @@
 # Replace each program that runs the code in its own way; where that is not wanted or cannot be, restart the service's
 # container and wait until the app itself answers, or its programs run again.
 # Expects containers.sh and what that expects, replacing (what deploy/inside/replacing is told; empty: not wanted), because
-# (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts, asked with
-# answers_host and answers_inside; none: its programs are waited for, as `awaiting` tells deploy/inside/awaiting), restart_timeout, server, servers (how many masters of it run),
-# reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+# (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts, asked with answers_host and
+# answers_inside; none: its programs are waited for, as `awaiting` tells deploy/inside/awaiting), restart_timeout, server,
+# servers (how many masters of it run), reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
 
 # Its words come as it says them; why it could not is what it says last.
 replace() {

@@ -8,6 +8,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from deploy import shell
+from deploy.health import INSIDE
 from deploy.host import Host
 from deploy.settings import Settings
 from deploy.state import variables
@@ -29,8 +30,6 @@ class Inside(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        from deploy.health import INSIDE
-
         url = str(request.url).removeprefix(INSIDE)
         seconds = timeout[0] if isinstance(timeout, tuple) else timeout
         asked = {"url": url, "host_header": request.headers.get("Host", ""), "seconds": str(seconds)}
