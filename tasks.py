@@ -407,8 +407,9 @@ INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), 
 @verb(
     install=INSTALL,
     name=NAME,
-    shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend), january (one program) or "
-    "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own); default: today",
+    shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend), january (one program), "
+    "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own) or replicas (two containers, "
+    "the database elsewhere); default: today",
     import_seconds="how long the app takes to import",
 )
 def up(c: Context, name: str = "sandbox", install: bool = False, shape: str = "", import_seconds: float = 3.5) -> None:
@@ -463,7 +464,7 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="service-stopped, crash-loop, env-missing, secret-words, unstamped, forgotten-stamp, database-down, "
-    "disk-full, recreated, replica, dirty, unpushed, detached, noisy-login, idle-transaction or "
+    "disk-full, recreated, replica, ill-replica, dirty, unpushed, detached, noisy-login, idle-transaction or "
     "rewritten-branch",
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:

@@ -6,7 +6,7 @@ So a step, a check or a proof is written for one container, and is made once for
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from deploy.settings import Settings, of_service
+from deploy.settings import Check, Settings, of_service
 from deploy.state import State
 
 
@@ -17,6 +17,14 @@ class Instance:
     beside: str
     settings: Settings
     state: State
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What is asked of it: of a replica what it answers by itself, of another service nothing."""
+        checks = self.settings.health.checks
+        if not self.beside:
+            return checks
+        return tuple(check for check in checks if check.inside and self.state.replica)
 
     def step(self, verb: str) -> str:
         """Name a step of a verb in this container."""

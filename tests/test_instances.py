@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import pytest
 
-from deploy import preflight, steps
+from deploy import instances, preflight, steps
 from deploy.plan import Options
 from deploy.settings import Settings
 from deploy.settings.model import Also, Undo
-from deploy.state import Other, Program, State
+from deploy.state import Other, Probe, Program, State
 from tests.build import APP, MIDDLE, RECORD, SETTINGS, STATE, WEB
 from tests.texts import as_text
 
@@ -23,7 +23,7 @@ def other(name: str, also: str = "", *programs: Program, status: str = "running"
     there = replace(APP, programs=programs or (WEB,), built={} if also else APP.built)
     serves = any(program.server for program in there.programs)
     state = replace(STATE, containers={**STATE.containers, "app": container}, app=there, serves=serves)
-    return Other(name, also, replace(state, first=False, crowded=not also, **changes))
+    return Other(name, also, replace(state, first=False, replica=not also, crowded=not also, **changes))
 
 
 def with_others(*others: Other) -> State:
@@ -72,6 +72,49 @@ def test_one_of_several_replicas_is_restarted_by_its_name() -> None:
     found = plan(SETTINGS, with_others(other("web-2", "", ill)))
     step = next(step for step in found.steps if step.name == "restart@web-2")
     assert step.summary[0].startswith("docker restart web-2: ")
+
+
+def within(settings: Settings) -> Settings:
+    """The same, where the app's check is asked from within."""
+    checks = tuple(replace(one, inside=one.name == settings.restart.check) for one in settings.health.checks)
+    return replace(settings, health=replace(settings.health, checks=checks))
+
+
+def restart_of(settings: Settings, name: str) -> str:
+    state = replace(with_others(other("web-2"), other("worker-1", "worker", WORKER)), crowded=True)
+    found: str = next(step for step in plan(settings, state).steps if step.name == name).script
+    return found
+
+
+def test_each_of_several_is_asked_by_itself_and_has_to_be_well_before_the_next_is_restarted() -> None:
+    for name in ("restart", "restart@web-2"):
+        script = restart_of(within(ALSO), name)
+        assert "\nanswers=(http://localhost:5001/api/v1/health/health" in script
+        assert ("\nwell_timeout=60\n" in script, "\npause=2\n" in script) == (True, True)
+    script = restart_of(within(ALSO), "restart@worker-1")
+    assert ("\nanswers=()\n" in script, "\nwell_timeout=0\n" in script, "\npause=0\n" in script) == (True, True, True)
+
+
+def test_through_a_proxy_one_of_several_is_not_asked_since_another_may_answer() -> None:
+    for name in ("restart", "restart@web-2"):
+        script = restart_of(ALSO, name)
+        assert ("\nanswers=()\n" in script, "\nwell_timeout=0\n" in script) == (True, True)
+
+
+def test_the_host_proves_a_replica_by_what_that_answers_itself_and_another_service_by_what_runs() -> None:
+    settings, state = within(ALSO), with_others(other("web-2"), other("worker-1", "worker", WORKER))
+    asked = {one.beside: [check.name for check in one.checks] for one in instances.each(settings, state)}
+    assert asked == {"": ["nginx", "direct"], "web-2": ["direct"], "worker-1": []}
+    proofs = steps.asides(settings, state, plan(settings, state), RUN)
+    assert "\nprobes=(direct " in proofs["prove@web-2.sh"]
+    assert "\nprobes=()\n" in proofs["prove@worker-1.sh"]
+
+
+def test_a_replica_that_is_ill_by_itself_is_a_warning_with_its_name() -> None:
+    one = other("web-2", probes={"direct": (Probe("http://localhost:5001/api/v1/health", 503),)})
+    assert findings(within(SETTINGS), with_others(one), "warning") == [
+        "web-2: http://localhost:5001/api/v1/health answers 503"
+    ]
 
 
 def test_a_step_waits_as_long_as_the_container_may_take_to_stop() -> None:

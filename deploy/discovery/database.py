@@ -9,6 +9,8 @@ from deploy.message import Told, say
 # By the beginning of an image's name.
 IMAGES = {"postgres": "postgres", "postgis": "postgres", "timescale": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 REDIS = ("redis", "valkey", "keydb")
+# The programs that dump them.
+DUMPERS = {"postgres": ("pg_dump",), "mysql": ("mariadb-dump", "mysqldump")}
 # The variables of their images that tell the owner and the name, the likeliest first, and the owner by default.
 USERS = {"postgres": ("POSTGRES_USER",), "mysql": ("MYSQL_USER", "MARIADB_USER")}
 NAMES = {"postgres": ("POSTGRES_DB", "POSTGRES_USER"), "mysql": ("MYSQL_DATABASE", "MARIADB_DATABASE")}
@@ -28,6 +30,7 @@ def find(facts: Facts, app: Container) -> Iterator[Found]:
         why = say("the variable with the URL, since no service here is the database at %s", url["host"])
         yield Found("database.url", variable or None, why, "sure" if variable else "unknown")
         yield Found("database.name", url["name"], say("the app's database URL names it"))
+        yield _client(facts, url["host"], IMAGES[url["kind"]])
     elif len(services) == 1:
         (only,) = services.values()
         yield from _served(*only, "", say("no other service is a database"), "likely")
@@ -45,6 +48,17 @@ def _url(app: Container) -> tuple[Mapping[str, str], str]:
     urls = {name: url for name, url in app.inside.get("urls", {}).items() if url["kind"] != "redis"}
     name = min(urls, key=lambda name: (name not in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI"), name), default="")
     return urls.get(name, {}), name
+
+
+def _client(facts: Facts, host: str, kind: str) -> Found:
+    """Find where a database is dumped that is no service here: in its own container, or on the host."""
+    if host in facts.neighbours:
+        why = say("the container that the app reaches as %s", host)
+        return Found("backup.client", facts.neighbours[host], why)
+    if any(name in facts.dumpers for name in DUMPERS[kind]):
+        return Found("backup.client", "host", say("the host has %s", facts.dumpers), "likely")
+    why = say("neither the host nor a container that is known has %s: migrations need --no-backup", DUMPERS[kind])
+    return Found("backup.client", "", why, "likely")
 
 
 def _sqlite(url: Mapping[str, str], variable: str) -> Iterator[Found]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -72,6 +72,9 @@ class Facts:
     env_state: str = ""
     env_keys: tuple[str, ...] = ()
     containers: tuple[Container, ...] = ()
+    # Other containers, by the names that those reach them by, and programs on the host that dump databases.
+    neighbours: Mapping[str, str] = field(default_factory=dict)
+    dumpers: tuple[str, ...] = ()
     answers: tuple[Answer, ...] = ()
 
 
@@ -125,6 +128,8 @@ def _parse(answer: str) -> Facts:
             _container(row, within.get(row[0], {}), tuple(name for one, name in rows["ignored"] if one == row[0]))
             for row in rows["container"]
         ),
+        neighbours=dict(_pairs(rows["neighbour"])),
+        dumpers=tuple(name for (name,) in rows["dumper"]),
         answers=tuple(
             Answer(url, path, int(status), server.lower(), body) for url, path, status, server, body in rows["answer"]
         ),
@@ -149,6 +154,10 @@ def _container(row: tuple[str, ...], within: Mapping[str, Any], ignored: tuple[s
         ignored,
         within,
     )
+
+
+def _pairs(rows: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    yield from ((name, value) for name, value in rows)
 
 
 def _json(told: str) -> dict[str, Any]:

@@ -26,6 +26,12 @@ def find(facts: Facts, app: Container) -> Found:
     found = _checks(facts, app)
     if not found:
         return _inside(facts, app)
+    if len([one for one in facts.containers if one.service == app.service and one.running]) > 1:
+        within = _within(app)
+        why = say(
+            "asked through each published port, and from within, since who stands before replicas hides an ill one"
+        )
+        return Found("health.checks", [*found, *within], why)
     if "rules" in app.inside:
         why = say("asked: the routes of the app that look like health checks, through each published port")
         return Found("health.checks", found, why)
@@ -35,13 +41,21 @@ def find(facts: Facts, app: Container) -> Found:
 
 def _inside(facts: Facts, app: Container) -> Found:
     """Find what answers within the app's container, where no published port does."""
-    answers = tuple(Answer(**told) for told in app.inside.get("answers", ()))
-    best = next(iter(_well_first(answers)), None)
-    if best is None:
-        return Found("health.checks", None, _why_none(app, (*facts.answers, *answers)), "unknown")
-    check = {"name": "direct", "url": best.url, "paths": [best.path], "expect": expected(best), "inside": True}
-    why = say("asked from within %s, since no published port answers well", app.name)
-    return Found("health.checks", [{key: value for key, value in check.items() if value}], why)
+    found = _within(app)
+    if not found:
+        asked = tuple(Answer(**told) for told in app.inside.get("answers", ()))
+        return Found("health.checks", None, _why_none(app, (*facts.answers, *asked)), "unknown")
+    return Found("health.checks", found, say("asked from within %s, since no published port answers well", app.name))
+
+
+def _within(app: Container) -> list[dict[str, Any]]:
+    """Make a check of what answers best within the app's container, if anything does."""
+    answers = _well_first(Answer(**told) for told in app.inside.get("answers", ()))
+    made = [
+        {"name": "direct", "url": one.url, "paths": [one.path], "expect": expected(one), "inside": True}
+        for one in answers[:1]
+    ]
+    return [{key: value for key, value in one.items() if value} for one in made]
 
 
 def _checks(facts: Facts, app: Container) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ RECORDS = (
     "env name state",
     "env_key name",
     "container name service state image identity folder files command* ports mounts environment",
+    "neighbour alias name",
+    "dumper name",
     "ignored container name",
     "inside container facts*",
     "answer url path status server body*",

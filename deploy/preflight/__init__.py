@@ -59,6 +59,7 @@ OF_EACH = (
     services.capabilities,
     services.memory,
     services.mounts,
+    services.health,
     running.release,
     running.programs_left,
 )

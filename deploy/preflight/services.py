@@ -136,11 +136,12 @@ def mounts(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
 
 def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     app = state.containers.get("app")
-    if app is None or not app.running:
+    if app is None or not app.running or not (state.first or state.replica):
         return
     for check in settings.health.checks:
         probes = state.probes.get(check.name, ())
-        if not probes:
+        # A replica is asked by itself what is asked from within.
+        if not probes or not (state.first or check.inside):
             continue
         last, asked = probes[-1], tuple(probe.url for probe in probes)
         if last.status == 404 and not app_answers(settings, state):
@@ -154,7 +155,7 @@ def health(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
             yield Finding("ok", "health", say("%s answers %s", last.url, last.status))
         else:
             answer = say("%s answers %s", last.url, last.status) if last.status else say("%s does not answer", last.url)
-            why = last_error(settings, state)
+            why = last_error(settings, state) if state.first else ""
             evidence = say("%s: %s", answer, why) if why else answer
             yield Finding("warning", "health", evidence, remedies.MAY_BE_CURED)
 

@@ -4,15 +4,18 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.errors import Exit, Failure
 from deploy.message import Message, say
 from deploy.sandbox import sshd
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, compose, execute, psql, replicas, restart_app, start, wait_until_healthy
+from deploy.sandbox.compose import answer, compose, execute, replicas, restart_app, start, wait_until_healthy
+from deploy.sandbox.databases import CONSOLE, administer, kind_of, sql
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.host import write_private
+from deploy.sandbox.shape import Shape
 
 CRASH_SECONDS = 60.0
 # A file that nearly every release changes, so that an update cures the app.
@@ -22,8 +25,14 @@ CRASHING_KEPT = "/var/tmp/release.py.before-crash-loop"
 # Ends the names of what a break takes out of the way.
 ASIDE = ".taken-away"
 MESSAGE = "production fell ill here"
-# Kinds that fit only an app that is under Supervisor.
-SUPERVISED = ("crash-loop",)
+# What kinds need that not every shape has, and whether it has.
+NEEDED: dict[str, tuple[Message, Callable[[Shape], bool]]] = {
+    "crash-loop": (say("a Supervisor"), lambda shape: bool(shape.programs)),
+    "service-stopped": (say("a Redis"), lambda shape: bool(shape.redis)),
+    "ill-replica": (say("replicas"), lambda shape: shape.replicas > 1),
+}
+# Marks the line by which a container looks for the database where it is not.
+ASTRAY = "astray.invalid"
 # As long as this is there, in the database's container, somebody has forgotten a console.
 FORGOTTEN = "/tmp/forgotten-console"
 
@@ -35,9 +44,11 @@ def break_(sandbox: Sandbox, kind: str) -> Message:
         raise Failure(
             say("there is no kind of illness %s", repr(kind)), remedy=say("one of: %s", KINDS), code=Exit.USAGE
         )
-    if kind in SUPERVISED and not sandbox.shape.programs:
-        fact = say("no illness of the kind %s: the app of the shape %s has no Supervisor", kind, sandbox.shape.name)
-        fitting = tuple(one for one in KINDS if one not in SUPERVISED)
+    missing = {one: needed for one, (needed, has) in NEEDED.items() if not has(sandbox.shape)}
+    if kind in missing:
+        shape = sandbox.shape.name
+        fact = say("no illness of the kind %s: the app of the shape %s is without %s", kind, shape, missing[kind])
+        fitting = tuple(one for one in KINDS if one not in missing)
         raise Failure(fact, remedy=say("one of: %s", fitting), code=Exit.USAGE)
     return cause(sandbox)
 
@@ -48,10 +59,11 @@ def restore(sandbox: Sandbox) -> None:
     _ballast(sandbox).unlink(missing_ok=True)
     _restore_env(sandbox)
     _restore_clone(sandbox)
-    for name in replicas(sandbox):
+    for name in replicas(sandbox)[sandbox.shape.replicas - 1 :]:
         run("docker", "rm", "--force", "--volumes", name)
     start(sandbox)
-    psql(sandbox, f"ALTER DATABASE {sandbox.shape.dbname} ALLOW_CONNECTIONS true", database="postgres")
+    _lead_back(sandbox)
+    administer(sandbox, kind_of(sandbox).open)
     _close_transaction(sandbox)
     _restore_stamp(sandbox)
     if sandbox.shape.programs:
@@ -108,20 +120,15 @@ def _unstamp(sandbox: Sandbox) -> Message:
 
 
 def _forget_stamp(sandbox: Sandbox) -> Message:
-    revision = psql(sandbox, "SELECT version_num FROM alembic_version")
+    revision = sql(sandbox, "SELECT version_num FROM alembic_version")
     _revision(sandbox).write_text(revision, encoding="ascii")
-    psql(sandbox, "DROP TABLE alembic_version")
+    sql(sandbox, "DROP TABLE alembic_version")
     return say("dropped the table alembic_version, which said %s", revision)
 
 
 def _close_database(sandbox: Sandbox) -> Message:
-    psql(
-        sandbox,
-        f"ALTER DATABASE {sandbox.shape.dbname} ALLOW_CONNECTIONS false;"
-        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{sandbox.shape.dbname}'",
-        database="postgres",
-    )
-    return say("the database refuses every connection, while %s is up", sandbox.postgres)
+    administer(sandbox, kind_of(sandbox).close)
+    return say("the database refuses every connection, while %s is up", sandbox.database)
 
 
 def _fill_disk(sandbox: Sandbox) -> Message:
@@ -140,14 +147,32 @@ def _recreate(sandbox: Sandbox) -> Message:
 
 
 def _add_replica(sandbox: Sandbox) -> Message:
-    """Have Compose start a second container of the app's service, by a file in which it has neither name nor ports."""
+    """Have Compose start one more container of the app's service, by a file in which it has neither name nor ports."""
     override = sandbox.root / "replica.yml"
-    app = sandbox.shape.app
+    app, wanted = sandbox.shape.app, sandbox.shape.replicas + 1
     override.write_text(f"services: {{{app}: {{container_name: !reset null, ports: !reset []}}}}\n", encoding="ascii")
     files = ("--file", sandbox.shape.compose_file, "--file", str(override))
-    told = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--scale", f"{app}=2", app)
+    told = (
+        "--detach",
+        "--no-build",
+        "--no-deps",
+        "--no-recreate",
+        "--scale",
+        f"{app}={wanted}",
+        app,
+    )
     run("docker", "compose", "--project-name", sandbox.project, *files, "up", *told, cwd=sandbox.path)
-    return say("started %s, a second container of the service %s", tuple(replicas(sandbox)), app)
+    return say("started %s, one more container of the service %s", replicas(sandbox)[-1], app)
+
+
+def _lead_replica_astray(sandbox: Sandbox) -> Message:
+    """Have one container of several not find the database: it answers, but not well."""
+    name = replicas(sandbox)[0]
+    execute(name, "sh", "-c", f'echo "127.0.0.1 $1 {ASTRAY}" >>/etc/hosts', "sh", _database_host(sandbox), user="root")
+    # It has sessions.
+    administer(sandbox, kind_of(sandbox).close)
+    administer(sandbox, kind_of(sandbox).open)
+    return say("%s looks for the database at %s", name, "127.0.0.1")
 
 
 def _make_dirty(sandbox: Sandbox) -> Message:
@@ -192,15 +217,15 @@ ulimit -S -f 100; umask 077; cd /tmp
 
 
 def _leave_transaction_open(sandbox: Sandbox) -> Message:
-    """Leave what a console does that somebody forgot: psql waits for a command of the shell, in a transaction."""
+    """Leave what a console does that somebody forgot: the client waits for the next command, in a transaction."""
     _close_transaction(sandbox)
+    said = "echo 'BEGIN; SELECT count(*) FROM instances;'"
     forgotten = (
-        f'touch {FORGOTTEN}; export PGAPPNAME="forgotten console"; '
-        f"exec psql --username={sandbox.shape.owner} --dbname={sandbox.shape.dbname} "
-        '--command="BEGIN" --command="SELECT count(*) FROM instances" '
-        f'--command="\\\\! while test -e {FORGOTTEN}; do sleep 0.2; done"'
+        f'touch {FORGOTTEN}; export PGAPPNAME="{CONSOLE}"; '
+        f"{{ {said}; while test -e {FORGOTTEN}; do sleep 0.2; done; }} | ({kind_of(sandbox).client})"
     )
-    run("docker", "exec", "--detach", sandbox.postgres, "sh", "-c", forgotten)
+    shape = sandbox.shape
+    run("docker", "exec", "--detach", sandbox.database, "sh", "-c", forgotten, "sh", shape.owner, shape.dbname)
     _await_consoles(sandbox, "1")
     return say("a forgotten console is idle in a transaction that has read the table instances")
 
@@ -228,6 +253,7 @@ _CAUSES: dict[str, Callable[[Sandbox], Message]] = {
     "disk-full": _fill_disk,
     "recreated": _recreate,
     "replica": _add_replica,
+    "ill-replica": _lead_replica_astray,
     "dirty": _make_dirty,
     "unpushed": _commit_here,
     "detached": _detach,
@@ -240,16 +266,25 @@ KINDS = tuple(_CAUSES)
 
 def _close_transaction(sandbox: Sandbox) -> None:
     """Have the forgotten console end by itself: PostgreSQL takes one that is killed for a crash of its own."""
-    execute(sandbox.postgres, "rm", "-f", FORGOTTEN)
+    execute(sandbox.database, "rm", "-f", FORGOTTEN)
     _await_consoles(sandbox, "0")
 
 
 def _await_consoles(sandbox: Sandbox, number: str) -> None:
-    mine = "state = 'idle in transaction' AND application_name = 'forgotten console'"
-    idle = f"SELECT count(*) FROM pg_stat_activity WHERE {mine}"
     deadline = time.monotonic() + CRASH_SECONDS
-    while psql(sandbox, idle) != number and time.monotonic() < deadline:
+    while sql(sandbox, kind_of(sandbox).consoles) != number and time.monotonic() < deadline:
         time.sleep(0.1)
+
+
+def _lead_back(sandbox: Sandbox) -> None:
+    # Docker has it open, so that it cannot be replaced.
+    mend = f"kept=$(grep -v '{ASTRAY}' /etc/hosts); printf '%s\\n' \"$kept\" >/etc/hosts"
+    for name in replicas(sandbox):
+        execute(name, "sh", "-c", mend, user="root")
+
+
+def _database_host(sandbox: Sandbox) -> str:
+    return urlsplit(sandbox.shape.env["DATABASE_URL"]).hostname or ""
 
 
 def _restore_clone(sandbox: Sandbox) -> None:
@@ -276,8 +311,9 @@ def _restore_stamp(sandbox: Sandbox) -> None:
     kept = _revision(sandbox)
     if not kept.exists():
         return
-    if not psql(sandbox, "SELECT to_regclass('alembic_version')"):
-        psql(
+    stamped = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'alembic_version'"
+    if sql(sandbox, stamped) == "0":
+        sql(
             sandbox,
             "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);"
             f"INSERT INTO alembic_version VALUES ('{kept.read_text(encoding='ascii')}')",

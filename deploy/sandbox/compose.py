@@ -9,6 +9,7 @@ from deploy.errors import Failure
 from deploy.message import say
 from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.shape import SHAPES
 
 UP_SECONDS = 300.0
 HEALTHY_SECONDS = 120.0
@@ -21,17 +22,30 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def compose(sandbox: Sandbox, *arguments: str) -> str:
     """Run docker compose on the deployment clone's file."""
-    options = ["--project-name", sandbox.project, "--file", sandbox.shape.compose_file]
+    options = ("--project-name", sandbox.project, "--file", sandbox.shape.compose_file)
     return run("docker", "compose", *options, *arguments, cwd=sandbox.path, timeout=UP_SECONDS)
+
+
+def compose_elsewhere(sandbox: Sandbox, *arguments: str) -> str:
+    """Run docker compose on the file of the database's own project, which lies in no deployment of the host."""
+    file, project = SHAPES / sandbox.shape.elsewhere, sandbox.elsewhere
+    place = ("--project-directory", sandbox.root, "--env-file", sandbox.kept_env)
+    options = ("--project-name", project, "--file", file, *place)
+    return run("docker", "compose", *options, *arguments, cwd=sandbox.root, timeout=UP_SECONDS)
 
 
 def start(sandbox: Sandbox) -> None:
     """Start what does not run. A container that is there is never recreated: that would lose its code."""
-    options = ("--detach", "--no-build", "--no-recreate")
-    compose(sandbox, "up", *options, sandbox.shape.database, sandbox.shape.redis)
-    for container in (sandbox.postgres, sandbox.redis):
+    shape, up = sandbox.shape, ("up", "--detach", "--no-build", "--no-recreate")
+    stores = [service for service in (shape.database, shape.redis) if service]
+    if shape.elsewhere:
+        compose_elsewhere(sandbox, *up)
+        stores.remove(shape.database)
+    if stores:
+        compose(sandbox, *up, *stores)
+    for container in sandbox.stores:
         _await(container)
-    compose(sandbox, "up", *options)
+    compose(sandbox, *up)
 
 
 def _await(container: str) -> None:
@@ -62,15 +76,8 @@ def migrate(sandbox: Sandbox) -> None:
     in_app(sandbox, sandbox.shape.flask, "db", "upgrade")
 
 
-def psql(sandbox: Sandbox, sql: str, database: str = "") -> str:
-    """Run SQL as the database's owner; rows come unaligned, one a line."""
-    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
-    command = ["psql", f"--username={sandbox.shape.owner}", f"--dbname={database or sandbox.shape.dbname}", *options]
-    return execute(sandbox.postgres, *command, stdin=sql).strip()
-
-
 def replicas(sandbox: Sandbox) -> list[str]:
-    """Name the containers of the app's service besides its own."""
+    """Name the containers of the app's service besides its first."""
     labels = (f"label={PROJECT_LABEL}={sandbox.project}", f"label={SERVICE_LABEL}={sandbox.shape.app}")
     filters = [word for label in labels for word in ("--filter", label)]
     names = run("docker", "ps", "--all", "--format", "{{.Names}}", *filters).split()
@@ -116,11 +123,11 @@ def answer(port: int, path: str) -> tuple[int, str]:
 
 
 def states(sandbox: Sandbox) -> dict[str, str]:
-    """Return the state of each service's container, as Docker names it; "absent" for one that is not there."""
+    """Return the states of each service's containers, as Docker names them; "absent" where there is none."""
     shown = f'{{{{.Label "{SERVICE_LABEL}"}}}} {{{{.State}}}}'
-    found = run("docker", "ps", "--all", "--format", shown, "--filter", f"label={PROJECT_LABEL}={sandbox.project}")
-    states = dict.fromkeys(sandbox.shape.containers, "absent")
-    return states | dict(line.split() for line in found.splitlines())
+    found = [line.split() for one in _labels(sandbox) for line in _lines("ps", "--all", "--format", shown, *one)]
+    states = {service: [state for of, state in found if of == service] for service in sandbox.shape.containers}
+    return {service: ", ".join(sorted(found)) or "absent" for service, found in states.items()}
 
 
 def foreign_folder(sandbox: Sandbox) -> str | None:
@@ -133,14 +140,20 @@ def foreign_folder(sandbox: Sandbox) -> str | None:
 
 
 def remove(sandbox: Sandbox) -> None:
-    """Remove the project's containers, volumes and networks, whether or not its folder is still there."""
-    label = f"label={PROJECT_LABEL}={sandbox.project}"
-    containers = run("docker", "ps", "--all", "--quiet", "--filter", label).split()
-    if containers:
+    """Remove its containers, volumes and networks, whether or not its folder is still there."""
+    labels = _labels(sandbox)
+    if containers := [name for one in labels for name in _lines("ps", "--all", "--quiet", *one)]:
         run("docker", "rm", "--force", "--volumes", *containers, timeout=UP_SECONDS)
-    volumes = run("docker", "volume", "ls", "--quiet", "--filter", label).split()
-    if volumes:
+    if volumes := [name for one in labels for name in _lines("volume", "ls", "--quiet", *one)]:
         run("docker", "volume", "rm", *volumes)
-    networks = run("docker", "network", "ls", "--quiet", "--filter", label).split()
-    if networks:
+    if networks := [name for one in labels for name in _lines("network", "ls", "--quiet", *one)]:
         run("docker", "network", "rm", *networks)
+
+
+def _labels(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
+    """The options by which Docker lists what is of the sandbox's projects, of each."""
+    return tuple(("--filter", f"label={PROJECT_LABEL}={project}") for project in (sandbox.project, sandbox.elsewhere))
+
+
+def _lines(*command: str) -> list[str]:
+    return run("docker", *command).splitlines()

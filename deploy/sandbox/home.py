@@ -60,6 +60,11 @@ class Sandbox:
         return self.path / ".env"
 
     @property
+    def kept_env(self) -> Path:
+        """Their copy outside the host, for when a reboot takes the host away."""
+        return self.root / "env"
+
+    @property
     def ssh(self) -> Path:
         """The folder of sshd's and the client's keys."""
         return self.root / "ssh"
@@ -80,19 +85,29 @@ class Sandbox:
         return f"whalefall-{self.name}"
 
     @property
+    def elsewhere(self) -> str:
+        """The Compose project of the database, where it is none of the app's; no sandbox's name has an underscore."""
+        return f"{self.project}_elsewhere"
+
+    @property
     def app(self) -> str:
-        """The app's container."""
+        """The app's container, of several the first."""
         return self._container(self.shape.app)
 
     @property
-    def postgres(self) -> str:
+    def database(self) -> str:
         """The database's container."""
         return self._container(self.shape.database)
 
     @property
     def redis(self) -> str:
-        """The container of Redis."""
+        """The container of Redis, in a shape that has it."""
         return self._container(self.shape.redis)
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The containers of what keeps the app's data."""
+        return tuple(self._container(one) for one in (self.shape.database, self.shape.redis) if one)
 
     @property
     def image(self) -> str:
@@ -123,7 +138,13 @@ class Sandbox:
             "path": str(self.path),
             "ssh": {"identity": str(self.identity), "known_hosts": str(self.known_hosts)},
             **yaml.safe_load(
-                template.substitute(name=self.name, image=self.image, http_port=self.http_port, app_port=self.app_port)
+                template.substitute(
+                    name=self.name,
+                    image=self.image,
+                    database=self.database,
+                    http_port=self.http_port,
+                    app_port=self.app_port,
+                )
             ),
         }
 

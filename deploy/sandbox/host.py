@@ -22,13 +22,12 @@ def make(sandbox: Sandbox) -> None:
     if not (sandbox.path / ".git").exists():
         git(sandbox.root, "clone", "--quiet", "--branch", "main", sandbox.origin, sandbox.path)
         git(sandbox.path, "reset", "--quiet", "--hard", git(sandbox.origin, "rev-parse", DEPLOYED))
-    kept = _kept_env(sandbox)
-    if kept.exists() and not sandbox.env_file.exists():
-        write_private(sandbox.env_file, kept.read_text(encoding="utf-8"))
+    if sandbox.kept_env.exists() and not sandbox.env_file.exists():
+        write_private(sandbox.env_file, sandbox.kept_env.read_text(encoding="utf-8"))
 
 
 def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float) -> None:
-    """Write .env with new secrets, and a copy outside the host for when a reboot takes the host away."""
+    """Write .env with new secrets, and its copy."""
     values = {
         "SANDBOX_NAME": sandbox.name,
         "APP_IMAGE": sandbox.image,
@@ -50,7 +49,7 @@ def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float
     values |= {key: value.format_map(values) for key, value in sandbox.shape.env.items()}
     text = "# Production secrets\n" + "".join(f"{key}={value}\n" for key, value in values.items())
     write_private(sandbox.env_file, text)
-    write_private(_kept_env(sandbox), text)
+    write_private(sandbox.kept_env, text)
 
 
 def unmount(folder: Path) -> None:
@@ -63,7 +62,3 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner reads."""
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
-
-
-def _kept_env(sandbox: Sandbox) -> Path:
-    return sandbox.root / "env"

@@ -6,6 +6,7 @@ What is told to the target of a sandbox stands in a file of its shape's name in 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from deploy.errors import Exit, Failure
 from deploy.message import say
@@ -13,6 +14,8 @@ from deploy.message import say
 # The files of the app that every shape has.
 APP = Path(__file__).parent / "app"
 SHAPES = Path(__file__).parent / "shapes"
+# Those of every shape without a Supervisor.
+LEAN = SHAPES / "lean"
 BASIC_HEALTH = "/api/v1/health/basic"
 # How Compose names a container that the compose file does not name.
 UNNAMED = "whalefall-{sandbox}-{service}-1"
@@ -32,17 +35,22 @@ class Shape:
     others: tuple[str, ...]
     # The container of each service, by the names of sandbox and service.
     containers: Mapping[str, str]
-    # The services of app, database and Redis.
+    # The services of app and database; the database's kind, its owner, and its name.
     app: str
     database: str
-    redis: str
-    # The database's owner, and its name.
+    kind: Literal["postgres", "mysql"]
     owner: str
     dbname: str
     # Where the code lies, the command that migrates, who owns the code and runs what is run by hand.
     path: str
     flask: str
     user: str
+    # The service of Redis; empty: there is none.
+    redis: str = ""
+    # The file in `SHAPES` of the Compose project that the database is a service of; empty: it is one of the app's.
+    elsewhere: str = ""
+    # How many containers the app's service has.
+    replicas: int = 1
     # Supervisor's programs that run the app's code.
     programs: tuple[str, ...] = ()
     # What answers 200 through Nginx while the app is well, by the name of the check.
@@ -67,12 +75,13 @@ JANUARY = Shape(
     },
     app="whalefall",
     database="postgres",
-    redis="redis",
+    kind="postgres",
     owner="whalefall_user",
     dbname="whalefall_prod",
     path="/app",
     flask="/app/.venv/bin/flask",
     user="whalefall",
+    redis="redis",
     programs=("whalefall",),
     checks={"nginx": BASIC_HEALTH},
     direct=BASIC_HEALTH,
@@ -88,7 +97,7 @@ TODAY = replace(
 )
 CELERY = Shape(
     name="celery",
-    sources=(APP, SHAPES / "celery"),
+    sources=(APP, LEAN, SHAPES / "celery"),
     compose_file="docker-compose.yml",
     dockerfile="Dockerfile",
     base="celery",
@@ -96,19 +105,44 @@ CELERY = Shape(
     containers=dict.fromkeys(("db", "redis", "web", "celery_worker", "celery_beat", "nginx"), UNNAMED),
     app="web",
     database="db",
-    redis="redis",
+    kind="postgres",
     owner="shop",
     dbname="shop_prod",
     path="/usr/src/app",
     flask="/usr/bin/flask",
     user="app",
+    redis="redis",
     checks={"nginx": "/health"},
     env={
         "DATABASE_URL": "postgresql://shop:{POSTGRES_PASSWORD}@db:5432/shop_prod",
         "REDIS_URL": "redis://:{REDIS_PASSWORD}@redis:6379/0",
     },
 )
-NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY)}
+REPLICAS = Shape(
+    name="replicas",
+    sources=(APP, LEAN, SHAPES / "replicas"),
+    compose_file="docker-compose.yml",
+    dockerfile="Dockerfile",
+    base="celery",
+    others=("nginx", "postgres"),
+    containers={"web": UNNAMED, "nginx": UNNAMED, "postgres": "whalefall-{sandbox}_elsewhere-{service}-1"},
+    app="web",
+    database="postgres",
+    kind="postgres",
+    owner="shop",
+    dbname="shop_prod",
+    path="/usr/src/app",
+    flask="/usr/bin/flask",
+    user="app",
+    elsewhere="replicas.database.yml",
+    replicas=2,
+    checks={"nginx": "/health"},
+    env={
+        "DATABASE_URL": "postgresql://shop:{POSTGRES_PASSWORD}@db.shop.internal:5432/shop_prod",
+        "DATABASE_NETWORK": "whalefall-{SANDBOX_NAME}_elsewhere_default",
+    },
+)
+NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY, REPLICAS)}
 
 
 def named(name: str) -> Shape:

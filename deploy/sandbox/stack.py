@@ -8,7 +8,7 @@ from types import MappingProxyType
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, Told, say
 from deploy.report import Report
-from deploy.sandbox import breaks, compose, engine, home, host, images, origin, processes, releases, sshd
+from deploy.sandbox import breaks, compose, databases, engine, home, host, images, origin, processes, releases, sshd
 from deploy.sandbox import shape as shapes
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox, load
@@ -20,13 +20,6 @@ __all__ = ["BREAK_KINDS", "RELEASE_KINDS", "Sandbox", "Status", "load"]
 RELEASE_KINDS = releases.KINDS
 BREAK_KINDS = breaks.KINDS
 DEFAULT = "sandbox"
-SEED = """
-INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, 50) n;
-INSERT INTO instances (name) SELECT '实例 ' || n FROM generate_series(1, 200) n;
-INSERT INTO credentials (name) SELECT 'credential ' || n FROM generate_series(1, 100) n;
-INSERT INTO database_size_aggregations (instance_id, size_mb, calculated_at)
-  SELECT 1 + n % 200, n, timestamptz '2025-12-01' + n * interval '1 hour' FROM generate_series(1, 5000) n;
-"""
 CUSTOMER_FILES = """
 cd userdata
 printf 'name,size\n' >'exports/客户 报表.csv'
@@ -191,7 +184,7 @@ def _make(sandbox: Sandbox, services: dict[str, str], import_seconds: float, tel
     images.production(sandbox, services[sandbox.shape.base])
     compose.start(sandbox)
     compose.migrate(sandbox)
-    compose.psql(sandbox, SEED)
+    databases.sql(sandbox, databases.kind_of(sandbox).seed)
     compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES)
     compose.wait_until_healthy(sandbox)
     sshd.start(sandbox)

@@ -169,6 +169,26 @@ curl_() {
   curl -ks --noproxy '*' -D "$beside/head" -o "$beside/body" -w '%{http_code}' --max-time 5 "$1"
 }
 
+# read_neighbours: by which names the containers here reach others, in the networks that they share, and what these are called.
+read_neighbours() {
+  local networks one name network names
+  networks=$(docker inspect --type container --format '{{range $name, $one := .NetworkSettings.Networks}}{{$name}}{{"\n"}}{{end}}' "$@" | sort -u | grep -vx 'bridge\|host\|none')
+  [ -n "$networks" ] || return 0
+  docker ps --quiet | xargs -r docker inspect --type container \
+    --format '{{$name := .Name}}{{range $network, $one := .NetworkSettings.Networks}}{{$network}} {{$name}}{{range $one.Aliases}} {{.}}{{end}}{{"\n"}}{{end}}' |
+    while read -r network name names; do
+      name=${name#/}
+      if [[ " $* " == *" $name "* ]] || ! grep -qxF -- "$network" <<<"$networks"; then continue; fi
+      for one in "$name" $names; do record neighbour "$one" "$name"; done
+    done
+}
+
+# The programs on the host that dump a database.
+read_dumpers() {
+  local name
+  for name in pg_dump mariadb-dump mysqldump; do ! command -v "$name" >/dev/null || record dumper "$name"; done
+}
+
 read_deployment() {
   local engine names
   mapfile -t names < <(deployed)
@@ -177,6 +197,8 @@ read_deployment() {
   [ ${#names[@]} != 0 ] || return 0
   read_containers >"$beside/told"
   cat "$beside/told"
+  read_neighbours "${names[@]}"
+  read_dumpers
   read_insides
   read_health
 }

@@ -1,7 +1,7 @@
 # Proves that a release serves as it should, by the host itself: curl without a proxy asks the checks; what they answered,
 # the revision and the age of the app server's processes are judged in the container.
-# Expects containers.sh and what that expects, probes (name, URL, Host and whether it is asked inside, of every alternative; none: only what
-# runs counts), before (healthy or ill),
+# Expects containers.sh and what that expects, probes (name, URL, Host and whether it is asked inside, of every alternative;
+# none: only what runs counts), beside (the container's name, where others have been proven before), before (healthy or ill),
 # prove_settings (of the new release), old_settings (of the old one), probe_timeout, health_timeout.
 # Its argument says which release: `new`, or `old` after an undo, which has to be as healthy as it was before.
 
@@ -28,6 +28,12 @@ judge() {
   return 1
 }
 
+give_up() {
+  why=${why##*$'\n'}
+  if [ -n "$beside" ]; then said "$beside" "$why"; else printf '%s\n' "$why"; fi >&2
+  exit 1
+}
+
 settings=$prove_settings
 [ "$1" = new ] || settings=$old_settings
 if [ "$1" = old ] && [ "$before" = ill ]; then
@@ -37,10 +43,10 @@ fi
 why=
 begin=$SECONDS
 until judge "$settings"; do
-  [ $((SECONDS - begin)) -lt "$health_timeout" ] || { printf '%s\n' "${why##*$'\n'}" >&2; exit 1; }
+  [ $((SECONDS - begin)) -lt "$health_timeout" ] || give_up
   sleep 1
 done
-if [ ${#probes[@]} = 0 ]; then
+if [ -n "$beside" ]; then
   say 'and %s runs it too' "$container"
 elif [ "$1" = new ]; then
   say 'the new release is healthy'

@@ -385,6 +385,8 @@ read_others() {
       record other "$of" "$container"
       shared containers | tell_container app "$container"
       read_app
+      # Each replica by itself: the others hide one that is ill from who asks all of them.
+      [ -n "$of" ] || read_health within
     ) >"$file" &
   done < <(other_containers)
   wait
@@ -487,10 +489,12 @@ read_database() {
   fi
 }
 
-# The first path of each check that does not answer 404; status 000: no answer.
+# read_health [WITHIN]: the first path of each check that does not answer 404; status 000: no answer. With WITHIN of those
+# that are asked inside.
 read_health() {
   local i
   for ((i = 0; i < ${#probes[@]}; i += 4)); do
+    [ -z "${1-}" ] || [ -n "${probes[i + 3]}" ] || continue
     record probe "${probes[i]}" "${probes[i + 1]}" "$(fetch "${probes[@]:i + 1:3}" "$probe_timeout" /dev/null)"
   done
 }

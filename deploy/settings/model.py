@@ -510,6 +510,7 @@ class Restart:
     strategy: Literal["rolling", "container"] = "rolling"
     timeout: Positive = 120
     drain_timeout: Positive = 40
+    pause: Natural = 2
     exclusive_files: tuple[RelativePath, ...] = ("userdata/scheduler.lock",)
     single: tuple[Name, ...] = ("whalefall_scheduler",)
     surge: Natural = 0

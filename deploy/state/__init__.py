@@ -26,7 +26,7 @@ from deploy.state.model import (
     TargetIs,
     Versions,
 )
-from deploy.state.script import asking, dumping, image_pathspecs, inside_settings, read_script, variables
+from deploy.state.script import asking, dumping, image_pathspecs, inside_settings, probes, read_script, variables
 
 __all__ = [
     "App",
@@ -54,6 +54,7 @@ __all__ = [
     "inside_settings",
     "kept",
     "parse",
+    "probes",
     "read_script",
     "variables",
     "with_texts",

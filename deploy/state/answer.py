@@ -79,11 +79,12 @@ def _other(answer: str, rows: Rows, other: Rows, known: Sequence[str]) -> Other:
     `known` are the services that all of them are of.
     """
     ((also, name),) = other["other"]
-    own = {kind: other[kind] for kind in OWN}
+    own = {kind: other[kind] for kind in (*OWN, *(["probe"] if other["probe"] else []))}
     state = _state(answer, defaultdict(list, {**rows, **own}))
     # A replica serves as the app does; elsewhere may be other programs only.
     serves, crowded = not also or state.served, not also or known.count(also) > 1
-    return Other(name, also, replace(state, first=False, serves=serves, crowded=crowded, siblings=()))
+    alike = replace(state, first=False, replica=not also, serves=serves, crowded=crowded, siblings=())
+    return Other(name, also, alike)
 
 
 def _state(answer: str, rows: Rows) -> State:

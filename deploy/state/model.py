@@ -408,9 +408,10 @@ class State:
     sources: Mapping[str, Sources] = field(default_factory=dict)
     # The remote's branch does not have the running revision.
     running_gone: bool = False
-    # Is the app container the one that the health checks ask, and does an app server belong into it? Is it one of
-    # several of its service that are updated?
+    # Is the app container the one that the health checks ask, or another of the app's service, which answers them by
+    # itself? Does an app server belong into it? Is it one of several of its service that are updated?
     first: bool = True
+    replica: bool = False
     serves: bool = True
     crowded: bool = False
     # Where in the app container the host's clone is mounted.

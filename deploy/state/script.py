@@ -1,10 +1,11 @@
 """The script that reads the state in one round trip, and the settings as every script on the host knows them."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from deploy import elsewhere, inside, shell
-from deploy.settings import Settings, of_service
+from deploy.settings import Check, Settings, of_service
 from deploy.settings.model import Built
 from deploy.shell import Variable
 from deploy.state.model import TargetIs
@@ -68,16 +69,21 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "copied": (".", *(f":(exclude,glob){pattern}" for pattern in settings.copy.exclude)),
         "unsuitable": image_pathspecs(settings),
         "built": tuple(word for name, one in settings.built.items() for word in _built(name, one)),
-        "probes": tuple(
-            word
-            for check in settings.health.checks
-            for path in check.paths
-            for word in (check.name, check.url + path, check.host, "1" if check.inside else "")
-        ),
+        "probes": probes(settings.health.checks),
         "probe_timeout": settings.health.request_timeout,
         "inside_settings": json.dumps(inside_settings(settings)),
         "also": tuple(word for name in settings.also for word in _also(settings, name)),
     }
+
+
+def probes(checks: Iterable[Check]) -> tuple[str, ...]:
+    """Say of every alternative of the checks: its name, its URL, its Host, and whether it is asked inside."""
+    return tuple(
+        word
+        for check in checks
+        for path in check.paths
+        for word in (check.name, check.url + path, check.host, "1" if check.inside else "")
+    )
 
 
 def _also(settings: Settings, name: str) -> tuple[str, str, str, str]:

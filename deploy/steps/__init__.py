@@ -16,7 +16,7 @@ from deploy.instances import Instance
 from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
-from deploy.state import State, TargetIs, asking, inside_settings, variables
+from deploy.state import State, TargetIs, asking, inside_settings, probes, variables
 from deploy.steps import backup, build, clean, copy, files, migrate, mount, proof, restart, restore, revive, ship, sync
 
 
@@ -93,7 +93,7 @@ def asides(settings: Settings, state: State, plan: Plan, run: str) -> dict[str, 
 
 def _asides(one: Instance, plan: Plan, run: str) -> dict[str, str]:
     settings, state = one.settings, one.state
-    shared = variables(settings) | ({"probes": ()} if one.beside else {})
+    shared = variables(settings) | {"probes": probes(one.checks), "beside": one.beside}
     checks = {check.name: dict(check.expect) for check in settings.health.checks}
     told = inside_settings(settings) | {
         "run": run,

@@ -36,7 +36,8 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         ),
     )
     grace = state.containers["app"].grace or 0
-    timeout = grace + settings.restart.timeout + 120 + (serving.replace_timeout(settings, state) if replaces else 0)
+    timeout = grace + settings.restart.timeout + settings.restart.pause + serving.well_timeout(settings, state) + 120
+    timeout += serving.replace_timeout(settings, state) if replaces else 0
     restarted = Printed(compose.control(settings, state, "restart"))
     container: tuple[Told, ...] = (
         say("%s: %s", restarted, because) if because else restarted,

@@ -2,8 +2,10 @@
 # container and wait until the app itself answers, or its programs run again.
 # Expects containers.sh and what that expects, replacing (what deploy/inside/replacing is told; empty: not wanted), because
 # (why not, where it is told), replace_timeout, answers (URLs, the first that is not 404 counts, asked with answers_host and
-# answers_inside; none: its programs are waited for, as `awaiting` tells deploy/inside/awaiting), restart_timeout, server,
-# servers (how many masters of it run), reload, before (ill: the app did not answer before an update that is undone now, and need not afterwards).
+# answers_inside; none: its programs are waited for, as `awaiting` tells deploy/inside/awaiting), restart_timeout,
+# alone (empty: others serve meanwhile), pause (seconds until the next of several), well_timeout (seconds within which it has to answer well by itself; 0: it is not asked), server,
+# servers (how many masters of it run), reload, before (ill: the app did not answer before an update that is undone now, and
+# need not afterwards).
 
 # Its words come as it says them; why it could not is what it says last.
 replace() {
@@ -60,6 +62,17 @@ give_up() {
   exit 1
 }
 
+# await_well: one of several that is ill holds up the rest, who serve meanwhile.
+await_well() {
+  local status begin=$SECONDS
+  [ "$well_timeout" != 0 ] || return 0
+  until status=$(answer) && [[ $status == 2* ]]; do
+    [ $((SECONDS - begin)) -lt "$well_timeout" ] || give_up '%s by itself answers %s' "$container" "$status"
+    sleep 0.5
+  done
+  say '%s by itself is well (%s)' "$container" "$status"
+}
+
 # Supervisor restarts a crashed app server for ever, so "Up" proves nothing: more than one master in a row is a crash loop.
 await_answer() {
   local status pid begin=$SECONDS
@@ -86,10 +99,13 @@ await_programs() {
   give_up '%s: %s' "$words" "$(container_error)"
 }
 
-if [ -n "$replacing" ] && ! held && replace; then exit 0; fi
-said "$(say 'the container is restarted')" "$because"
-if [ ${#answers[@]} != 0 ]; then say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"; fi
 began=$(date +%s)
+if [ -n "$replacing" ] && ! held && replace; then
+  await_well
+  exit 0
+fi
+said "$(say 'the container is restarted')" "$because"
+if [ ${#answers[@]} != 0 ] && [ -n "$alone" ]; then say 'requests fail until the app answers, which may take up to %s s' "$restart_timeout"; fi
 control restart
 # With its first process the account begins anew.
 killed_before=${killed_before:+0}
@@ -98,3 +114,6 @@ for command in "${reload[@]}"; do
   docker exec -u 0 "$container" sh -c "$command" || give_up '%s failed in %s' "$command" "$container"
 done
 [ ${#reload[@]} = 0 ] || [ ${#answers[@]} = 0 ] || [ "$(answer)" != 000 ] || give_up 'the app does not answer any more, after %s' "${reload[*]}"
+await_well
+# A proxy that had only the others' addresses meanwhile would find nobody once the next one stops.
+sleep "$pause"

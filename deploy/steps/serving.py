@@ -42,6 +42,9 @@ def variables(
         "answers": answers(settings, state),
         "answers_host": asked.host,
         "answers_inside": asked.inside,
+        "alone": not state.crowded,
+        "pause": restart.pause if state.crowded and state.serves else 0,
+        "well_timeout": well_timeout(settings, state),
         "awaiting": json.dumps(told),
         "restart_timeout": restart.timeout,
         "server": settings.app.server,
@@ -66,7 +69,14 @@ def returning(settings: Settings, state: State) -> dict[str, Variable]:
 def answers(settings: Settings, state: State) -> tuple[str, ...]:
     """What an app is asked that was restarted; nothing where somebody else may answer."""
     asked = check(settings)
-    return tuple(asked.url + path for path in asked.paths) if state.first and not state.crowded else ()
+    alone = state.first and not state.crowded
+    by_itself = asked.inside and (state.first or state.replica)
+    return tuple(asked.url + path for path in asked.paths) if alone or by_itself else ()
+
+
+def well_timeout(settings: Settings, state: State) -> int:
+    """How long one of several may take to be well again, in seconds, while the others serve; 0: it is not asked."""
+    return settings.health.timeout if state.crowded and state.answering and answers(settings, state) else 0
 
 
 def _told(settings: Settings, state: State, one: programs.Replacement) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -12,6 +13,13 @@ from deploy.health import INSIDE
 from deploy.host import Host
 from deploy.settings import Settings
 from deploy.state import variables
+
+
+def within(host: Host, settings: Settings, container: str) -> requests.Session:
+    """Make requests from within another container of the app's service."""
+    session = requests.Session()
+    session.mount(INSIDE, Inside(host, replace(settings, app=replace(settings.app, container=container))))
+    return session
 
 
 class Inside(BaseAdapter):

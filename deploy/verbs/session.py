@@ -1,7 +1,8 @@
 """What every verb works with: the settings of its target, the connection, and where it reports to."""
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from deploy import answers, compose, output, remedies, shell
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import requests
 
     from deploy.backups import Backups
-    from deploy.health import Check
+    from deploy.health import Check, Wanted
     from deploy.report import Report
 
 
@@ -29,6 +30,8 @@ class Session:
         self.settings = settings
         self.host = connect()
         self._connect = connect
+        # The other containers of the app's service, once they are known.
+        self._replicas: tuple[str, ...] = ()
 
     @cached_property
     def report(self) -> "Report":
@@ -51,7 +54,8 @@ class Session:
 
     def examine(self, target: TargetIs) -> "tuple[tuple[Check, ...], State]":
         """Ask every health check once while the host reads its state."""
-        return self._read(target, self.ask)
+        checks, state = self._read(target, self._ask_app)
+        return (*checks, *self._in_replicas(self._once)), state
 
     def _read(self, target: TargetIs, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
         with self.host.stream(read_script(self.settings, target=target)) as lines:
@@ -66,6 +70,7 @@ class Session:
         state = parse(answer)
         # From here on nobody looks for them again.
         self.settings = compose.named(self.settings, state)
+        self._replicas = tuple(other.name for other in state.others if other.state.replica)
         return result, state
 
     def demand_database(self, *, dumps: bool = False) -> None:
@@ -101,19 +106,37 @@ class Session:
             http.mount(INSIDE, Inside(self.host, self.settings))
         return http
 
-    def ask(self) -> "tuple[Check, ...]":
-        """Ask every health check once."""
-        from deploy import health
-
-        wanted = self.settings.health
-        return health.check(self.http(), wanted.checks, wanted.request_timeout)
-
     def recover(self) -> "tuple[Check, ...]":
         """Ask the health checks until all are healthy, or the time for that is over."""
+        return (*self._patiently(self.http(), self.settings.health.checks), *self._in_replicas(self._patiently))
+
+    def _ask_app(self) -> "tuple[Check, ...]":
+        return self._once(self.http(), self.settings.health.checks)
+
+    def _in_replicas(
+        self, ask: "Callable[[requests.Session, Sequence[Wanted]], tuple[Check, ...]]"
+    ) -> "tuple[Check, ...]":
+        """Ask each replica by itself what is asked from within: where others answer well, one that is ill is hidden."""
+        within = [check for check in self.settings.health.checks if check.inside]
+        if not within or not self._replicas:
+            return ()
+        from deploy.beside import Beside
+        from deploy.verbs import asking
+
+        doors = {name: asking.within(self.host, self.settings, name) for name in self._replicas}
+        asked = {name: Beside(partial(ask, door, within)) for name, door in doors.items()}
+        return tuple(replace(told, name=f"{told.name}@{name}") for name, one in asked.items() for told in one.result())
+
+    def _once(self, http: "requests.Session", checks: "Sequence[Wanted]") -> "tuple[Check, ...]":
+        from deploy import health
+
+        return health.check(http, checks, self.settings.health.request_timeout)
+
+    def _patiently(self, http: "requests.Session", checks: "Sequence[Wanted]") -> "tuple[Check, ...]":
         from deploy import health
 
         wanted = self.settings.health
-        return health.wait(self.http(), wanted.checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
+        return health.wait(http, checks, timeout=wanted.request_timeout, deadline=wanted.timeout)
 
     def agree(self, question: Message, *, yes: bool) -> None:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""

@@ -61,7 +61,7 @@ def command(sandbox: Sandbox, side: Side, settings: Path | None = None) -> list[
         f"http://127.0.0.1:{sandbox.http_port}{BASIC_HEALTH}",
         f"http://127.0.0.1:{sandbox.app_port}{DIRECT_HEALTH}",
     )
-    return ["bash", str(SCRIPT), str(sandbox.path), sandbox.app, sandbox.shape.user, sandbox.postgres, *urls]
+    return ["bash", str(SCRIPT), str(sandbox.path), sandbox.app, sandbox.shape.user, sandbox.database, *urls]
 
 
 def update(sandbox: Sandbox, side: Side = "ours", settings: Path | None = None) -> float:

@@ -1,5 +1,6 @@
 """From what a host tells to settings: each with its reason, and how sure that is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,6 +214,29 @@ def test_where_no_published_port_answers_well_the_app_is_asked_from_within_its_c
             "inside": True,
         }
     ]
+
+
+def test_where_the_app_has_replicas_each_is_asked_from_within_too() -> None:
+    answers = [{"url": "http://localhost:8000", "path": "/healthz", "status": 200, "body": build.WELL}]
+    first = app(inside=inside(answers=answers))
+    found = values(facts(first, replace(first, name="shop-web-2")))
+    assert [(one["name"], one.get("inside")) for one in found["health.checks"]] == [("nginx", None), ("direct", True)]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "sure"),
+    [
+        ({"neighbours": {"sql": "data-sql-1"}, "dumpers": ("pg_dump",)}, "data-sql-1", "sure"),
+        ({"dumpers": ("mysqldump", "pg_dump")}, "host", "likely"),
+        ({"dumpers": ("mysqldump",)}, "", "likely"),
+    ],
+)
+def test_a_database_elsewhere_is_dumped_in_its_container_else_on_the_host(
+    told: dict[str, Any], expected: str, sure: str
+) -> None:
+    there = app(inside=inside(database={"kind": "postgres", "host": "sql", "name": "shop"}))
+    found = by_key(decide(facts(there, **told), {}))["backup.client"]
+    assert (found.value, found.sure) == (expected, sure)
 
 
 def test_tls_is_asked_where_the_same_does_not_answer_without() -> None:

@@ -98,7 +98,7 @@ def recreate_app(scene: Scene) -> None:
 
 
 def stop_postgres(scene: Scene) -> None:
-    run("docker", "stop", scene.sandbox.postgres)
+    run("docker", "stop", scene.sandbox.database)
 
 
 def fill_disk(scene: Scene) -> None:
@@ -120,7 +120,7 @@ def reboot(scene: Scene) -> None:
         for process in everything:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, order)
-    services = (sandbox.app, sandbox.postgres, sandbox.redis)
+    services = (sandbox.app, sandbox.database, sandbox.redis)
     run("docker", "kill", *services)
     file = sandbox.path / ".git/hot-update/holder"
     file.write_text(re.sub(r"^boot\t.*$", f"boot\t{OLD_BOOT}", file.read_text(), flags=re.MULTILINE))

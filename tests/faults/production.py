@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from deploy import health, settings, shell
 from deploy.host.local import LocalHost
-from deploy.sandbox import compose, stack
+from deploy.sandbox import compose, databases, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
@@ -277,12 +277,12 @@ def head(sandbox: Sandbox, at: str) -> str:
 
 
 def database(sandbox: Sandbox) -> str:
-    return compose.psql(sandbox, "SELECT string_agg(version_num, ',') FROM alembic_version")
+    return databases.sql(sandbox, "SELECT string_agg(version_num, ',') FROM alembic_version")
 
 
 def columns(sandbox: Sandbox) -> list[str]:
     table = "SELECT column_name FROM information_schema.columns WHERE table_name = 'instances'"
-    return compose.psql(sandbox, table).split()
+    return databases.sql(sandbox, table).split()
 
 
 def checksum(sandbox: Sandbox, folder: str, *excluded: str) -> str:

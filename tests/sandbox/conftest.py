@@ -1,6 +1,7 @@
 """One production for every test that does not disturb the others, and the verbs as the operator runs them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -128,6 +129,42 @@ def celery(shared_celery: Sandbox) -> Iterator[Sandbox]:
 def inv_celery(celery: Sandbox) -> Inv:
     """Run a verb on the shared production with Celery."""
     return lambda *words: run_inv(celery.name, *words)
+
+
+@pytest.fixture(scope="session")
+def shared_replicas(docker: None) -> Iterator[Sandbox]:
+    """A production with two containers of its app and its database elsewhere; made once, where a test asks for it."""
+    name = f"replicas-{os.getpid()}"
+    yield stack.up(name, shape="replicas", import_seconds=0.3, tell=lambda told: None)
+    stack.down(name, tell=lambda told: None)
+
+
+@pytest.fixture
+def replicas(shared_replicas: Sandbox) -> Iterator[Sandbox]:
+    """The shared production with replicas; what a test broke is mended after it."""
+    yield shared_replicas
+    stack.restore(shared_replicas.name)
+
+
+@pytest.fixture
+def inv_replicas(replicas: Sandbox) -> Inv:
+    """Run a verb on the shared production with replicas."""
+    return lambda *words: run_inv(replicas.name, *words)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Inv:
+    """A checkout without a settings file; runs a verb in it."""
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+
+    def run(*words: str) -> Ended:
+        command = [sys.executable, "-m", "invoke", *words]
+        ended = subprocess.run(
+            command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
 
 
 @pytest.fixture

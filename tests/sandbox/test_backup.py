@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.sandbox import stack
-from deploy.sandbox.compose import is_healthy, psql
+from deploy.sandbox.compose import is_healthy
+from deploy.sandbox.databases import sql
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Inv, SettingsFile, run_inv
 from tests.sandbox.facts import facts, holder
@@ -62,7 +63,7 @@ def test_dumps_are_listed_the_newest_first_and_only_so_many_are_kept(
     head, *rows = inv("backup", "--list").out.splitlines()
     assert head.split() == ["backup", "age", "size", "database", "at", "code"]
     assert [row.split()[0] for row in rows] == made[:0:-1]
-    assert psql(sandbox, REVISION) in rows[0]
+    assert sql(sandbox, REVISION) in rows[0]
     assert facts(sandbox) == before
 
 
@@ -134,13 +135,13 @@ def test_a_dump_that_fails_stops_the_update_before_anything_is_changed(
     sandbox: Sandbox, inv: Inv, given: SettingsFile
 ) -> None:
     stack.release(sandbox.name, "migration")
-    before = facts(sandbox), psql(sandbox, REVISION)
+    before = facts(sandbox), sql(sandbox, REVISION)
     ended = inv(*given("backup: {dir: /nowhere/at/all}\n"), "hot-update", "--yes")
     assert ended.code == 3, ended.text
     assert ended.err.startswith("✗ backup failed on ")
     assert "  nothing was changed\n" in ended.err
     assert "▸ sync" not in ended.out
-    assert (facts(sandbox), psql(sandbox, REVISION)) == before
+    assert (facts(sandbox), sql(sandbox, REVISION)) == before
     assert holder(sandbox) == ""
     plan = inv("hot-update", "--dry-run", "--no-backup").out
     assert re.findall(r"^\d\. (\w+)", plan, re.MULTILINE) == ["proof", "sync", "migrate", "copy", "clean", "restart"]
@@ -149,15 +150,15 @@ def test_a_dump_that_fails_stops_the_update_before_anything_is_changed(
 
 def test_a_restore_brings_data_and_schema_back_and_ends_healthy(sandbox: Sandbox, inv: Inv) -> None:
     stack.release(sandbox.name, "migration")
-    was = psql(sandbox, REVISION)
-    names = psql(sandbox, "SELECT array_agg(name ORDER BY id) FROM instances")
-    psql(sandbox, "ALTER DATABASE whalefall_prod SET timezone = 'Asia/Shanghai'")
+    was = sql(sandbox, REVISION)
+    names = sql(sandbox, "SELECT array_agg(name ORDER BY id) FROM instances")
+    sql(sandbox, "ALTER DATABASE whalefall_prod SET timezone = 'Asia/Shanghai'")
     updated = inv("hot-update", "--yes")
     assert updated.code == 0, updated.text
     dump = run_of(updated.out)
     assert dumps(sandbox)[-1] == dump
-    assert psql(sandbox, REVISION) != was
-    psql(sandbox, "UPDATE instances SET name = 'spoilt'; CREATE TABLE newer_than_the_dump (id integer)")
+    assert sql(sandbox, REVISION) != was
+    sql(sandbox, "UPDATE instances SET name = 'spoilt'; CREATE TABLE newer_than_the_dump (id integer)")
 
     file = folder(sandbox) / f"{dump}.dump"
     whole = file.read_bytes()
@@ -165,7 +166,7 @@ def test_a_restore_brings_data_and_schema_back_and_ends_healthy(sandbox: Sandbox
     before = facts(sandbox)
     damaged = inv("restore", "--yes")
     assert (damaged.code, f"the dump {dump} is damaged" in damaged.err) == (3, True), damaged.text
-    assert (facts(sandbox), psql(sandbox, DATABASES)) == (before, "whalefall_prod")
+    assert (facts(sandbox), sql(sandbox, DATABASES)) == (before, "whalefall_prod")
     file.write_bytes(whole)
 
     unknown = inv("restore", "--backup", "nope", "--yes")
@@ -180,22 +181,22 @@ def test_a_restore_brings_data_and_schema_back_and_ends_healthy(sandbox: Sandbox
     assert ended.out.splitlines()[-1].startswith(
         f"{sandbox.name}: whalefall_prod is that of backup {dump}, at {was}, and healthy (restore "
     )
-    assert (psql(sandbox, REVISION), is_healthy(sandbox)) == (was, True)
-    assert psql(sandbox, "SELECT array_agg(name ORDER BY id) FROM instances") == names
-    assert psql(sandbox, "SELECT to_regclass('newer_than_the_dump')") == ""
-    assert psql(sandbox, "SHOW timezone") == "Asia/Shanghai"
-    assert psql(sandbox, DATABASES) == "whalefall_prod"
+    assert (sql(sandbox, REVISION), is_healthy(sandbox)) == (was, True)
+    assert sql(sandbox, "SELECT array_agg(name ORDER BY id) FROM instances") == names
+    assert sql(sandbox, "SELECT to_regclass('newer_than_the_dump')") == ""
+    assert sql(sandbox, "SHOW timezone") == "Asia/Shanghai"
+    assert sql(sandbox, DATABASES) == "whalefall_prod"
 
 
 def test_a_restore_that_ends_ill_is_undone(sandbox: Sandbox, inv: Inv, given: SettingsFile) -> None:
     assert inv("backup").code == 0
-    psql(sandbox, "CREATE TABLE newer_than_the_dump (id integer)")
+    sql(sandbox, "CREATE TABLE newer_than_the_dump (id integer)")
     # What is dumped is fine; what the container is asked after the swap is not.
     ended = inv(*given("restart: {reload: ['false']}\n"), "restore", "--yes")
     assert ended.code == 6, ended.text
     assert "whalefall_prod is the one of before again" in ended.out
-    assert psql(sandbox, "DROP TABLE newer_than_the_dump; SELECT 'was there'") == "was there"
-    assert (psql(sandbox, DATABASES), is_healthy(sandbox)) == ("whalefall_prod", True)
+    assert sql(sandbox, "DROP TABLE newer_than_the_dump; SELECT 'was there'") == "was there"
+    assert (sql(sandbox, DATABASES), is_healthy(sandbox)) == ("whalefall_prod", True)
 
 
 @pytest.mark.parametrize("wanted", ["restore", "keep"])
@@ -204,13 +205,13 @@ def test_an_update_that_is_undone_treats_its_migration_as_the_settings_say(
 ) -> None:
     stack.release(sandbox.name, "migration")
     stack.release(sandbox.name, "unhealthy")
-    was, before = psql(sandbox, REVISION), facts(sandbox)
+    was, before = sql(sandbox, REVISION), facts(sandbox)
     file = given(f"{{health: {{timeout: 3}}, undo: {{database: {wanted}}}}}\n")
     ended = inv(*file, "hot-update", "--yes")
     assert ended.code == 5, ended.text
-    assert (psql(sandbox, REVISION) == was) == (wanted == "restore")
+    assert (sql(sandbox, REVISION) == was) == (wanted == "restore")
     told = "the old code runs on the new schema: the database is at " in ended.err
     assert told == (wanted == "keep")
     assert (f"inv restore --backup {run_of(ended.out)} --target {sandbox.name}" in ended.out) == told
     assert (facts(sandbox).head, facts(sandbox).container) == (before.head, before.container)
-    assert (psql(sandbox, DATABASES), is_healthy(sandbox)) == ("whalefall_prod", True)
+    assert (sql(sandbox, DATABASES), is_healthy(sandbox)) == ("whalefall_prod", True)

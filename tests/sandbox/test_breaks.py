@@ -9,7 +9,8 @@ import yaml
 
 from deploy.sandbox import breaks, stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, execute, psql, replicas
+from deploy.sandbox.compose import answer, execute, replicas
+from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.origin import DEPLOYED
@@ -75,7 +76,7 @@ def test_the_command_that_a_refusal_gives_leads_out_of_it(sandbox: Sandbox, inv:
 
 
 def test_a_database_that_cannot_be_asked_is_never_taken_for_an_empty_one(sandbox: Sandbox, inv: Inv) -> None:
-    at = psql(sandbox, "SELECT version_num FROM alembic_version")
+    at = sql(sandbox, "SELECT version_num FROM alembic_version")
     stack.break_(sandbox.name, "database-down")
     for words in (("migrate",), ("migrate", "--current"), ("migrate", "--sql"), ("migrate", "--stamp", at)):
         ended = inv(*words)
@@ -83,7 +84,7 @@ def test_a_database_that_cannot_be_asked_is_never_taken_for_an_empty_one(sandbox
         assert "whalefall_prod does not answer" in ended.err
         assert not re.search("empty|never stamped|pending", ended.text)
     stack.restore(sandbox.name)
-    assert psql(sandbox, "SELECT version_num FROM alembic_version") == at
+    assert sql(sandbox, "SELECT version_num FROM alembic_version") == at
 
 
 def test_a_crash_loop_is_a_warning_with_its_last_error_and_the_next_release_cures_it(
@@ -136,7 +137,7 @@ def test_an_unstamped_database_is_stamped_by_its_schema_and_upgraded(sandbox: Sa
     assert updated.code == 0, updated.text
     assert "flask db stamp 20251224134000" in updated.out
     assert "stamped with 20251224134000" in updated.out
-    assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
+    assert sql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
 
 
 def test_an_unstamped_database_is_stamped_even_when_there_is_nothing_else_to_do(sandbox: Sandbox, inv: Inv) -> None:
@@ -147,7 +148,7 @@ def test_an_unstamped_database_is_stamped_even_when_there_is_nothing_else_to_do(
     assert updated.code == 0, updated.text
     assert "migrate (the database was never stamped)" in updated.out
     assert "copy (" not in updated.out
-    assert psql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
+    assert sql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
 
 
 def test_a_database_that_had_a_revision_is_not_stamped_by_its_schema(sandbox: Sandbox, inv: Inv) -> None:
@@ -155,7 +156,7 @@ def test_a_database_that_had_a_revision_is_not_stamped_by_its_schema(sandbox: Sa
     assert inv("hot-update", "--yes").code == 0
     stack.break_(sandbox.name, "forgotten-stamp")
     assert_refused(inv, sandbox, "has tables and no revision, but it had one: the run", "inv migrate --stamp REVISION")
-    assert psql(sandbox, "SELECT to_regclass('alembic_version')") == ""
+    assert sql(sandbox, "SELECT to_regclass('alembic_version')") == ""
     stamped = inv("migrate", "--stamp", newest_revision(sandbox))
     assert stamped.code == 0, stamped.text
     assert inv("hot-update", "--yes").code == 0
@@ -168,16 +169,16 @@ def test_a_revision_that_alembic_keeps_elsewhere_is_found_there_and_never_guesse
     refused = inv("hot-update", "--yes")
     assert refused.code == 3, refused.text
     assert f"finds ops.alembic_version at no revision, but read was public.alembic_version at {before}" in refused.text
-    assert psql(sandbox, "SELECT version_num FROM alembic_version") == before
-    psql(sandbox, "CREATE SCHEMA ops; ALTER TABLE alembic_version SET SCHEMA ops")
+    assert sql(sandbox, "SELECT version_num FROM alembic_version") == before
+    sql(sandbox, "CREATE SCHEMA ops; ALTER TABLE alembic_version SET SCHEMA ops")
     try:
         assert f"answers, at {before}" in inv("preflight").out
         updated = inv("hot-update", "--yes")
         assert updated.code == 0, updated.text
         assert "flask db stamp" not in updated.out
-        assert psql(sandbox, "SELECT version_num FROM ops.alembic_version") == newest_revision(sandbox)
+        assert sql(sandbox, "SELECT version_num FROM ops.alembic_version") == newest_revision(sandbox)
     finally:
-        psql(sandbox, "ALTER TABLE ops.alembic_version SET SCHEMA public; DROP SCHEMA ops")
+        sql(sandbox, "ALTER TABLE ops.alembic_version SET SCHEMA public; DROP SCHEMA ops")
         stack.release(sandbox.name, "code")
         assert inv("hot-update", "--yes").code == 0
 
@@ -185,12 +186,12 @@ def test_a_revision_that_alembic_keeps_elsewhere_is_found_there_and_never_guesse
 def test_a_schema_that_no_rule_matches_is_refused_with_the_way_to_stamp_by_hand(sandbox: Sandbox, inv: Inv) -> None:
     stack.break_(sandbox.name, "unstamped")
     rename = "ALTER TABLE database_size_aggregations RENAME COLUMN {} TO {}"
-    psql(sandbox, rename.format("calculated_at", "calculated_when"))
+    sql(sandbox, rename.format("calculated_at", "calculated_when"))
     try:
         assert_refused(inv, sandbox, "no rule under migrate.stamp matches", "inv migrate --stamp REVISION")
-        assert psql(sandbox, "SELECT to_regclass('alembic_version')") == ""
+        assert sql(sandbox, "SELECT to_regclass('alembic_version')") == ""
     finally:
-        psql(sandbox, rename.format("calculated_when", "calculated_at"))
+        sql(sandbox, rename.format("calculated_when", "calculated_at"))
 
 
 def test_a_recreated_container_is_told_and_then_gets_every_file(sandbox: Sandbox, inv: Inv) -> None:

@@ -11,7 +11,8 @@ import pytest
 from deploy.errors import Exit, Failure
 from deploy.sandbox import compose, releases, stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, psql
+from deploy.sandbox.compose import answer
+from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.bench.client import asking
@@ -82,7 +83,7 @@ def test_web_worker_and_beat_have_one_image_and_containers_without_a_name_of_our
 def test_only_nginx_can_be_reached_and_the_app_asks_database_and_redis(celery: Sandbox) -> None:
     assert asked(celery, "/health") == {"status": "ok", "database": "ok", "redis": "ok"}
     assert answer(celery.app_port, "/health")[0] == 0
-    assert psql(celery, "SELECT version_num FROM alembic_version") == "20260108093000"
+    assert sql(celery, "SELECT version_num FROM alembic_version") == "20260108093000"
 
 
 def test_the_beat_goes_on_and_the_worker_does_what_it_is_told(celery: Sandbox) -> None:

@@ -11,7 +11,8 @@ from deploy import shell
 from deploy.errors import Failure
 from deploy.message import pack, say
 from deploy.sandbox import stack
-from deploy.sandbox.compose import execute, is_healthy, psql
+from deploy.sandbox.compose import execute, is_healthy
+from deploy.sandbox.databases import sql
 from deploy.sandbox.home import Sandbox
 from deploy.settings import load
 from deploy.state import asking, variables
@@ -32,7 +33,7 @@ SUPERVISED = "/etc/supervisor/conf.d/whalefall.more.conf"
 def healed(shared: Sandbox) -> Iterator[None]:
     """Leave the shared production at a good release, and with nothing of what the bad ones made."""
     yield
-    psql(shared, "ALTER TABLE instances DROP COLUMN IF EXISTS made_at_boot; DROP TABLE IF EXISTS half_done")
+    sql(shared, "ALTER TABLE instances DROP COLUMN IF EXISTS made_at_boot; DROP TABLE IF EXISTS half_done")
     stack.release(shared.name, "code")
     ended = run_inv(shared.name, "hot-update", "--yes")
     assert ended.code == 0, ended.text
@@ -42,7 +43,7 @@ def test_what_a_plan_is_made_from_has_the_revision_of_the_database(sandbox: Sand
     settings = load(project=ROOT, target=sandbox.name)
     script = shell.script("containers.sh", asking(settings), "guard.sh", **variables(settings)) + "guard\n"
     told = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
-    revision = (pack(say("database revision")), f"public.alembic_version {psql(sandbox, REVISION)}")
+    revision = (pack(say("database revision")), f"public.alembic_version {sql(sandbox, REVISION)}")
     assert revision in shell.records(told.stdout)
 
 
@@ -54,7 +55,7 @@ def test_an_app_that_migrates_itself_cannot_do_so_while_it_is_proven(sandbox: Sa
     assert "cannot execute ALTER TABLE in a read-only transaction" in ended.err.splitlines()[0]
     assert "  nothing was changed\n" in ended.err
     assert "set proof.database: writable" in ended.err.splitlines()[-1]
-    assert (facts(sandbox), psql(sandbox, COLUMN)) == (before, "0")
+    assert (facts(sandbox), sql(sandbox, COLUMN)) == (before, "0")
 
 
 def test_what_a_proof_writes_all_the_same_is_named_and_not_called_unchanged(
@@ -62,10 +63,10 @@ def test_what_a_proof_writes_all_the_same_is_named_and_not_called_unchanged(
 ) -> None:
     stack.release(sandbox.name, "self-migrating")
     ended = inv(*given(f"proof: {{command: env -u PGOPTIONS {BOOT}}}\n"), "hot-update", "--yes")
-    assert (ended.code, psql(sandbox, COLUMN)) == (6, "1"), ended.text
+    assert (ended.code, sql(sandbox, COLUMN)) == (6, "1"), ended.text
     assert "the schema is not as before: column public.instances.made_at_boot came" in ended.err
     assert "nothing was changed" not in ended.err
-    psql(sandbox, "ALTER TABLE instances DROP COLUMN made_at_boot")
+    sql(sandbox, "ALTER TABLE instances DROP COLUMN made_at_boot")
 
 
 def test_a_proof_that_may_write_is_undone_with_the_dump_that_was_made_before_it(
@@ -76,7 +77,7 @@ def test_a_proof_that_may_write_is_undone_with_the_dump_that_was_made_before_it(
     ended = inv(*file, "hot-update", "--yes")
     assert ended.code == 5, ended.text
     assert re.findall(r"^[▸◂] (.*)", ended.out, re.MULTILINE) == ["backup", "proof", "undo proof"]
-    assert (psql(sandbox, COLUMN), is_healthy(sandbox)) == ("0", True)
+    assert (sql(sandbox, COLUMN), is_healthy(sandbox)) == ("0", True)
     assert "is not as before" not in ended.err
 
 
@@ -109,24 +110,24 @@ def test_a_migration_that_fails_halfway_is_told_by_what_is_left_of_it(
     sandbox: Sandbox, inv: Inv, given: SettingsFile, wanted: str
 ) -> None:
     stack.release(sandbox.name, "half-migration")
-    was = psql(sandbox, REVISION)
+    was = sql(sandbox, REVISION)
     ended = inv(*given(f"undo: {{database: {wanted}}}\n"), "hot-update", "--yes")
-    assert (ended.code, psql(sandbox, REVISION)) == (5, was), ended.text
-    left = psql(sandbox, "SELECT to_regclass('half_done')") == "half_done"
+    assert (ended.code, sql(sandbox, REVISION)) == (5, was), ended.text
+    left = sql(sandbox, "SELECT to_regclass('half_done')") == "half_done"
     assert left == (wanted == "keep")
     assert ("the schema is not as before: table public.half_done came" in ended.err) == left
     assert ended.err.splitlines()[-1].startswith("→ inv restore --backup ") == left
-    psql(sandbox, "DROP TABLE IF EXISTS half_done")
+    sql(sandbox, "DROP TABLE IF EXISTS half_done")
 
 
 def test_a_migration_waits_for_a_lock_only_shortly_and_tells_who_holds_it(
     sandbox: Sandbox, inv: Inv, given: SettingsFile
 ) -> None:
     stack.release(sandbox.name, "migration")
-    was = psql(sandbox, REVISION)
+    was = sql(sandbox, REVISION)
     stack.break_(sandbox.name, "idle-transaction")
     ended = inv(*given("migrate: {lock_timeout: 1}\n"), "hot-update", "--yes")
-    assert (ended.code, psql(sandbox, REVISION)) == (5, was), ended.text
+    assert (ended.code, sql(sandbox, REVISION)) == (5, was), ended.text
     holder = r"held by session (\d+) \(user whalefall_user, application forgotten console, idle in transaction since "
     first = ended.err.splitlines()[0]
     assert re.search(f"no lock within 1 s, 4 times: the migration waits for a lock on instances: {holder}", first)
@@ -141,7 +142,7 @@ def test_a_migration_waits_for_a_lock_only_shortly_and_tells_who_holds_it(
 def test_an_index_whose_making_was_cut_off_is_found_and_its_remedy_takes_it_away(sandbox: Sandbox, inv: Inv) -> None:
     cut = "CREATE UNIQUE INDEX CONCURRENTLY cut_off ON database_size_aggregations (instance_id)"
     with pytest.raises(Failure):
-        psql(sandbox, cut)
+        sql(sandbox, cut)
     told = inv("preflight").out
     assert "cut_off on database_size_aggregations is invalid" in told
     command = re.search(r"on the host, (docker exec .*?); then", told)

@@ -18,7 +18,8 @@ import pytest
 
 from deploy.sandbox import stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, execute, psql
+from deploy.sandbox.compose import answer, execute
+from deploy.sandbox.databases import sql
 from deploy.sandbox.git import commit as committed
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
@@ -114,7 +115,7 @@ def publish(sandbox: Sandbox, *kinds: str) -> str:
 
 
 def revision(sandbox: Sandbox) -> str:
-    return psql(sandbox, "SELECT version_num FROM alembic_version")
+    return sql(sandbox, "SELECT version_num FROM alembic_version")
 
 
 def newest_migration(sandbox: Sandbox, commit: str) -> str:
@@ -142,7 +143,7 @@ def untouchable(sandbox: Sandbox, bystander: str) -> dict[str, str]:
     return {
         ".env": f"{hashlib.sha256(secrets).hexdigest()} {about.st_mode:o} {about.st_uid} {about.st_mtime_ns}",
         **{name: execute(sandbox.app, *checksum, name, user="root") for name in (".venv", "userdata", UNKNOWN)},
-        **{name: run(*container, name) for name in (sandbox.postgres, sandbox.redis, bystander)},
+        **{name: run(*container, name) for name in (sandbox.database, sandbox.redis, bystander)},
     }
 
 

@@ -52,8 +52,8 @@ def test_secrets_that_are_words_of_ours_or_names_of_the_settings_change_no_decis
     assert updated.code == 0, updated.text
     assert f"{sandbox.name} runs {commit[:7]} and is healthy" in updated.out
     assert "nothing to do" in inv("hot-update", "--yes").out
-    run("docker", "stop", sandbox.postgres)
-    assert f"docker start {sandbox.postgres}" in inv("preflight").out
+    run("docker", "stop", sandbox.database)
+    assert f"docker start {sandbox.database}" in inv("preflight").out
 
 
 def test_the_host_answers_in_no_record_and_no_field_that_is_not_declared(sandbox: Sandbox) -> None:

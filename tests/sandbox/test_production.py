@@ -98,7 +98,7 @@ def test_containers_that_the_settings_do_not_name_are_those_that_compose_made_fo
     unnamed = given("".join(f"{section}: {{container: ''}}\n" for section in ("app", "database", "redis")))
     ended = inv_today(*unnamed, "hot-update", "--yes")
     assert (ended.code, f"in {today.app}" in ended.out) == (0, True), ended.text
-    assert f"{today.postgres} is running" in inv_today(*unnamed, "preflight").out
+    assert f"{today.database} is running" in inv_today(*unnamed, "preflight").out
     missing = inv_today(*given("redis: {container: '', service: cache}"), "preflight")
     assert (missing.code, f"Compose made no container of the service cache in {today.path}" in missing.text) == (
         3,

@@ -12,7 +12,8 @@ import yaml
 from deploy.errors import Exit, Failure
 from deploy.sandbox import compose, home, origin, releases, sshd, stack
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, execute, psql
+from deploy.sandbox.compose import answer, execute
+from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process
@@ -126,7 +127,7 @@ def test_the_env_file_is_mounted_read_only(sandbox: Sandbox) -> None:
 
 
 def test_the_database_is_at_the_head_of_what_runs(sandbox: Sandbox) -> None:
-    assert psql(sandbox, "SELECT version_num FROM alembic_version") == "20260108093000"
+    assert sql(sandbox, "SELECT version_num FROM alembic_version") == "20260108093000"
     assert "20260108093000 (head)" in compose.in_app(sandbox, JANUARY.flask, "db", "current")
 
 
@@ -256,23 +257,23 @@ def test_the_env_file_can_go_missing_and_comes_back_as_it_was(mended: Sandbox) -
 
 def test_an_unstamped_database_has_tables_and_no_revision(mended: Sandbox) -> None:
     stack.break_(NAME, "unstamped")
-    assert psql(mended, "SELECT to_regclass('alembic_version'), to_regclass('users')") == "|users"
+    assert sql(mended, "SELECT to_regclass('alembic_version'), to_regclass('users')") == "|users"
     stack.restore(NAME)
-    assert psql(mended, "SELECT version_num FROM alembic_version") == "20260108093000"
+    assert sql(mended, "SELECT version_num FROM alembic_version") == "20260108093000"
 
 
 def test_an_unstamped_database_can_be_stamped_by_its_schema_and_upgraded(mended: Sandbox) -> None:
     stack.break_(NAME, "unstamped")
     compose.in_app(mended, JANUARY.flask, "db", "stamp", "20251224134000")
     compose.migrate(mended)
-    assert psql(mended, "SELECT version_num FROM alembic_version") == "20260108093000"
+    assert sql(mended, "SELECT version_num FROM alembic_version") == "20260108093000"
 
 
 def test_a_database_that_is_down_refuses_while_its_container_is_up(mended: Sandbox) -> None:
     stack.break_(NAME, "database-down")
     assert stack.status(NAME).services["postgres"] == "running"
     with pytest.raises(Failure):
-        psql(mended, "SELECT 1")
+        sql(mended, "SELECT 1")
     assert direct(mended) == (503, "unhealthy")
     stack.restore(NAME)
     assert direct(mended) == (200, "healthy")
@@ -319,9 +320,9 @@ def test_production_can_have_a_commit_that_the_remote_does_not_have(mended: Sand
 def test_a_forgotten_console_is_idle_in_a_transaction_until_restored(mended: Sandbox) -> None:
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
     stack.break_(NAME, "idle-transaction")
-    assert psql(mended, idle) == "1"
+    assert sql(mended, idle) == "1"
     stack.restore(NAME)
-    assert psql(mended, idle) == "0"
+    assert sql(mended, idle) == "0"
 
 
 def test_every_illness_has_its_test() -> None:
@@ -331,7 +332,7 @@ def test_every_illness_has_its_test() -> None:
 
 def test_up_brings_back_what_has_ended(mended: Sandbox) -> None:
     before = run("docker", "inspect", "--format", "{{.Id}}", mended.app)
-    run("docker", "stop", mended.app, mended.postgres)
+    run("docker", "stop", mended.app, mended.database)
     Process.of(int((mended.ssh / "sshd.pid").read_text(encoding="ascii"))).end()  # type: ignore[union-attr]
     assert not stack.status(NAME).sshd
     assert stack.up(NAME) == mended
@@ -344,7 +345,7 @@ def test_up_after_a_reboot_makes_the_host_again_at_the_first_release(mended: San
     if not mended.host.is_mount():
         pytest.skip("only a sandbox that root made loses its host with the machine's memory")
     secrets = mended.env_file.read_text(encoding="utf-8")
-    run("docker", "stop", mended.app, mended.postgres, mended.redis)
+    run("docker", "stop", mended.app, mended.database, mended.redis)
     sshd.stop(mended)
     run("umount", mended.host)
     stack.up(NAME)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.sandbox import stack
-from deploy.sandbox.compose import psql
+from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Ended, Inv
@@ -31,7 +31,7 @@ def good(ended: Ended) -> str:
 
 
 def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, inv: Inv) -> None:
-    was, before = psql(updated, SITUATION), facts(updated)
+    was, before = sql(updated, SITUATION), facts(updated)
     commit = stack.release(updated.name, "migration")
 
     assert "origin/main at " + commit[:7] in good(inv("preflight"))
@@ -55,12 +55,12 @@ def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, in
     newest, second, *_ = good(inv("migrate", "--history")).splitlines()
     assert (newest.split()[0], newest.endswith(" (head)")) == (head, True)
     assert (second.split()[0], second.endswith(" (database)")) == (was, True)
-    sql = good(inv("migrate", "--sql"))
-    assert "ADD COLUMN IF NOT EXISTS note_" in sql
-    assert sql.count("CREATE TABLE") == 0
-    assert psql(updated, SITUATION) == was
+    printed = good(inv("migrate", "--sql"))
+    assert "ADD COLUMN IF NOT EXISTS note_" in printed
+    assert printed.count("CREATE TABLE") == 0
+    assert sql(updated, SITUATION) == was
     assert f"database at {head}" in good(inv("migrate"))
-    assert psql(updated, SITUATION) == head
+    assert sql(updated, SITUATION) == head
 
     assert "__pycache__ folders and " in good(inv("clean"))
     assert facts(updated) == copied
@@ -94,15 +94,15 @@ def test_health_for_machines_has_the_keys_that_are_documented(updated: Sandbox, 
 
 
 def test_a_stamp_writes_a_revision_and_runs_nothing(sandbox: Sandbox, inv: Inv) -> None:
-    was, columns = psql(sandbox, SITUATION), "SELECT count(*) FROM information_schema.columns"
-    before = psql(sandbox, columns)
+    was, columns = sql(sandbox, SITUATION), "SELECT count(*) FROM information_schema.columns"
+    before = sql(sandbox, columns)
     refused = inv("migrate", "--stamp", "20990101000000")
     assert (refused.code, "has no revision 20990101000000" in refused.err) == (3, True)
     assert refused.err.splitlines()[-1] == f"→ inv migrate --history --target {sandbox.name} lists them"
     assert "stamped with 20251224134000" in good(inv("migrate", "--stamp", "20251224134000"))
-    assert psql(sandbox, SITUATION) == "20251224134000"
+    assert sql(sandbox, SITUATION) == "20251224134000"
     good(inv("migrate", "--stamp", was))
-    assert (psql(sandbox, SITUATION), psql(sandbox, columns)) == (was, before)
+    assert (sql(sandbox, SITUATION), sql(sandbox, columns)) == (was, before)
 
 
 def test_questions_that_exclude_each_other_are_a_usage_error(sandbox: Sandbox, inv: Inv) -> None:

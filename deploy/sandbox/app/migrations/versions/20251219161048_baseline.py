@@ -1,20 +1,37 @@
 """Baseline of the production schema."""
 
+import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "20251219161048"
 down_revision = None
 
 
 def upgrade():
-    op.execute("CREATE TABLE users (id serial PRIMARY KEY, username varchar(255) NOT NULL UNIQUE)")
-    op.execute("CREATE TABLE instances (id serial PRIMARY KEY, name varchar(255) NOT NULL)")
-    op.execute("CREATE TABLE credentials (id serial PRIMARY KEY, name varchar(255) NOT NULL, instance_ids jsonb)")
-    op.execute(
-        "CREATE TABLE database_size_aggregations (id serial PRIMARY KEY, instance_id integer REFERENCES instances,"
-        " size_mb bigint NOT NULL, calculated_at timestamp without time zone NOT NULL)"
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("username", sa.String(255), nullable=False, unique=True),
+    )
+    op.create_table(
+        "instances", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(255), nullable=False)
+    )
+    op.create_table(
+        "credentials",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("instance_ids", sa.JSON().with_variant(JSONB(), "postgresql")),
+    )
+    op.create_table(
+        "database_size_aggregations",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("instance_id", sa.Integer, sa.ForeignKey("instances.id")),
+        sa.Column("size_mb", sa.BigInteger, nullable=False),
+        sa.Column("calculated_at", sa.DateTime, nullable=False),
     )
 
 
 def downgrade():
-    op.execute("DROP TABLE database_size_aggregations, credentials, instances, users")
+    for table in ("database_size_aggregations", "credentials", "instances", "users"):
+        op.drop_table(table)

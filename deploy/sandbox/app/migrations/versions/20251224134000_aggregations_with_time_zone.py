@@ -1,5 +1,6 @@
-"""Aggregations remember the time zone."""
+"""Aggregations remember the time zone, where the database knows one."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "20251224134000"
@@ -7,14 +8,18 @@ down_revision = "20251224120000"
 
 
 def upgrade():
-    op.execute(
-        "ALTER TABLE database_size_aggregations"
-        " ALTER COLUMN calculated_at TYPE timestamp with time zone USING calculated_at AT TIME ZONE 'UTC'"
-    )
+    _change(sa.DateTime(timezone=True))
 
 
 def downgrade():
-    op.execute(
-        "ALTER TABLE database_size_aggregations"
-        " ALTER COLUMN calculated_at TYPE timestamp without time zone USING calculated_at AT TIME ZONE 'UTC'"
+    _change(sa.DateTime())
+
+
+def _change(kind):
+    op.alter_column(
+        "database_size_aggregations",
+        "calculated_at",
+        type_=kind,
+        existing_nullable=False,
+        postgresql_using="calculated_at AT TIME ZONE 'UTC'",
     )

@@ -7,7 +7,9 @@ down_revision = "20251224134000"
 
 
 def upgrade():
-    op.execute("CREATE TABLE IF NOT EXISTS instance_tags (instance_id integer REFERENCES instances, tag varchar(64))")
+    op.execute(
+        "CREATE TABLE IF NOT EXISTS instance_tags (instance_id integer REFERENCES instances (id), tag varchar(64))"
+    )
 
 
 def downgrade():
