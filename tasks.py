@@ -408,8 +408,8 @@ INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), 
     install=INSTALL,
     name=NAME,
     shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend), january (one program), "
-    "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own) or replicas (two containers, "
-    "the database elsewhere); default: today",
+    "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own), replicas (two containers, "
+    "the database elsewhere) or mounted (code mounted from the clone, MariaDB); default: today",
     import_seconds="how long the app takes to import",
 )
 def up(c: Context, name: str = "sandbox", install: bool = False, shape: str = "", import_seconds: float = 3.5) -> None:

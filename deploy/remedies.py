@@ -194,6 +194,11 @@ def start_container(status: str, container: str, sudo: bool) -> Message:
     return _on_host(sudo, "docker", "unpause" if status == "paused" else "start", container)
 
 
+def mend_loop(container: str, target: str, sudo: bool) -> Message:
+    logs = _on_host(sudo, "docker", "logs", "--tail", "50", container)
+    return say("%s; where its database is newer than its code: %s", logs, list_dumps(target))
+
+
 def make_container(up: str, role: str) -> Message:
     return say("set %s.container to its name, or make it, on the host: %s", role, up)
 

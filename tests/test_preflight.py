@@ -119,6 +119,25 @@ def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     assert found.remedy == "on the host: docker start whalefall_redis_prod"
 
 
+def looping(why: str) -> State:
+    app = replace(STATE.containers["app"], status="restarting")
+    return replace(STATE, containers={**STATE.containers, "app": app}, app=None, app_problem=say(why))
+
+
+def test_a_container_that_ends_again_and_again_is_refused_with_its_last_error() -> None:
+    (found,) = (one for one in refusals(looping("no such revision")) if one.check == "app container")
+    assert found.evidence == "whalefall_app_prod ends again and again: no such revision"
+    assert "docker logs --tail 50 whalefall_app_prod; " in found.remedy
+
+
+def test_a_database_that_is_a_service_is_restored_though_the_apps_container_does_not_run() -> None:
+    state = looping("no such revision")
+    assert "app container" not in steps.restore.needs(SETTINGS, state)
+    file = replace(SETTINGS, database=replace(SETTINGS.database, kind="sqlite"))
+    assert "app container" in steps.restore.needs(file, state)
+    assert "app container" in steps.restore.needs(SETTINGS, STATE)
+
+
 def test_what_the_app_needs_besides_is_looked_at_as_the_rest_is() -> None:
     settings = replace(SETTINGS, compose=replace(SETTINGS.compose, needs=("rabbitmq", "search")))
     search = replace(STATE.containers["redis"], name="shop-search-1", service="search", status="exited")

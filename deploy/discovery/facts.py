@@ -68,6 +68,8 @@ class Facts:
     # The repository's folder, where that is another one.
     top: str = ""
     tracked: tuple[str, ...] = ()
+    # Those of them, no Python, that upgrade a database.
+    upgrading: tuple[str, ...] = ()
     env: str = ""
     env_state: str = ""
     env_keys: tuple[str, ...] = ()
@@ -121,6 +123,7 @@ def _parse(answer: str) -> Facts:
         remote=repository[2],
         upstream=repository[3],
         tracked=tuple(name for (name,) in rows["tracked"]),
+        upgrading=tuple(name for (name,) in rows["upgrading"]),
         env=env[0],
         env_state=env[1],
         env_keys=tuple(dict.fromkeys(key for (key,) in rows["env_key"])),

@@ -5,6 +5,7 @@ RECORDS = (
     "problem kind text*",
     "repository top branch remote upstream",
     "tracked name",
+    "upgrading name",
     "env name state",
     "env_key name",
     "container name service state image identity folder files command* ports mounts environment",

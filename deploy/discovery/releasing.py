@@ -26,18 +26,37 @@ SINGLE = re.compile("scheduler|beat")
 
 def find(facts: Facts, app: Container, path: str) -> Iterator[Found]:
     """Find what is to be said of the code at `path` in the app's container, and of the programs that run it."""
-    yield _unsuitable(facts)
+    yield _unsuitable(facts, app)
     yield from _copy(facts, app, path)
     yield from _proof(app, path)
     yield from _migrate(facts, app, path)
     yield from _restart(app)
+    yield _undo(facts, app)
 
 
-def _unsuitable(facts: Facts) -> Found:
+def _starting(facts: Facts, app: Container) -> set[str]:
+    """The tracked scripts that the container is started by; Python's are the code's."""
+    words = " ".join(app.command).split()
+    tracked = (name for name in facts.tracked if not name.endswith(".py"))
+    return {name for name in tracked if any(f"/{word}".endswith(f"/{name}") for word in words)}
+
+
+def _undo(facts: Facts, app: Container) -> Found:
+    """A container that migrates as it starts does not start with old code on a new schema."""
+    scripts = sorted(_starting(facts, app) & set(facts.upgrading))
+    if not scripts and not re.search(r"\bdb\s+upgrade\b", " ".join(app.command)):
+        return Found("undo.database", usual("undo.database"), say("nothing migrates as the container starts"))
+    by = scripts[0] if scripts else say("its command")
+    why = say("%s starts by %s, which migrates: with old code on a new schema it would not start", app.name, by)
+    return Found("undo.database", "restore", why, "likely")
+
+
+def _unsuitable(facts: Facts, app: Container) -> Found:
     default = usual("preflight.unsuitable")
     compose = {name for one in facts.containers for name in one.files}
     mounted = {name for one in facts.containers for name in facts.tracked if _mounts(one, name)}
     baked = {name for name in facts.tracked if _is_baked(name)} | (compose & set(facts.tracked)) | mounted
+    baked |= _starting(facts, app)
     left = sorted(name for name in baked if not any(covers(pattern, name) for pattern in default))
     if not left:
         return Found("preflight.unsuitable", default, say("they cover what the images are built from"))

@@ -26,6 +26,11 @@ def containers(settings: Settings, state: State, _: Options) -> Iterator[Finding
             other = found.service or say("none")
             evidence = say("%s is not of the compose service %s but of %s", found.name, service, other)
             yield Finding("refusal", check, evidence, remedies.set_service(role))
+        elif role == "app" and found.status == "restarting" and state.app_problem:
+            evidence = say("%s ends again and again: %s", found.name, state.app_problem)
+            yield Finding(
+                "refusal", check, evidence, remedies.mend_loop(found.name, settings.target.name, settings.target.sudo)
+            )
         elif not found.running:
             remedy = remedies.start_container(found.status, found.name, settings.target.sudo)
             yield Finding("refusal", check, say("%s is %s", found.name, found.status), remedy)
@@ -85,7 +90,8 @@ def elsewhere(settings: Settings, state: State, _: Options) -> Iterator[Finding]
 
 
 def app_container(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
-    if state.app_problem:
+    container = state.containers.get("app")
+    if state.app_problem and (container is None or container.running):
         yield Finding(
             "refusal",
             "app container",

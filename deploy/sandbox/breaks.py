@@ -143,7 +143,7 @@ def _fill_disk(sandbox: Sandbox) -> Message:
 def _recreate(sandbox: Sandbox) -> Message:
     compose(sandbox, "up", "--detach", "--no-build", "--no-deps", "--force-recreate", sandbox.shape.app)
     wait_until_healthy(sandbox)
-    return say("recreated the container %s: %s is the image's again", sandbox.app, sandbox.shape.path)
+    return say("recreated the container %s: what was copied into it is gone", sandbox.app)
 
 
 def _add_replica(sandbox: Sandbox) -> Message:
@@ -272,7 +272,7 @@ def _close_transaction(sandbox: Sandbox) -> None:
 
 def _await_consoles(sandbox: Sandbox, number: str) -> None:
     deadline = time.monotonic() + CRASH_SECONDS
-    while sql(sandbox, kind_of(sandbox).consoles) != number and time.monotonic() < deadline:
+    while administer(sandbox, kind_of(sandbox).consoles) != number and time.monotonic() < deadline:
         time.sleep(0.1)
 
 

@@ -16,6 +16,8 @@ class Kind:
 
     client: str
     admin: str
+    # What .env has of it, each with a value of its own.
+    passwords: tuple[str, ...]
     seed: str
     # Have the database refuse every connection while its server is up, and allow them again.
     close: str
@@ -33,6 +35,7 @@ KINDS = {
     "postgres": Kind(
         client=f'exec {_PSQL} --username="$1" --dbname="$2"',
         admin=f'exec {_PSQL} --username="$1" --dbname=postgres',
+        passwords=("POSTGRES_PASSWORD",),
         seed="""
 INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, 50) n;
 INSERT INTO instances (name) SELECT '实例 ' || n FROM generate_series(1, 200) n;
@@ -49,6 +52,7 @@ INSERT INTO database_size_aggregations (instance_id, size_mb, calculated_at)
     "mysql": Kind(
         client=f'MYSQL_PWD=$MARIADB_PASSWORD {_MARIADB} --user="$1" "$2"',
         admin=f'MYSQL_PWD=$MARIADB_ROOT_PASSWORD {_MARIADB} --user=root "$2"',
+        passwords=("MARIADB_PASSWORD", "MARIADB_ROOT_PASSWORD"),
         seed="""
 INSERT INTO users (username) SELECT concat('user ', seq) FROM seq_1_to_50;
 INSERT INTO instances (name) SELECT concat('实例 ', seq) FROM seq_1_to_200;

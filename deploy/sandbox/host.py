@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.sandbox.command import run
+from deploy.sandbox.databases import kind_of
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.origin import DEPLOYED
@@ -39,8 +40,8 @@ def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float
         "IMPORT_SECONDS": import_seconds,
         # The real scheduler takes 2 s to start.
         "SCHEDULER_SECONDS": min(2.0, import_seconds),
-        "POSTGRES_PASSWORD": secrets.token_hex(16),
-        "REDIS_PASSWORD": secrets.token_hex(16),
+        **{password: secrets.token_hex(16) for password in kind_of(sandbox).passwords},
+        **({"REDIS_PASSWORD": secrets.token_hex(16)} if sandbox.shape.redis else {}),
         "SECRET_KEY": f"'{secrets.token_hex(8)} $HOME \"{secrets.token_hex(8)}\" #1'",
         "JWT_SECRET_KEY": f'"{secrets.token_urlsafe(24)}"',
         "MAIL_PASSWORD": f"'密码 {secrets.token_hex(8)} & \\n'",

@@ -49,11 +49,13 @@ class Shape:
     redis: str = ""
     # The file in `SHAPES` of the Compose project that the database is a service of; empty: it is one of the app's.
     elsewhere: str = ""
+    # The folder of what customers leave, from `path` on.
+    userdata: str = "userdata"
     # How many containers the app's service has.
     replicas: int = 1
     # Supervisor's programs that run the app's code.
     programs: tuple[str, ...] = ()
-    # What answers 200 through Nginx while the app is well, by the name of the check.
+    # What answers 200 at the front door while the app is well, by the name of the check.
     checks: Mapping[str, str] = field(default_factory=dict)
     # The same of the app's own port; empty: it is not published.
     direct: str = ""
@@ -142,7 +144,31 @@ REPLICAS = Shape(
         "DATABASE_NETWORK": "whalefall-{SANDBOX_NAME}_elsewhere_default",
     },
 )
-NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY, REPLICAS)}
+MOUNTED = Shape(
+    name="mounted",
+    sources=(APP, LEAN, SHAPES / "mounted"),
+    compose_file="docker-compose.yml",
+    dockerfile="Dockerfile",
+    base="celery",
+    others=("mariadb", "redis"),
+    containers=dict.fromkeys(("board", "db", "cache"), UNNAMED),
+    app="board",
+    database="db",
+    kind="mysql",
+    owner="board",
+    dbname="board_prod",
+    path="/opt/board",
+    flask="/usr/bin/flask",
+    user="board",
+    redis="cache",
+    userdata="/var/lib/board",
+    checks={"web": "/health"},
+    env={
+        "DATABASE_URL": "mysql+pymysql://board:{MARIADB_PASSWORD}@db:3306/board_prod?charset=utf8mb4",
+        "REDIS_URL": "redis://:{REDIS_PASSWORD}@cache:6379/0",
+    },
+)
+NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY, REPLICAS, MOUNTED)}
 
 
 def named(name: str) -> Shape:

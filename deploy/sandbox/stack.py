@@ -21,7 +21,7 @@ RELEASE_KINDS = releases.KINDS
 BREAK_KINDS = breaks.KINDS
 DEFAULT = "sandbox"
 CUSTOMER_FILES = """
-cd userdata
+cd "$1"
 printf 'name,size\n' >'exports/客户 报表.csv'
 printf 'kept\n' >uploads/upload.txt
 """
@@ -183,10 +183,11 @@ def _make(sandbox: Sandbox, services: dict[str, str], import_seconds: float, tel
     tell(say("building the production image and starting the stack"))
     images.production(sandbox, services[sandbox.shape.base])
     compose.start(sandbox)
+    # A container may migrate by itself as it starts.
+    compose.wait_until_healthy(sandbox)
     compose.migrate(sandbox)
     databases.sql(sandbox, databases.kind_of(sandbox).seed)
-    compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES)
-    compose.wait_until_healthy(sandbox)
+    compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES, "sh", sandbox.shape.userdata)
     sshd.start(sandbox)
     releases.publish(sandbox, "code")
     sandbox.register()

@@ -122,6 +122,12 @@ looping() {
   [ "$again" = true ] || { [ "$count" != 0 ] && [ "$started" != "$container_started" ]; }
 }
 
+# container_error [SINCE]: of what the container printed since then, the last line that names an error, else the last.
+container_error() {
+  docker logs ${1:+--since "$1"} --tail 200 "$container" 2>&1 |
+    awk 'NF {last = $0} /^[A-Za-z_][A-Za-z_.]*(Error|Exception|Exit)(:|$)/ {error = $0} END {print error ? error : last}' || true
+}
+
 # hold: have a container that loops stand still, to be worked in: its first process is stopped as soon as it is there, which
 # is for control to end. To be called in the folder of a run.
 hold() {
@@ -267,8 +273,17 @@ body = answer.read()
 sys.stdout.buffer.write(b"%d\n" % answer.status + body)
 '
 
-# record_sum: a fingerprint of the record of what runs; nothing where there is none.
-record_sum() { docker exec -u 0 "$container" sha256sum "$record_folder/record.json" 2>/dev/null | cut -d' ' -f1; }
+# record_sum: a fingerprint of the record of what runs; nothing where there is none. Who asks more than once may keep it.
+record_sum() { sum_record; }
+
+# sum_record: so it is whether the container runs or not: one that starts again and again does so at times.
+sum_record() {
+  local told
+  told=$(docker exec -u 0 "$container" sha256sum "$record_folder/record.json" 2>/dev/null) ||
+    told=$(set -o pipefail; { docker cp "$container:$record_folder/record.json" - | tar -xO | sha256sum; } 2>/dev/null) ||
+    return 0
+  printf '%s\n' "${told%% *}"
+}
 
 # container_id NAME: the engine's id of it; nothing where there is none.
 container_id() { docker inspect --type container --format '{{.Id}}' "$1" 2>/dev/null || true; }

@@ -14,7 +14,7 @@ read_folders() {
 }
 
 read_repository() {
-  local top
+  local top name
   [ -d "$path" ] || { record problem repository "$(say 'no such folder: %s' "$path")"; return; }
   top=$(git_ rev-parse --show-toplevel 2>&1) || { record problem repository "$(git_words <<<"$top")"; return; }
   local branch remote
@@ -24,6 +24,9 @@ read_repository() {
     "$(git_ config "branch.$branch.merge" | sed 's#^refs/heads/##')"
   git_ ls-files -- >"$beside/tracked"
   sed 's/^/tracked\t/' "$beside/tracked"
+  # What brings a database to the schema of the code, be it the container's first command.
+  git_ grep -lE '(flask|alembic|manage\.py|-m [a-z_]+).* upgrade' -- ':!*.py' ':!*.md' ':!*.rst' ':!*.txt' |
+    while IFS= read -r name; do record upgrading "$name"; done
 }
 
 # other_env: the only file in the folder that is called as an env file and not tracked, else the usual name.

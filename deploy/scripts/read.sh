@@ -418,8 +418,11 @@ read_app() {
   if [ "$status" != 0 ]; then
     answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint-$container" | grep -v '^$' | tail -n 1)
     [ -n "$answer" ] || answer=$(say 'docker exec ended with status %s' "$status")
-    share "sum-$container" true
-    ! running "$container" || record app_problem "$answer"
+    share "sum-$container" sum_record
+    case $(docker inspect --type container --format '{{.State.Status}}' "$container" 2>/dev/null) in
+      running) record app_problem "$answer" ;;
+      restarting) record app_problem "$(container_error)" ;;
+    esac
     return
   fi
   { read -r line; record app "$line"; while IFS= read -r line; do record app_text "$line"; done; } <<<"$answer"

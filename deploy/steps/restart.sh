@@ -37,12 +37,6 @@ answer() {
   printf '%s' "$status"
 }
 
-# container_error: of what the container printed since it was restarted, the last line that names an error, else the last.
-container_error() {
-  docker logs --since "$began" --tail 200 "$container" 2>&1 |
-    awk 'NF {last = $0} /^[A-Za-z_][A-Za-z_.]*(Error|Exception|Exit)(:|$)/ {error = $0} END {print error ? error : last}' || true
-}
-
 # give_up FORMAT VALUE...: why, after the newest lines of each log that was written since the restart, the newest log last.
 give_up() {
   local log
@@ -75,10 +69,14 @@ await_well() {
 
 # Supervisor restarts a crashed app server for ever, so "Up" proves nothing: more than one master in a row is a crash loop.
 await_answer() {
-  local status pid begin=$SECONDS
-  local -A seen=()
+  local status pid runs start begin=$SECONDS
+  local -A seen=() starts=()
   while status=$(answer) && [ "$status" = 000 ]; do
-    [[ $(moment) == 'true '* ]] || give_up 'the container %s stopped' "$container"
+    read -r runs start _ <<<"$(moment)"
+    [ "$runs" = true ] || give_up 'the container %s stopped: %s' "$container" "$(container_error "$began")"
+    # So it is with what comes before the app server, too.
+    starts[$start]=1
+    [ "${#starts[@]}" -lt 4 ] || give_up 'the container %s ends again and again: %s' "$container" "$(container_error "$began")"
     for pid in $(masters); do seen[$pid]=1; done
     [ "${#seen[@]}" -lt $((servers + 2)) ] || give_up 'the app crash-loops: %s was started %s times and never answered' "$server" "${#seen[@]}"
     [ $((SECONDS - begin)) -lt "$restart_timeout" ] || give_up 'the app does not answer, %s s after the restart' "$restart_timeout"
@@ -96,7 +94,7 @@ await_programs() {
   # One that starts again and again runs at times.
   words=$(reason await "$words")
   [[ $words == "$mark"* ]] || words=$(say 'the container %s stopped' "$container")
-  give_up '%s: %s' "$words" "$(container_error)"
+  give_up '%s: %s' "$words" "$(container_error "$began")"
 }
 
 began=$(date +%s)

@@ -12,6 +12,13 @@ from deploy.steps import backup, serving
 NEEDS: tuple[str, ...] = ("tools", "engine", "compose", "app container", "database")
 
 
+def needs(settings: Settings, state: State) -> tuple[str, ...]:
+    """The checks that a restore cannot do without: that may be what the app's container does not run for."""
+    app = state.containers.get("app")
+    stopped = app is not None and app.service == settings.app.service and not app.running
+    return tuple(one for one in NEEDS if one != "app container" or not (stopped and settings.database.in_service))
+
+
 def steps(settings: Settings, state: State, dump: str, run: str) -> tuple[Step, Step]:
     """Bring back the dump of this id; the first step leaves the database in use alone."""
     name = settings.database.name

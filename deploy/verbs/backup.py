@@ -23,7 +23,7 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     state = session.read("running")
     settings = session.settings
     findings = preflight.judge(settings, state, Options())
-    refuse(findings, (*steps.restore.NEEDS, *(("env",) if state.env == "unreadable" else ())))
+    refuse(findings, (*steps.restore.needs(settings, state), *(("env",) if state.env == "unreadable" else ())))
     if writers := steps.restore.writers(settings, state):
         fact = say("%s would go on writing to the database while it is replaced", words.names(writers))
         raise Failure(fact, remedy=remedies.stop_containers(settings.target.sudo, *writers), code=Exit.REFUSED)

@@ -239,6 +239,25 @@ def test_a_database_elsewhere_is_dumped_in_its_container_else_on_the_host(
     assert (found.value, found.sure) == (expected, sure)
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("sh", "/srv/app/entrypoint.sh"), ("restore", True)),
+        (("./entrypoint.sh", "gunicorn"), ("restore", True)),
+        (("sh", "-c", "flask db upgrade && exec gunicorn app:app"), ("restore", False)),
+        (("gunicorn", "app:app"), ("keep", False)),
+    ],
+)
+def test_a_container_that_migrates_as_it_starts_has_its_database_brought_back_by_an_undo(
+    command: tuple[str, ...], expected: tuple[str, bool]
+) -> None:
+    tracked = (*build.TRACKED, "entrypoint.sh")
+    told = facts(app(command=command), tracked=tracked, upgrading=("entrypoint.sh",))
+    found = by_key(decide(told, {}))
+    # And what it is started by is not for a hot update.
+    assert (found["undo.database"].value, "entrypoint.sh" in found["preflight.unsuitable"].value) == expected
+
+
 def test_tls_is_asked_where_the_same_does_not_answer_without() -> None:
     secure = Answer("https://localhost", "/healthz", 200, "nginx", build.WELL)
     plain = Answer("http://localhost", "/healthz", 200, "nginx", build.WELL)

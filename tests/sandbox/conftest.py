@@ -152,6 +152,27 @@ def inv_replicas(replicas: Sandbox) -> Inv:
     return lambda *words: run_inv(replicas.name, *words)
 
 
+@pytest.fixture(scope="session")
+def shared_mounted(docker: None) -> Iterator[Sandbox]:
+    """A production whose code is mounted from the clone, with MariaDB; made once, where a test asks for it."""
+    name = f"mounted-{os.getpid()}"
+    yield stack.up(name, shape="mounted", import_seconds=0.3, tell=lambda told: None)
+    stack.down(name, tell=lambda told: None)
+
+
+@pytest.fixture
+def mounted(shared_mounted: Sandbox) -> Iterator[Sandbox]:
+    """The shared production with mounted code; what a test broke is mended after it."""
+    yield shared_mounted
+    stack.restore(shared_mounted.name)
+
+
+@pytest.fixture
+def inv_mounted(mounted: Sandbox) -> Inv:
+    """Run a verb on the shared production with mounted code."""
+    return lambda *words: run_inv(mounted.name, *words)
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Inv:
     """A checkout without a settings file; runs a verb in it."""

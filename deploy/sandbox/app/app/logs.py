@@ -1,9 +1,10 @@
-"""Log files under userdata/logs, relative to the working directory."""
+"""Log files in USERDATA/logs; without that variable under userdata, relative to the working directory."""
 
 import logging
+import os
 from pathlib import Path
 
-FOLDER = Path("userdata/logs")
+FOLDER = Path(os.environ.get("USERDATA", "userdata"), "logs")
 FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
