@@ -502,7 +502,7 @@ def test(c: Context, install: bool = False) -> None:
 
 @verb(
     only="one column of the matrix: one fault, at every point",
-    shape="one shape of the app, today or january (default: both)",
+    shape="one shape of the app, as of inv sandbox.up (default: all)",
     file="where the outcomes are kept; what has passed at this commit is not run again",
     install=INSTALL,
 )

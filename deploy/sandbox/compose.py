@@ -84,6 +84,16 @@ def replicas(sandbox: Sandbox) -> list[str]:
     return sorted(name for name in names if name != sandbox.app)
 
 
+def running_code(sandbox: Sandbox) -> list[str]:
+    """Name every container that runs the app's code, its first one first."""
+    return [sandbox.app, *replicas(sandbox), *sandbox.also]
+
+
+def everything(sandbox: Sandbox) -> list[str]:
+    """Name every container of the sandbox."""
+    return [name for one in _labels(sandbox) for name in _lines("ps", "--all", "--format", "{{.Names}}", *one)]
+
+
 def restart_app(sandbox: Sandbox) -> None:
     """Have Supervisor start every program that runs the app's code anew."""
     execute(sandbox.app, "supervisorctl", "restart", *sandbox.shape.programs)

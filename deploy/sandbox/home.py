@@ -95,6 +95,11 @@ class Sandbox:
         return self._container(self.shape.app)
 
     @property
+    def also(self) -> tuple[str, ...]:
+        """The containers of the other services that run the code."""
+        return tuple(map(self._container, self.shape.also))
+
+    @property
     def database(self) -> str:
         """The database's container."""
         return self._container(self.shape.database)

@@ -51,8 +51,9 @@ class Shape:
     elsewhere: str = ""
     # The folder of what customers leave, from `path` on.
     userdata: str = "userdata"
-    # How many containers the app's service has.
+    # How many containers the app's service has, and which other services run the code.
     replicas: int = 1
+    also: tuple[str, ...] = ()
     # Supervisor's programs that run the app's code.
     programs: tuple[str, ...] = ()
     # What answers 200 at the front door while the app is well, by the name of the check.
@@ -114,6 +115,7 @@ CELERY = Shape(
     flask="/usr/bin/flask",
     user="app",
     redis="redis",
+    also=("celery_worker", "celery_beat"),
     checks={"nginx": "/health"},
     env={
         "DATABASE_URL": "postgresql://shop:{POSTGRES_PASSWORD}@db:5432/shop_prod",

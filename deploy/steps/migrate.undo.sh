@@ -3,10 +3,11 @@
 # Expects backups.sh and what that expects, schema.sh, was (the revision before), backup (the dump's id; empty: none),
 # target, undo_database (keep, or restore: restart.sh follows, since copy.undo.sh leaves that to us).
 
-# Whatever fails here, the app has to run again, and with the old files.
+# Whatever fails here, the app has to run again, and with the old files; where neither it nor they were touched it does.
 leave() { # STATUS
   if [ "$1" = 0 ] || [ "$undo_database" = keep ]; then return 0; fi
   exists "$replaced" 2>/dev/null || drop "$beside" 2>/dev/null || true
+  [ -n "$stopping" ] || [ -e "copied-$container" ] || return 0
   control restart
 }
 
@@ -36,6 +37,7 @@ tell_kept() {
 
 bring_back() {
   load
+  stopping=1
   control stop
   : >restored
   exchange "$replaced" "$beside"
@@ -43,6 +45,7 @@ bring_back() {
     "$database" "$(or_say "$was" 'no revision')" "$replaced"
 }
 
+stopping=
 trap 'leave $?' EXIT
 now=$(revisions) ||
   stop "$(say '%s cannot be asked: whether it was changed is unknown' "$database")" "$(say 'see the line above')"

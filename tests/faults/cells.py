@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.errors import Failure
 from deploy.sandbox import compose, stack
 from deploy.sandbox.home import Sandbox
+from deploy.sandbox.shape import TODAY
 from deploy.wording import text
 from tests import leaks
 from tests.faults import production
@@ -22,7 +23,9 @@ from tests.sandbox.conftest import run_inv
 from tests.sandbox.facts import facts, holder
 
 # Short times, so that a run that nobody confirms is over soon.
-SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\nbuilt: {frontend: {command: sh frontend/build}}\n"
+SETTINGS = "confirm: {timeout: 15}\nhealth: {timeout: 10}\n"
+# Of the shape that has one.
+FRONTEND = "built: {frontend: {command: sh frontend/build}}\n"
 # What an outcome says besides the release.
 DATABASE_NEW, UNLOCKED, UPDATED, MENDED = "database new", "unlock", "hot-update again", "mended"
 REACH_SECONDS = 90.0
@@ -153,7 +156,7 @@ def laptop(sandbox: Sandbox, cell: Cell, fault: Fault) -> Iterator[subprocess.Po
 def given(sandbox: Sandbox) -> tuple[str, str]:
     """The words that give a verb the settings of the matrix."""
     settings = sandbox.root / "faults.yaml"
-    settings.write_text(SETTINGS, encoding="utf-8")
+    settings.write_text(SETTINGS + (FRONTEND if sandbox.shape == TODAY else ""), encoding="utf-8")
     return "-f", str(settings)
 
 

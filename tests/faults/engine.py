@@ -17,7 +17,7 @@ from deploy.sandbox import images
 from deploy.sandbox.command import run, tail, works
 from deploy.sandbox.engine import find
 from deploy.sandbox.processes import Process, below
-from deploy.sandbox.shape import TODAY
+from deploy.sandbox.shape import Shape
 
 # Of this process alone, and away from the addresses that the first engine gives out.
 BRIDGE = f"whalefall{os.getpid() % 100_000}"
@@ -80,7 +80,7 @@ class Engine:
 
 
 @contextmanager
-def second() -> Iterator[Engine]:
+def second(shape: Shape) -> Iterator[Engine]:
     """Start a second engine that has the images of the first; every docker of this process asks it meanwhile."""
     own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")), _address(DEFAULT_BRIDGE))
     run("ip", "link", "add", "name", BRIDGE, "type", "bridge")
@@ -89,7 +89,7 @@ def second() -> Iterator[Engine]:
         run("ip", "link", "set", BRIDGE, "up")
         run(_iptables(), "--insert", *RULE)
         own.start()
-        _bring_images(own)
+        _bring_images(own, shape)
         with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
             yield own
     finally:
@@ -117,7 +117,7 @@ def _iptables() -> str:
     return find("iptables") or "iptables"
 
 
-def _bring_images(own: Engine) -> None:
-    tags = images.dependencies((TODAY.base, *TODAY.others), False, lambda text: None).values()
+def _bring_images(own: Engine, shape: Shape) -> None:
+    tags = images.dependencies((shape.base, *shape.others), False, lambda text: None).values()
     with subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE) as saved:
         subprocess.run(["docker", "--host", own.url, "load", "--quiet"], stdin=saved.stdout, check=True)

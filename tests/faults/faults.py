@@ -114,17 +114,19 @@ def reboot(scene: Scene) -> None:
     """End every process of the host, and start again what a host starts; the lock is of an earlier boot then."""
     sandbox, listener = scene.sandbox, sshd.process(scene.sandbox)
     assert listener
-    everything = {listener, *processes.below(listener), *processes.of_host(sandbox.host, sandbox.ssh_port)}
+    ours = {listener, *processes.below(listener), *processes.of_host(sandbox.host, sandbox.ssh_port)}
     # All at once: nobody is to see the end of another.
     for order in (signal.SIGSTOP, signal.SIGKILL):
-        for process in everything:
+        for process in ours:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, order)
-    services = (sandbox.app, sandbox.database, sandbox.redis)
-    run("docker", "kill", *services)
+    containers = compose.everything(sandbox)
+    run("docker", "kill", *containers)
     file = sandbox.path / ".git/hot-update/holder"
     file.write_text(re.sub(r"^boot\t.*$", f"boot\t{OLD_BOOT}", file.read_text(), flags=re.MULTILINE))
-    run("docker", "start", *reversed(services))
+    # What keeps the data first.
+    run("docker", "start", *sandbox.stores)
+    run("docker", "start", *containers)
     compose.wait_until_healthy(sandbox)
     sshd.start(sandbox)
 

@@ -11,13 +11,21 @@ from typing import Literal
 
 from deploy.plan import Plan, Step
 from deploy.steps import HOT_UPDATE
+from deploy.steps import STEPS as ALL
 
 Moment = Literal["before", "amid", "after"]
 
 CONFIRM = "confirm"
-# By shape of the app, the steps of an update that changes all that it can; January's has no frontend, and its restart
-# is one of a single worker.
-STEPS = {"today": HOT_UPDATE, "january": tuple(step for step in HOT_UPDATE if step not in ("build", "files", "ship"))}
+# By shape of the app, the steps of an update that changes all that it can: only today's has a frontend and files that
+# lie elsewhere, and code that is mounted moves with the clone. Of several containers a step is held in the first.
+PLAIN = tuple(step for step in HOT_UPDATE if step not in ("build", "files", "ship"))
+STEPS = {
+    "today": HOT_UPDATE,
+    "january": PLAIN,
+    "celery": PLAIN,
+    "replicas": PLAIN,
+    "mounted": ("backup", "proof", "migrate", "mount", "sync", "copy", "restart"),
+}
 
 
 def points(shape: str) -> tuple[str, ...]:
@@ -27,18 +35,18 @@ def points(shape: str) -> tuple[str, ...]:
     return (*within, steps[-1], CONFIRM)
 
 
-# By which command a step does what it is for: a word of it. Of any other step it is the first command.
+# By which command a step does what it is for: a word of it, one of these. Of any other step it is the first command.
 DECISIVE = {
-    "build": "sh",
-    "proof": "--check-config",
-    "backup": "pg_dump",
-    "sync": "reset",
-    "migrate": "upgrade",
-    "copy": "apply",
-    "files": "install",
-    "clean": "clean",
-    "restart": "replace",
-    "ship": "ship",
+    "build": ("sh",),
+    "proof": ("--check-config",),
+    "backup": ("pg_dump", "mariadb-dump,mysqldump"),
+    "sync": ("reset",),
+    "migrate": ("upgrade",),
+    "copy": ("apply",),
+    "files": ("install",),
+    "clean": ("clean",),
+    "restart": ("replace",),
+    "ship": ("ship",),
 }
 PAUSE = 0.05
 
@@ -70,7 +78,7 @@ env() { decisive env "$@"; }
 
 def held(plan: Plan, point: str, moment: Moment, *, fail: bool) -> Plan:
     """Have a run held at a point, or `fail` there: within a step before, amid or after its decisive command."""
-    inner, between = point in HOT_UPDATE, point.partition("-")[2]
+    inner, between = point in ALL, point.partition("-")[2]
     name = point if inner else between
     assert point == CONFIRM or any(step.name == name for step in plan.steps), f"the plan has no {name}"
     return replace(
@@ -96,6 +104,6 @@ def _first(fail: bool) -> str:
 
 
 def _within(step: Step, moment: Moment, fail: bool) -> str:
-    word = DECISIVE.get(step.name)
-    body = _DECISIVE.replace("WORD", f"' {word} '*" if word else "*")
+    words = "|".join(f"' {word} '" for word in DECISIVE.get(step.name, ()))
+    body = _DECISIVE.replace("WORD", f"@({words})*" if words else "*")
     return _HOLD + body.replace("MOMENT", _MOMENTS["fail" if fail else moment])

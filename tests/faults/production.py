@@ -6,11 +6,12 @@ import re
 import subprocess
 import tarfile
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from deploy import health, settings, shell
 from deploy.host.local import LocalHost
 from deploy.sandbox import compose, databases, stack
-from deploy.sandbox.command import run
+from deploy.sandbox.command import run, works
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.releases import SUPERVISOR
@@ -25,6 +26,8 @@ PASSING = "app/legacy"
 # What the app itself writes all the time.
 RESTLESS = ("./logs", "./scheduler.lock", "./scheduler_life")
 RUN_MARK = "HOT_UPDATE_RUN="
+# Among so many every worker has some.
+PAGES = 8
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ class Before:
     new_database: str
     refs: dict[str, str]
     env: bytes
-    venv: str
-    userdata: str
-    extra: frozenset[str]
+    # By the containers that run the code.
+    venv: dict[str, str]
+    userdata: dict[str, str]
+    extra: dict[str, frozenset[str]]
     # What is built, served and lies elsewhere, of today's shape: the frontend exactly, and what is to be in it.
     frontend: dict[str, str]
     built: dict[str, dict[str, str]]
@@ -68,8 +72,9 @@ def before(sandbox: Sandbox) -> Before:
     """Look at production, which is well and whose clone is at what runs; a release is waiting for it."""
     old = git(sandbox.path, "rev-parse", "HEAD")
     new = git(sandbox.origin, "rev-parse", "main")
-    files = in_app(sandbox)
-    assert differing(sandbox, old, files) == [], f"/app is not {old[:7]} before the update"
+    files = everywhere(sandbox)
+    for name, found in files.items():
+        assert differing(sandbox, old, found) == [], f"the code of {name} is not {old[:7]} before the update"
     return Before(
         old=old,
         new=new,
@@ -77,9 +82,9 @@ def before(sandbox: Sandbox) -> Before:
         new_database=head(sandbox, new),
         refs=refs(sandbox),
         env=sandbox.env_file.read_bytes(),
-        venv=checksum(sandbox, "/app/.venv"),
+        venv=venv(sandbox),
         userdata=userdata(sandbox),
-        extra=frozenset(files) - frozenset(tracked(sandbox, old)),
+        extra={name: frozenset(found) - frozenset(tracked(sandbox, old)) for name, found in files.items()},
         frontend=frontend(sandbox),
         built={at: built(sandbox, at) for at in (old, new)},
     )
@@ -117,37 +122,40 @@ def clone_problems(sandbox: Sandbox, was: Before) -> list[str]:
 def release(sandbox: Sandbox, was: Before) -> tuple[str, list[str]]:
     """Tell which release production is at, old or new, and everything that contradicts it."""
     problems = []
-    files = in_app(sandbox)
-    differences = {name: differing(sandbox, at, files) for name, at in (("old", was.old), ("new", was.new))}
-    word = min(differences, key=lambda name: len(differences[name]))
-    if differences[word]:
-        problems.append(f"/app is in between: of {word} differ {', '.join(differences[word][:3])}")
+    files = everywhere(sandbox)
+    first = {name: differing(sandbox, at, files[sandbox.app]) for name, at in (("old", was.old), ("new", was.new))}
+    word = min(first, key=lambda name: len(first[name]))
     at = was.old if word == "old" else was.new
-    extra = frozenset(files) - frozenset(tracked(sandbox, at))
-    if extra != was.extra:
-        problems.append(f"other files in /app than before: {sorted(extra ^ was.extra)[:3]}")
+    for name, found in files.items():
+        if differences := differing(sandbox, at, found):
+            problems.append(f"the code of {name} is in between: of {word} differ {', '.join(differences[:3])}")
+        extra = frozenset(found) - frozenset(tracked(sandbox, at))
+        if extra != was.extra[name]:
+            problems.append(f"other files in {name} than before: {sorted(extra ^ was.extra[name])[:3]}")
     if git(sandbox.path, "rev-parse", "HEAD") != at:
-        problems.append(f"/app is {word}, but the clone is not")
+        problems.append(f"the code is {word}, but the clone is not")
     return word, problems + service_problems(sandbox, was, word, at)
 
 
 def service_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[str]:
     """What is wrong with how the release serves, with the database, and with what nobody may touch."""
     problems = []
-    page = compose.answer(sandbox.http_port, "/old/" if sandbox.shape == TODAY else "/")[1]
-    served, wanted = re.search(r"release (\d+)", page), release_number(sandbox, at)
-    if not served or served[1] != wanted:
-        problems.append(f"release {served[1] if served else 'none'} is served, {wanted} is in /app")
+    path = "/old/" if sandbox.shape == TODAY else "/"
+    pages = [compose.answer(sandbox.http_port, path)[1] for _ in range(PAGES)]
+    served = {found[1] if (found := re.search(r"release (\d+)", page)) else "none" for page in pages}
+    wanted = release_number(sandbox, at)
+    if served != {wanted}:
+        problems.append(f"release {', '.join(sorted(served))} is served, {wanted} is there")
     expected = {was.new_database} if word == "new" else {was.old_database, was.new_database}
     now = database(sandbox)
     if now not in expected:
         problems.append(f"the database is at {now}")
     if (f"note_{release_number(sandbox, was.new)}" in columns(sandbox)) != (now == was.new_database):
         problems.append(f"the database says {now}, its tables do not")
-    if checksum(sandbox, "/app/.venv") != was.venv:
-        problems.append("/app/.venv changed")
+    if venv(sandbox) != was.venv:
+        problems.append("the virtual environment changed")
     if userdata(sandbox) != was.userdata:
-        problems.append("/app/userdata changed")
+        problems.append("what customers have changed")
     if sandbox.shape == TODAY:
         problems += elsewhere_problems(sandbox, was, word, at)
     left = [mark for mark in marks(sandbox) if mark]
@@ -197,9 +205,10 @@ def built(sandbox: Sandbox, at: str) -> dict[str, str]:
 
 
 def is_whole(sandbox: Sandbox, was: Before) -> bool:
-    """Tell whether /app and the clone are both at one release."""
+    """Tell whether the code everywhere and the clone are at one release."""
     at = git(sandbox.path, "rev-parse", "HEAD")
-    return at in (was.old, was.new) and not differing(sandbox, at, in_app(sandbox))
+    found = everywhere(sandbox).values()
+    return at in (was.old, was.new) and not any(differing(sandbox, at, files) for files in found)
 
 
 def history(sandbox: Sandbox) -> list[PastRun]:
@@ -243,11 +252,16 @@ def tracked(sandbox: Sandbox, at: str) -> dict[str, str]:
     return {name: told.split(" ")[2] for told, _, name in (entry.partition("\t") for entry in listed if entry)}
 
 
-def in_app(sandbox: Sandbox) -> dict[str, str]:
-    """The blob of each file in /app, but for what is protected, what is built and what Python compiled."""
-    command = ["docker", "exec", sandbox.app, "tar", "-C", "/app", "--exclude=./.venv", "--exclude=./userdata"]
-    options = ["--exclude=./.env", "--exclude=./frontend/dist", "--exclude=__pycache__", "-cf", "-", "."]
-    packed = subprocess.run([*command, *options], capture_output=True, check=True).stdout
+def everywhere(sandbox: Sandbox) -> dict[str, dict[str, str]]:
+    """What in_app tells of each container that runs the code."""
+    return {name: in_app(sandbox, name) for name in compose.running_code(sandbox)}
+
+
+def in_app(sandbox: Sandbox, container: str) -> dict[str, str]:
+    """The blob of each file of the code, but for what is protected, what is built and what Python compiled."""
+    apart = ("./.venv", "./userdata", "./.env", "./.git", "./frontend/dist", "__pycache__")
+    command = ["docker", "exec", container, "tar", "-C", sandbox.shape.path, *(f"--exclude={name}" for name in apart)]
+    packed = subprocess.run([*command, "-cf", "-", "."], capture_output=True, check=True).stdout
     blobs = {}
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         for entry in tar:
@@ -260,7 +274,7 @@ def in_app(sandbox: Sandbox) -> dict[str, str]:
 
 
 def differing(sandbox: Sandbox, at: str, files: dict[str, str]) -> list[str]:
-    """The files of /app that are not as in a commit; those of the other release that are too much, too."""
+    """The files of the code that are not as in a commit; those of the other release that are too much, too."""
     wanted = tracked(sandbox, at)
     passing = {name for name in files.keys() - wanted.keys() if re.match(f"{PASSING}/passing_|{VERSIONS}/", name)}
     return sorted(passing | {name for name in wanted if files.get(name) != wanted[name]})
@@ -277,7 +291,7 @@ def head(sandbox: Sandbox, at: str) -> str:
 
 
 def database(sandbox: Sandbox) -> str:
-    return databases.sql(sandbox, "SELECT string_agg(version_num, ',') FROM alembic_version")
+    return ",".join(databases.sql(sandbox, "SELECT version_num FROM alembic_version ORDER BY 1").split())
 
 
 def columns(sandbox: Sandbox) -> list[str]:
@@ -285,26 +299,47 @@ def columns(sandbox: Sandbox) -> list[str]:
     return databases.sql(sandbox, table).split()
 
 
-def checksum(sandbox: Sandbox, folder: str, *excluded: str) -> str:
-    """One sum of the names, modes, owners and bytes of everything in a folder of the container."""
+def checksum(container: str, folder: str, *excluded: str) -> str:
+    """The sum of the names, modes, owners and bytes of everything in a folder of a container."""
     options = [f"--exclude={name}" for name in (*excluded, "__pycache__")]
     packed = ["tar", "-C", folder, "--sort=name", "--mtime=@0", *options, "-cf", "-", "."]
-    return run("docker", "exec", sandbox.app, "sh", "-c", '"$@" | sha256sum', "sh", *packed)
+    return run("docker", "exec", container, "sh", "-c", '"$@" | sha256sum', "sh", *packed)
 
 
-def userdata(sandbox: Sandbox) -> str:
-    return checksum(sandbox, "/app/userdata", *RESTLESS)
+def userdata(sandbox: Sandbox) -> dict[str, str]:
+    folder = str(PurePosixPath(sandbox.shape.path, sandbox.shape.userdata))
+    return {name: checksum(name, folder, *RESTLESS) for name in compose.running_code(sandbox)}
+
+
+def venv(sandbox: Sandbox) -> dict[str, str]:
+    """Of the shapes that have one among the code."""
+    folder = f"{sandbox.shape.path}/.venv"
+    there = sandbox.shape.flask.startswith(f"{folder}/")
+    return {name: checksum(name, folder) for name in compose.running_code(sandbox) if there}
 
 
 def marks(sandbox: Sandbox) -> list[str]:
-    """The marks of runs in the environments of the container's processes."""
+    """The marks of runs in the environments of the containers' processes."""
     look = f"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep '^{RUN_MARK}' || true"
-    return run("docker", "exec", sandbox.app, "sh", "-c", look).split()
+    found = (run("docker", "exec", name, "sh", "-c", look).split() for name in compose.running_code(sandbox))
+    return [mark for marks in found for mark in marks]
 
 
 def healthy(sandbox: Sandbox) -> bool:
     """Tell whether every check of the settings is healthy within a few seconds, database and Redis too."""
-    checks = settings.load(project=ROOT, target=sandbox.name).health.checks
+    chosen = settings.load(project=ROOT, target=sandbox.name)
+    asked = [check for check in chosen.health.checks if not check.inside]
     with LocalHost().http() as session:
-        answers = health.wait(session, checks, timeout=3, deadline=5)
-    return all(answer.healthy for answer in answers)
+        answers = health.wait(session, asked, timeout=3, deadline=5)
+    return all(answer.healthy for answer in answers) and all(
+        _is_well(name, check) for check in chosen.health.checks if check.inside for name in _serving(sandbox)
+    )
+
+
+def _serving(sandbox: Sandbox) -> list[str]:
+    return [sandbox.app, *compose.replicas(sandbox)]
+
+
+def _is_well(container: str, check: settings.Check) -> bool:
+    ask = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)"
+    return works("docker", "exec", container, "python3", "-c", ask, check.url + check.paths[0])

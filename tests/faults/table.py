@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deploy.errors import Failure
 from deploy.message import say
+from deploy.sandbox import shape as shapes
 from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
@@ -94,7 +95,7 @@ def fill(file: Path, only: str = "", shape: str = "") -> bool:
     for one in STEPS:
         _run(file, at, one, [cell for cell in missing if cell.shape == one and cell.fault != ENGINE_RESTARTED])
         if on_own_engine := [cell for cell in missing if cell.shape == one and cell.fault == ENGINE_RESTARTED]:
-            with engine.second() as own:
+            with engine.second(shapes.named(one)) as own:
                 _run(file, at, one, on_own_engine, own)
     results = read(file, at)
     table = markdown(results, at)

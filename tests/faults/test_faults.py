@@ -9,7 +9,7 @@ from deploy.sandbox.home import Sandbox
 from tests.faults import cells, table
 from tests.faults.cells import Cell
 from tests.faults.faults import ENGINE_RESTARTED, FAULTS
-from tests.faults.points import points
+from tests.faults.points import STEPS, points
 
 pytestmark = pytest.mark.stack
 
@@ -22,6 +22,15 @@ SELECTION = [
     for number, fault in enumerate(FAULTS)
     for shape in (SHAPES[number % len(SHAPES)],)
     if fault not in ELSEWHERE
+] + [
+    Cell("celery", "step-fails", "restart"),
+    Cell("celery", "host-rebooted", "copy"),
+    Cell("replicas", "app-killed", "copy"),
+    Cell("replicas", "app-recreated", "restart"),
+    Cell("replicas", "postgres-stopped", "migrate"),
+    Cell("mounted", "step-fails", "restart"),
+    Cell("mounted", "app-recreated", "sync"),
+    Cell("mounted", "postgres-stopped", "migrate"),
 ]
 
 
@@ -29,7 +38,7 @@ def test_only_faults_that_there_are_stay_out() -> None:
     assert set(FAULTS) >= ELSEWHERE
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(scope="module", params=STEPS)
 def production(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A production of this module's own: its faults spare nothing."""
     with table.sandbox(f"faults-{request.param}-{os.getpid()}", request.param) as made:
