@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import Exit
+from deploy.errors import Exit, Failure
 from deploy.sandbox import compose, processes, sshd, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
@@ -127,7 +127,9 @@ def reboot(scene: Scene) -> None:
     # What keeps the data first.
     run("docker", "start", *sandbox.stores)
     run("docker", "start", *containers)
-    compose.wait_until_healthy(sandbox)
+    # Between two steps it may be that an app does not start: who finishes the run has it do so.
+    with suppress(Failure):
+        compose.wait_until_healthy(sandbox, seconds=30)
     sshd.start(sandbox)
 
 

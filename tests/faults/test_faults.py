@@ -29,7 +29,7 @@ SELECTION = [
     Cell("replicas", "app-recreated", "restart"),
     Cell("replicas", "postgres-stopped", "migrate"),
     Cell("mounted", "step-fails", "restart"),
-    Cell("mounted", "app-recreated", "sync"),
+    Cell("mounted", "host-rebooted", "mount-sync"),
     Cell("mounted", "postgres-stopped", "migrate"),
 ]
 
