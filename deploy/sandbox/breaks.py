@@ -10,7 +10,7 @@ from deploy.errors import Exit, Failure
 from deploy.message import Message, say
 from deploy.sandbox import sshd
 from deploy.sandbox.command import run
-from deploy.sandbox.compose import answer, compose, execute, replicas, restart_app, start, wait_until_healthy
+from deploy.sandbox.compose import all_run, answer, compose, execute, replicas, restart_app, start, wait_until_healthy
 from deploy.sandbox.databases import CONSOLE, administer, kind_of, sql
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
@@ -50,6 +50,8 @@ def break_(sandbox: Sandbox, kind: str) -> Message:
         fact = say("no illness of the kind %s: the app of the shape %s is without %s", kind, shape, missing[kind])
         fitting = tuple(one for one in KINDS if one not in missing)
         raise Failure(fact, remedy=say("one of: %s", fitting), code=Exit.USAGE)
+    with _illnesses(sandbox).open("a", encoding="ascii") as illnesses:
+        illnesses.write(f"{kind}\n")
     return cause(sandbox)
 
 
@@ -61,14 +63,14 @@ def restore(sandbox: Sandbox) -> None:
     _restore_clone(sandbox)
     for name in replicas(sandbox)[sandbox.shape.replicas - 1 :]:
         run("docker", "rm", "--force", "--volumes", name)
-    start(sandbox)
-    _lead_back(sandbox)
-    administer(sandbox, kind_of(sandbox).open)
-    _close_transaction(sandbox)
-    _restore_stamp(sandbox)
-    if sandbox.shape.programs:
-        _restore_code(sandbox)
+    if not all_run(sandbox):
+        start(sandbox)
+    had = _illnesses(sandbox).read_text(encoding="ascii").split() if _illnesses(sandbox).exists() else []
+    for kind, cure in _CURES.items():
+        if kind in had:
+            cure(sandbox)
     wait_until_healthy(sandbox)
+    _illnesses(sandbox).unlink(missing_ok=True)
 
 
 def _stop_service(sandbox: Sandbox) -> Message:
@@ -264,6 +266,10 @@ _CAUSES: dict[str, Callable[[Sandbox], Message]] = {
 KINDS = tuple(_CAUSES)
 
 
+def _open_database(sandbox: Sandbox) -> None:
+    administer(sandbox, kind_of(sandbox).open)
+
+
 def _close_transaction(sandbox: Sandbox) -> None:
     """Have the forgotten console end by itself: PostgreSQL takes one that is killed for a crash of its own."""
     execute(sandbox.database, "rm", "-f", FORGOTTEN)
@@ -327,6 +333,22 @@ def _restore_code(sandbox: Sandbox) -> None:
     mended = execute(sandbox.app, "sh", "-ec", script, "sh", CRASHING_KEPT, MESSAGE)
     if mended:
         restart_app(sandbox)
+
+
+# What is not mended whatever the illness was, in the order in which it is.
+_CURES: dict[str, Callable[[Sandbox], None]] = {
+    "ill-replica": _lead_back,
+    "database-down": _open_database,
+    "idle-transaction": _close_transaction,
+    "unstamped": _restore_stamp,
+    "forgotten-stamp": _restore_stamp,
+    "crash-loop": _restore_code,
+}
+
+
+def _illnesses(sandbox: Sandbox) -> Path:
+    """Name the file of the kinds of illness since production was well, a line each."""
+    return sandbox.root / "illnesses"
 
 
 def _ballast(sandbox: Sandbox) -> Path:

@@ -140,6 +140,12 @@ def states(sandbox: Sandbox) -> dict[str, str]:
     return {service: ", ".join(sorted(found)) or "absent" for service, found in states.items()}
 
 
+def all_run(sandbox: Sandbox) -> bool:
+    """Tell whether each service has all of its containers, and they run."""
+    numbers = dict.fromkeys(sandbox.shape.containers, 1) | {sandbox.shape.app: sandbox.shape.replicas}
+    return states(sandbox) == {service: ", ".join(["running"] * number) for service, number in numbers.items()}
+
+
 def foreign_folder(sandbox: Sandbox) -> str | None:
     """Return the folder of a project of the same name that is not this sandbox; None when the name is free."""
     found = run("docker", "ps", "--all", "--quiet", "--filter", f"label={PROJECT_LABEL}={sandbox.project}").split()

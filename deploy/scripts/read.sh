@@ -412,6 +412,24 @@ tell_target_entries() {
   done
 } 2>/dev/null
 
+# tell_unseen WHY: nothing could be done in it. One that was started again meanwhile ends again and again, though it runs
+# at times, also when the engine was asked.
+tell_unseen() {
+  local before now
+  before=$(shared containers | grep "^/$container"$'\x1f' | cut -d $'\x1f' -f 4,5)
+  now=$(ask_engine "$container" | cut -d $'\x1f' -f 4,5)
+  case $now in
+    running* | restarting*) ;;
+    *) return 0 ;;
+  esac
+  if [[ $now == running* ]] && [ "$now" = "$before" ]; then
+    record app_problem "$1"
+  else
+    record app_problem "$(container_error)"
+    shared containers | awk -v FS=$'\x1f' -v OFS=$'\x1f' '{$4 = "restarting"} 1' | tell_container app "$container"
+  fi
+}
+
 read_app() {
   local answer line head target status=0
   answer=$(inside_timeout=60 inside inspect "$inside_settings" tell_target_entries 2>"$beside/complaint-$container") || status=$?
@@ -419,10 +437,7 @@ read_app() {
     answer=$(printf '%s\n' "$answer" | cat - "$beside/complaint-$container" | grep -v '^$' | tail -n 1)
     [ -n "$answer" ] || answer=$(say 'docker exec ended with status %s' "$status")
     share "sum-$container" sum_record
-    case $(docker inspect --type container --format '{{.State.Status}}' "$container" 2>/dev/null) in
-      running) record app_problem "$answer" ;;
-      restarting) record app_problem "$(container_error)" ;;
-    esac
+    tell_unseen "$answer"
     return
   fi
   { read -r line; record app "$line"; while IFS= read -r line; do record app_text "$line"; done; } <<<"$answer"

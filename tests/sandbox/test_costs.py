@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
 from tests.bench import moved, releases
 from tests.sandbox import imports
-from tests.sandbox.conftest import Inv
+from tests.sandbox.conftest import Ended, Inv, run_inv
 from tests.turns import counted
 
 pytestmark = pytest.mark.stack
@@ -45,69 +46,77 @@ def test_no_request_fails_and_what_the_probe_met_is_told_and_stands_in_the_histo
     assert f"probe: {told[0]} of {told[1]} requests failed" in inv("history").out
 
 
-def test_an_update_without_a_probe_has_none_in_the_history(sandbox: Sandbox, inv: Inv) -> None:
-    stack.release(sandbox.name, "code")
-    ended = inv("hot-update", "--yes")
-    assert (ended.code, "probe:" in ended.text) == (0, False), ended.text
-    assert json.loads(inv("history", "--json").out)[-1]["probe"] is None
+@dataclass(frozen=True)
+class Cost:
+    """What an update cost: how often it waited for the host, and which commands of our program it started, in order."""
+
+    ended: Ended
+    waits: int
+    started: list[str]
 
 
-def waits(sandbox: Sandbox, inv: Inv, place: Path) -> int:
-    """How often an update waits for the host."""
-    with counted(sandbox.ssh_port) as turns:
-        known = sandbox.known_hosts.read_text(encoding="utf-8").replace(f":{sandbox.ssh_port} ", f":{turns.port} ")
-        (place / "known_hosts").write_text(known, encoding="utf-8")
-        own = {
-            "host": f"{sandbox.user}@127.0.0.1:{turns.port}",
-            "ssh": {"known_hosts": str(place / "known_hosts")},
-        }
-        distant = place / "distant.yaml"
-        distant.write_text(yaml.safe_dump({"targets": {sandbox.name: own}}), encoding="utf-8")
-        ended = inv("-f", str(distant), "hot-update", "--yes")
+@pytest.fixture(scope="module")
+def nothing(shared: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Cost:
+    """What an update costs that finds nothing to do."""
+    ended = run_inv(shared.name, "hot-update", "--yes")
     assert ended.code == 0, ended.text
-    return turns.count
+    return cost(shared, tmp_path_factory.mktemp("nothing"))
 
 
-def test_with_nothing_to_do_an_update_waits_for_the_host_as_often_as_for_one_script(
-    sandbox: Sandbox, inv: Inv, tmp_path: Path
-) -> None:
-    assert inv("hot-update", "--yes").code == 0
-    assert waits(sandbox, inv, tmp_path) <= CONNECT + SCRIPT + HEALTH
+@pytest.fixture(scope="module")
+def code(nothing: Cost, shared: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Cost:
+    """What an update of code costs."""
+    stack.release(shared.name, "code")
+    return cost(shared, tmp_path_factory.mktemp("code"))
 
 
-def test_an_update_waits_for_the_host_as_often_as_for_four_scripts(sandbox: Sandbox, inv: Inv, tmp_path: Path) -> None:
-    assert inv("hot-update", "--yes").code == 0
-    stack.release(sandbox.name, "code")
-    assert waits(sandbox, inv, tmp_path) <= CONNECT + SCRIPTS * SCRIPT + 2 * HEALTH
-
-
-def test_a_changed_file_costs_the_container_little_more_than_its_size(sandbox: Sandbox, inv: Inv) -> None:
-    assert inv("hot-update", "--yes").code == 0
-    releases.change_one_file(sandbox)
-    assert sum(moved.carry_out(sandbox).values()) < releases.FILE_BYTES + 1024
-
-
-def started(sandbox: Sandbox, inv: Inv) -> list[str]:
-    """The commands of our program that an update starts in the app's container, in order."""
+def cost(sandbox: Sandbox, place: Path) -> Cost:
+    """Update from afar, with the round trips and the engine's events counted."""
     asked = (f"--filter=container={sandbox.app}", "--filter=event=exec_start", "--format={{.Action}}")
     # Followed while they happen: of what is past the engine keeps a few hundred events of all containers, no more.
     with subprocess.Popen(("docker", "events", *asked), stdout=subprocess.PIPE, text=True) as events:
         time.sleep(1)
-        assert inv("hot-update", "--yes").code == 0
+        with counted(sandbox.ssh_port) as turns:
+            known = sandbox.known_hosts.read_text(encoding="utf-8").replace(f":{sandbox.ssh_port} ", f":{turns.port} ")
+            (place / "known_hosts").write_text(known, encoding="utf-8")
+            own = {
+                "host": f"{sandbox.user}@127.0.0.1:{turns.port}",
+                "ssh": {"known_hosts": str(place / "known_hosts")},
+            }
+            distant = place / "distant.yaml"
+            distant.write_text(yaml.safe_dump({"targets": {sandbox.name: own}}), encoding="utf-8")
+            ended = run_inv(sandbox.name, "-f", str(distant), "hot-update", "--yes")
         run("docker", "exec", sandbox.app, "echo", END)
         assert events.stdout is not None
         told = "".join(takewhile(lambda line: END not in line, events.stdout))
         events.terminate()
-    return re.findall(r" [0-9a-f]{64} (\w+) \{", told)
+    assert ended.code == 0, ended.text
+    return Cost(ended, turns.count, re.findall(r" [0-9a-f]{64} (\w+) \{", told))
+
+
+def test_with_nothing_to_do_an_update_waits_for_the_host_as_often_as_for_one_script(nothing: Cost) -> None:
+    assert nothing.waits <= CONNECT + SCRIPT + HEALTH
+
+
+def test_an_update_waits_for_the_host_as_often_as_for_four_scripts(code: Cost) -> None:
+    assert code.waits <= CONNECT + SCRIPTS * SCRIPT + 2 * HEALTH
 
 
 def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its_work(
-    sandbox: Sandbox, inv: Inv
+    nothing: Cost, code: Cost
 ) -> None:
-    assert inv("hot-update", "--yes").code == 0
-    assert started(sandbox, inv) == ["inspect"]
-    stack.release(sandbox.name, "code")
-    assert started(sandbox, inv) == ["inspect", "scan", "stage", "scan", "apply", "clean", "replace", "inspect"]
+    assert nothing.started == ["inspect"]
+    assert code.started == ["inspect", "scan", "stage", "scan", "apply", "clean", "replace", "inspect"]
+
+
+def test_an_update_without_a_probe_has_none_in_the_history(code: Cost, inv: Inv) -> None:
+    assert "probe:" not in code.ended.text
+    assert json.loads(inv("history", "--json").out)[-1]["probe"] is None
+
+
+def test_a_changed_file_costs_the_container_little_more_than_its_size(nothing: Cost, sandbox: Sandbox) -> None:
+    releases.change_one_file(sandbox)
+    assert sum(moved.carry_out(sandbox).values()) < releases.FILE_BYTES + 1024
 
 
 def test_what_a_proof_has_imported_its_migration_does_not_import_again(

@@ -213,7 +213,8 @@ def test_a_sandbox_keeps_its_shape_and_another_one_is_refused(today: Sandbox) ->
 def test_an_unknown_shape_is_a_usage_error_that_names_the_shapes() -> None:
     with pytest.raises(Failure) as refused:
         stack.up("sb-none", shape="round")
-    assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, "one of: january, today, celery")
+    names = "january, today, celery, replicas, mounted"
+    assert (refused.value.code, as_text(refused.value).remedy) == (Exit.USAGE, f"one of: {names}")
 
 
 @pytest.mark.parametrize("kind", sorted(set(stack.RELEASE_KINDS) - {"broken-worker"}))
