@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from deploy import remedies
 from deploy.message import Message
 from deploy.wording import text
 from tests import commands
+from tests.sandbox.test_ways_out import WAYS
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "deploy" / "remedies.py"
@@ -16,6 +18,37 @@ PLACE = ROOT / "deploy" / "remedies.py"
 APART = ("sandbox", "inside")
 # What a remedy is asked with, by the type that it wants; else a text.
 VALUES = {bool: True, tuple[str, ...]: ("x",)}
+# What gives a command or an option to act with.
+ACTS = re.compile(r"\binv |\bon the host\b|--[a-z]")
+# What is to be done by hand: on a host that no test has, or by a choice that only the operator can make.
+BY_HAND = {
+    "NAME_A_STRATEGY",
+    "NAME_SETTING",
+    "FORCE_OR_CHECK",
+    "GIVE_HOST",
+    "GIVE_SUDO",
+    "give_settings",
+    "replace_placeholder",
+    "choose_file",
+    "FREE_SHELL",
+    "INSTALL_TOOLS",
+    "start_docker",
+    "SET_REMOTE",
+    "UNTRACK",
+    "RENORMALIZE",
+    "MEND_READING",
+    "see_fetch",
+    "RUN_PENDING",
+    "keep_schema",
+    "list_dumps",
+    "bring_code",
+    "edit_mounted",
+    "look_and_run_again",
+    "GIVE_MEMORY",
+    "FREE_PORT",
+    "FREE_DISK",
+    "deploy_revision",
+}
 
 
 def modules() -> list[Path]:
@@ -76,11 +109,31 @@ def test_no_remedy_is_left_that_nobody_tells() -> None:
     assert names - used - within == set()
 
 
+def texts() -> dict[str, str]:
+    """Every remedy as it is told, by its name."""
+    found = {}
+    for name, remedy in vars(remedies).items():
+        if isinstance(remedy, Message):
+            found[name] = text(remedy)
+        elif inspect.isfunction(remedy) and remedy.__module__ == remedies.__name__:
+            kinds = [parameter.annotation for parameter in inspect.signature(remedy).parameters.values()]
+            found[name] = text(remedy(*(VALUES.get(kind, "x") for kind in kinds)))
+    return {name: told for name, told in found.items() if not name.startswith("_")}
+
+
 def test_every_command_that_a_remedy_gives_exists_and_names_its_target() -> None:
-    told = [remedy for name, remedy in vars(remedies).items() if not name.startswith("_")]
-    texts = [text(remedy) for remedy in told if isinstance(remedy, Message)]
-    for made in filter(inspect.isfunction, told):
-        if made.__module__ == remedies.__name__:
-            kinds = [parameter.annotation for parameter in inspect.signature(made).parameters.values()]
-            texts.append(text(made(*(VALUES.get(kind, "x") for kind in kinds))))
-    assert [wrong for remedy in texts for wrong in commands.wrong(remedy)] == []
+    assert [wrong for remedy in texts().values() for wrong in commands.wrong(remedy)] == []
+
+
+def done() -> Iterator[str]:
+    """The remedies that tests do besides those of WAYS: so they are marked."""
+    for file in (ROOT / "tests/sandbox").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.does":
+                yield from (ast.literal_eval(remedy) for remedy in node.args)
+
+
+def test_whatever_a_remedy_gives_to_act_with_is_done_in_a_test_or_is_named_as_what_only_a_hand_can_do() -> None:
+    acting = {name for name, told in texts().items() if ACTS.search(told)}
+    tried = {way.remedy for way in WAYS} | set(done())
+    assert (acting - tried - BY_HAND, (tried | BY_HAND) - set(texts()), tried & BY_HAND) == (set(), set(), set())

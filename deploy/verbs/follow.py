@@ -129,6 +129,14 @@ class Follower:
         return variables(self._session.settings)
 
     @property
+    def _verb(self) -> str:
+        return self._about(1)
+
+    def _about(self, field: int) -> str:
+        """A field of the event that a run begins with: its id, its verb, who runs it, its revision."""
+        return next((event.fields[field] for event in self._seen if event.kind == "run"), "")
+
+    @property
     def _next(self) -> int:
         return self._seen[-1].line + 1 if self._seen else 1
 
@@ -150,7 +158,7 @@ class Follower:
                     self._confirm()
 
     def _confirm(self) -> None:
-        revision = next((event.fields[3] for event in self._seen if event.kind == "run"), "")
+        revision = self._about(3)
         assert self._prove, "asked only where there is somebody to prove"
         try:
             self._prove(revision)
@@ -284,7 +292,9 @@ class Follower:
         ended, code = said.get(outcome, (None, Exit.FAILED))
         state, now = self._session.look()
         schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else (None, None)
-        known = causes.remedy((fact, *shown)) or remedies.look(target)
+        # Where the release is at fault, as far as one can see, production is as it was.
+        at_fault = outcome in ("refused", "undone") and self._verb == "hot-update" and not self._interrupted
+        known = causes.remedy((fact, *shown)) or (remedies.cure if at_fault else remedies.look)(target)
         return Failure(
             fact,
             evidence=(*shown, *filter(None, (ended, *seen.lines, schema)), *now),

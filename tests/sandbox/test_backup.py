@@ -116,6 +116,7 @@ def test_a_dump_that_cannot_be_made_is_told_with_its_reason(
     assert dumps(sandbox) == before
 
 
+@pytest.mark.does("MAKE_ROOM_FOR_DUMP")
 def test_a_dump_that_does_not_fit_is_refused_before_a_migration_by_the_dry_run_too(
     sandbox: Sandbox, inv: Inv, given: SettingsFile
 ) -> None:

@@ -63,18 +63,6 @@ def test_an_illness_that_an_update_cannot_cure_is_refused_with_its_remedy(
     assert_refused(inv, sandbox, "✗ refused, nothing was changed: ", *told, verbs=("preflight", "hot-update --yes"))
 
 
-@pytest.mark.parametrize("fault", ["service-stopped", "index.lock"])
-def test_the_command_that_a_refusal_gives_leads_out_of_it(sandbox: Sandbox, inv: Inv, fault: str) -> None:
-    if fault == "index.lock":
-        (sandbox.path / ".git" / fault).touch()
-    else:
-        stack.break_(sandbox.name, fault)
-    refused = inv("hot-update", "--yes")
-    assert refused.code == 3, refused.text
-    run("sh", "-ec", refused.err.rpartition("on the host: ")[2])
-    assert inv("hot-update", "--yes").code == 0
-
-
 def test_a_database_that_cannot_be_asked_is_never_taken_for_an_empty_one(sandbox: Sandbox, inv: Inv) -> None:
     at = sql(sandbox, "SELECT version_num FROM alembic_version")
     stack.break_(sandbox.name, "database-down")
@@ -151,6 +139,7 @@ def test_an_unstamped_database_is_stamped_even_when_there_is_nothing_else_to_do(
     assert sql(sandbox, "SELECT version_num FROM alembic_version") == newest_revision(sandbox)
 
 
+@pytest.mark.does("find_revision")
 def test_a_database_that_had_a_revision_is_not_stamped_by_its_schema(sandbox: Sandbox, inv: Inv) -> None:
     stack.release(sandbox.name, "migration")
     assert inv("hot-update", "--yes").code == 0
@@ -217,6 +206,7 @@ def test_a_recreated_container_is_told_and_then_gets_every_file(sandbox: Sandbox
     assert f"runs {git(sandbox.path, 'rev-parse', 'HEAD')[:7]}; drift: none" in after.out
 
 
+@pytest.mark.does("COMMIT_OR_DISCARD", "PUSH_OR_DISCARD", "SAVED_FIRST")
 @pytest.mark.parametrize(
     ("kind", "names", "recovered"),
     [

@@ -134,6 +134,7 @@ def test_with_an_ill_release_the_old_frontend_is_back_byte_for_byte(
     stack.release(clean.name, "code")
 
 
+@pytest.mark.does("BUILD_LATER", "build_or_keep")
 def test_what_was_kept_is_told_until_a_build_comes(clean: Sandbox, inv_today: Inv, given: SettingsFile) -> None:
     stack.release(clean.name, "frontend")
     kept = update(inv_today, "--keep-built")

@@ -15,6 +15,7 @@ from tests.sandbox.conftest import Inv
 pytestmark = pytest.mark.stack
 
 
+@pytest.mark.does("get_submodule")
 def test_a_submodule_is_refused_until_its_commit_is_there_and_then_its_files_are_copied(
     sandbox: Sandbox, inv: Inv
 ) -> None:
@@ -30,6 +31,7 @@ def test_a_submodule_is_refused_until_its_commit_is_there_and_then_its_files_are
     assert git(sandbox.path, "rev-parse", "HEAD") == made
 
 
+@pytest.mark.does("go_back")
 def test_a_release_that_is_gone_from_its_branch_is_told_and_can_be_gone_back_to(sandbox: Sandbox, inv: Inv) -> None:
     gone = stack.release(sandbox.name, "static")
     assert inv("hot-update", "--yes").code == 0

@@ -139,6 +139,7 @@ def test_a_migration_waits_for_a_lock_only_shortly_and_tells_who_holds_it(
     assert "idle in a transaction, so that migrations may wait for its locks" in inv("preflight").out
 
 
+@pytest.mark.does("drop_index")
 def test_an_index_whose_making_was_cut_off_is_found_and_its_remedy_takes_it_away(sandbox: Sandbox, inv: Inv) -> None:
     cut = "CREATE UNIQUE INDEX CONCURRENTLY cut_off ON database_size_aggregations (instance_id)"
     with pytest.raises(Failure):

@@ -220,6 +220,7 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(production: Sandbox, inv:
     assert (facts(production), revision(production), processes(production)) == before
 
 
+@pytest.mark.does("update")
 def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbox, inv: Inv) -> None:
     commit = publish(production, *SUITABLE)
     ended = inv("hot-update", "--yes")
@@ -364,6 +365,7 @@ def test_what_needs_a_new_image_is_refused_and_its_files_are_named(production: S
     assert facts(production) == before
 
 
+@pytest.mark.does("rebuild_later")
 def test_what_needs_a_new_image_and_was_allowed_is_brought_once_and_stays_a_warning(
     production: Sandbox, inv: Inv
 ) -> None:

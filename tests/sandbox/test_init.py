@@ -18,6 +18,7 @@ def test_whalefall_comes_out_as_target_containers_and_ports(bare: Inv, today: Sa
     ]
 
 
+@pytest.mark.does("GIVE_PATH", "accept_key", "give_path")
 def test_an_app_of_another_layout_is_updated_with_the_file_as_it_was_written(
     bare: Inv, celery: Sandbox, tmp_path: Path
 ) -> None:

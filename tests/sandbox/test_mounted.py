@@ -145,6 +145,7 @@ def test_an_ill_release_is_undone_with_its_migration_so_that_the_container_start
     assert (known(mounted), health(mounted)) == (before, WELL)
 
 
+@pytest.mark.does("mend_loop")
 def test_a_container_that_does_not_start_with_a_newer_schema_says_why_and_is_mended_by_a_restore(
     mounted: Sandbox, inv_mounted: Inv, given: SettingsFile
 ) -> None:

@@ -61,6 +61,7 @@ def contents(sandbox: Sandbox) -> str:
     return execute(sandbox.app, "sha256sum", SUPERVISED, TEMPLATE, SITE)
 
 
+@pytest.mark.does("bring_file")
 @pytest.mark.parametrize(
     ("kind", "words", "rate"),
     [

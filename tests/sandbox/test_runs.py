@@ -172,6 +172,7 @@ def test_ctrl_c_undoes_the_run_after_the_running_step(sandbox: Sandbox, inv: Inv
     assert f"  undone by {operator()}  " in inv("history").out
 
 
+@pytest.mark.does("see_end")
 def test_a_second_ctrl_c_detaches_and_says_how_to_see_the_end(sandbox: Sandbox, inv: Inv, old: str) -> None:
     with updating(sandbox) as (laptop,):
         laptop.until("▸ copy")
@@ -201,6 +202,7 @@ def test_another_laptop_can_confirm_or_have_the_run_undone(sandbox: Sandbox, inv
     assert_whole(sandbox, inv, git(sandbox.origin, "rev-parse", "main"))
 
 
+@pytest.mark.does("follow_run")
 def test_of_two_updates_at_once_one_is_done_and_the_other_names_it(sandbox: Sandbox, inv: Inv) -> None:
     with updating(sandbox, count=2) as both:
         done, locked = sorted((one.ended() for one in both), key=lambda ended: ended.code)
@@ -226,6 +228,7 @@ def test_a_run_whose_harness_died_is_finished_by_the_laptop_that_follows_it(
     assert_whole(sandbox, inv, old)
 
 
+@pytest.mark.does("finish_run")
 def test_a_run_that_nobody_follows_and_whose_harness_died_is_finished_by_the_next_verb(
     sandbox: Sandbox, inv: Inv, old: str
 ) -> None:

@@ -116,6 +116,7 @@ def test_in_a_clone_of_somebody_else_git_runs_as_its_owner(sandbox: Sandbox) -> 
     assert git(sandbox.path, "rev-parse", "HEAD") == commit
 
 
+@pytest.mark.does("VERIFY_KEY", "learn_key")
 def test_an_unknown_host_key_is_refused_with_the_way_to_add_it(sandbox: Sandbox, tmp_path: Path) -> None:
     known_hosts = tmp_path / "known_hosts"
     target = target_of(sandbox)
@@ -131,13 +132,17 @@ def test_an_unknown_host_key_is_refused_with_the_way_to_add_it(sandbox: Sandbox,
     assert facts(sandbox) == before
     assert not known_hosts.exists()
 
-    # The command that it names, with the answer given beforehand.
-    command = re.search(r"run once and say yes: ssh (.+)", ended.err)
-    assert command
-    run("bash", "-c", f"ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=accept-new {command[1]}")
+    say_yes(re.findall(r"run once and say yes: ssh (.+)", ended.err))
     assert inv(sandbox.name, *settings, "health").code == 0
 
 
+def say_yes(commands: list[str]) -> None:
+    """Run the one command that was named, with the answer given beforehand."""
+    (command,) = commands
+    run("bash", "-c", f"ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=accept-new {command}")
+
+
+@pytest.mark.does("replace_key")
 def test_a_changed_host_key_is_refused_and_both_keys_are_shown(sandbox: Sandbox, tmp_path: Path) -> None:
     other = tmp_path / "other"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other)
@@ -146,7 +151,8 @@ def test_a_changed_host_key_is_refused_and_both_keys_are_shown(sandbox: Sandbox,
     target = target_of(sandbox)
     target["ssh"] |= {"known_hosts": str(known_hosts)}
     before, log = facts(sandbox), sshd_log(sandbox)
-    ended = inv(sandbox.name, "-f", written(tmp_path, sandbox.name, target), "hot-update", "--yes")
+    settings = ("-f", written(tmp_path, sandbox.name, target))
+    ended = inv(sandbox.name, *settings, "hot-update", "--yes")
     assert ended.code == 3, ended.text
     assert f"✗ the host key of [127.0.0.1]:{sandbox.ssh_port} has changed" in ended.err
     assert f"shown: ssh-ed25519 {fingerprint(sandbox.ssh / 'host_key.pub')}" in ended.err
@@ -154,6 +160,10 @@ def test_a_changed_host_key_is_refused_and_both_keys_are_shown(sandbox: Sandbox,
     assert f"{known_hosts}:1" in ended.err
     assert_nobody_logged_in(sandbox, log)
     assert facts(sandbox) == before
+
+    known_hosts.write_text("", encoding="ascii")
+    say_yes(re.findall(r"remove the lines named above and run once: ssh (.+)", ended.err))
+    assert inv(sandbox.name, *settings, "health").code == 0
 
 
 def test_behind_a_gateway_whose_key_has_changed_the_host_is_not_even_spoken_to(

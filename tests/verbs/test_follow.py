@@ -66,7 +66,7 @@ def test_old_code_that_is_ill_on_the_new_schema_is_told_with_the_command_that_re
 def test_old_code_that_is_healthy_on_the_new_schema_is_told_and_nothing_has_to_be_restored() -> None:
     found = failure("undone", newer_schema(), *DUMPED, *MIGRATED)
     assert (found.code, SAID in found.evidence) == (Exit.UNDONE, True)
-    assert found.remedy == "inv preflight --target prod"
+    assert found.remedy == "publish a release that cures it, then inv hot-update --target prod"
 
 
 def test_a_dump_that_is_there_no_more_is_not_named() -> None:
