@@ -110,9 +110,9 @@ def inv_today(today: Sandbox) -> Inv:
     return lambda *words: run_inv(today.name, *words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_celery(docker: None) -> Iterator[Sandbox]:
-    """A production with Celery's worker and beat in containers of their own; made once, where a test asks for it."""
+    """A production with Celery's worker and beat in containers of their own."""
     name = f"celery-{os.getpid()}"
     yield stack.up(name, shape="celery", import_seconds=0.3, tell=lambda told: None)
     stack.down(name, tell=lambda told: None)
@@ -131,9 +131,9 @@ def inv_celery(celery: Sandbox) -> Inv:
     return lambda *words: run_inv(celery.name, *words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_replicas(docker: None) -> Iterator[Sandbox]:
-    """A production with two containers of its app and its database elsewhere; made once, where a test asks for it."""
+    """A production with two containers of its app and its database elsewhere."""
     name = f"replicas-{os.getpid()}"
     yield stack.up(name, shape="replicas", import_seconds=0.3, tell=lambda told: None)
     stack.down(name, tell=lambda told: None)
@@ -152,9 +152,9 @@ def inv_replicas(replicas: Sandbox) -> Inv:
     return lambda *words: run_inv(replicas.name, *words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_mounted(docker: None) -> Iterator[Sandbox]:
-    """A production whose code is mounted from the clone, with MariaDB; made once, where a test asks for it."""
+    """A production whose code is mounted from the clone, with MariaDB."""
     name = f"mounted-{os.getpid()}"
     yield stack.up(name, shape="mounted", import_seconds=0.3, tell=lambda told: None)
     stack.down(name, tell=lambda told: None)

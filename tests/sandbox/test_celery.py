@@ -4,6 +4,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.bench.client import asking
+from tests.sandbox.adopting import works
 from tests.sandbox.conftest import Inv, SettingsFile
 from tests.texts import as_text
 
@@ -70,6 +72,17 @@ def test_gunicorn_is_the_first_process_and_nobody_is_root(celery: Sandbox) -> No
     assert all("gunicorn --config gunicorn.conf.py wsgi:application" in args for _, args in web)
     found = [process for service in ("web", "celery_worker", "celery_beat") for process in processes(celery, service)]
     assert "0" not in {euid for euid, _ in found}
+
+
+def test_an_app_of_another_layout_is_updated_with_the_file_as_it_was_written(
+    bare: Inv, celery: Sandbox, tmp_path: Path
+) -> None:
+    assert "also.celery_worker" in works(bare, celery, tmp_path)
+    file = tmp_path / "invoke.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("user: shop", "user: other"))
+    drifted = bare("init", "--check")
+    assert drifted.code == 3
+    assert "database.user: other, but found is shop" in drifted.out
 
 
 def test_web_worker_and_beat_have_one_image_and_containers_without_a_name_of_ours(celery: Sandbox) -> None:
