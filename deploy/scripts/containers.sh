@@ -122,10 +122,14 @@ looping() {
   [ "$again" = true ] || { [ "$count" != 0 ] && [ "$started" != "$container_started" ]; }
 }
 
-# container_error [SINCE]: of what the container printed since then, the last line that names an error, else the last.
+# container_error [SINCE]: of what the container printed since then, the last line that names an exception, else the last
+# that calls itself an error, else the last: one that starts again and again may have begun anew.
 container_error() {
-  docker logs ${1:+--since "$1"} --tail 200 "$container" 2>&1 |
-    awk 'NF {last = $0} /^[A-Za-z_][A-Za-z_.]*(Error|Exception|Exit)(:|$)/ {error = $0} END {print error ? error : last}' || true
+  docker logs ${1:+--since "$1"} --tail 200 "$container" 2>&1 | awk '
+    NF {last = $0}
+    /^[A-Za-z_][A-Za-z_.]*(Error|Exception|Exit)(:|$)/ {exception = $0}
+    /(^|[^A-Za-z])(ERROR|CRITICAL|FATAL|[Ee]rror:)/ {error = $0}
+    END {print exception ? exception : error ? error : last}' || true
 }
 
 # hold: have a container that loops stand still, to be worked in: its first process is stopped as soon as it is there, which
