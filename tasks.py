@@ -24,6 +24,7 @@ PROJECT = Path(__file__).resolve().parent
 TARGET = "the target of invoke.yaml to work on (default: default_target)"
 DISCARD = "discard uncommitted changes and unpushed commits on the host, after saving them under a ref"
 NO_BACKUP = "do not dump the database before it is migrated"
+WAIT = "where another run holds the lock, wait until it has ended, or for so many seconds; says for whom"
 ALLOW = "update although dependencies, image or start-up files changed"
 
 
@@ -84,8 +85,8 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
                 Report().error_line(say("interrupted"))
                 raise InvokeExit(code=Exit.INTERRUPTED) from None
 
-        # A probe may be told what to ask, and several settings may be given.
-        names = {"optional": ("probe",), "iterable": ("set",)}
+        # A probe may be told what to ask, a wait how long it may be, and several settings may be given.
+        names = {"optional": ("probe", "wait"), "iterable": ("set",)}
         return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, **names)
 
     return decorate
@@ -171,38 +172,39 @@ def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuita
         decision.refuse(shown=True)
 
 
-@verb(target=TARGET, discard=DISCARD)
-def sync(c: Context, target: str = "", discard: bool = False) -> None:
+@verb(target=TARGET, wait=WAIT, discard=DISCARD)
+def sync(c: Context, target: str = "", wait: str = "", discard: bool = False) -> None:
     """Bring the clone on the host to the remote branch."""
     from deploy.plan import Options
     from deploy.verbs import update
 
     with session(c, target) as s:
-        update.run_step(s, "sync", Options(discard=discard))
+        s.in_turn(wait, lambda: update.run_step(s, "sync", Options(discard=discard)))
 
 
-@verb(target=TARGET, allow_unsuitable=ALLOW)
-def copy(c: Context, target: str = "", allow_unsuitable: bool = False) -> None:
+@verb(target=TARGET, wait=WAIT, allow_unsuitable=ALLOW)
+def copy(c: Context, target: str = "", wait: str = "", allow_unsuitable: bool = False) -> None:
     """Make the app's folder in the container equal to the clone's commit."""
     from deploy.plan import Options
     from deploy.verbs import update
 
     with session(c, target) as s:
-        update.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable))
+        s.in_turn(wait, lambda: update.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable)))
 
 
-@verb(target=TARGET)
-def clean(c: Context, target: str = "") -> None:
+@verb(target=TARGET, wait=WAIT)
+def clean(c: Context, target: str = "", wait: str = "") -> None:
     """Remove bytecode and caches in the container."""
     from deploy.plan import Options
     from deploy.verbs import update
 
     with session(c, target) as s:
-        update.run_step(s, "clean", Options())
+        s.in_turn(wait, lambda: update.run_step(s, "clean", Options()))
 
 
 @verb(
     target=TARGET,
+    wait=WAIT,
     current="show the database's revision, the code's heads and what is pending; changes nothing",
     history="list the code's migrations; changes nothing",
     sql="print the SQL that an upgrade would run; changes nothing",
@@ -212,6 +214,7 @@ def clean(c: Context, target: str = "") -> None:
 def migrate(
     c: Context,
     target: str = "",
+    wait: str = "",
     current: bool = False,
     history: bool = False,
     sql: bool = False,
@@ -236,13 +239,13 @@ def migrate(
         elif sql:
             migrations.sql(s)
         elif stamp:
-            migrations.stamp(s, stamp)
+            s.in_turn(wait, lambda: migrations.stamp(s, stamp))
         else:
-            update.run_step(s, "migrate", Options(no_backup=no_backup))
+            s.in_turn(wait, lambda: update.run_step(s, "migrate", Options(no_backup=no_backup)))
 
 
-@verb(target=TARGET, list="list the dumps; changes nothing")
-def backup(c: Context, target: str = "", list: bool = False) -> None:
+@verb(target=TARGET, wait=WAIT, list="list the dumps; changes nothing")
+def backup(c: Context, target: str = "", wait: str = "", list: bool = False) -> None:
     """Dump the database into the host's backup folder, and check the dump."""
     from deploy.plan import Options
     from deploy.verbs import backup as backups
@@ -253,25 +256,26 @@ def backup(c: Context, target: str = "", list: bool = False) -> None:
         if list:
             backups.show(s)
         else:
-            update.run_step(s, "backup", Options())
+            s.in_turn(wait, lambda: update.run_step(s, "backup", Options()))
 
 
 @verb(
     target=TARGET,
+    wait=WAIT,
     backup="the dump to bring back, as inv backup --list names it (default: the newest)",
     yes="do not ask for the database's name",
 )
-def restore(c: Context, target: str = "", backup: str = "", yes: bool = False) -> None:
+def restore(c: Context, target: str = "", wait: str = "", backup: str = "", yes: bool = False) -> None:
     """Make a dump the database again: restored beside it and checked first, swapped while the app is stopped."""
     from deploy.verbs import backup as backups
 
     with session(c, target) as s:
         s.demand_database(dumps=True)
-        backups.restore(s, backup, yes=yes)
+        s.in_turn(wait, lambda: backups.restore(s, backup, yes=yes))
 
 
-@verb(target=TARGET, strategy="rolling (worker by worker) or container (default: restart.strategy)")
-def restart(c: Context, target: str = "", strategy: str = "") -> None:
+@verb(target=TARGET, wait=WAIT, strategy="rolling (worker by worker) or container (default: restart.strategy)")
+def restart(c: Context, target: str = "", wait: str = "", strategy: str = "") -> None:
     """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
     from deploy import remedies
     from deploy.errors import Exit, Failure
@@ -282,7 +286,7 @@ def restart(c: Context, target: str = "", strategy: str = "") -> None:
     if strategy not in ("", "rolling", "container"):
         raise Failure(say("no strategy %s", strategy), remedy=remedies.NAME_A_STRATEGY, code=Exit.USAGE)
     with session(c, target) as s:
-        update.run_step(s, "restart", Options(strategy=strategy))
+        s.in_turn(wait, lambda: update.run_step(s, "restart", Options(strategy=strategy)))
 
 
 @verb(target=TARGET, watch="ask again every 2 s until interrupted", json="print one JSON object")
@@ -296,6 +300,7 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
 
 @verb(
     target=TARGET,
+    wait=WAIT,
     discard=DISCARD,
     allow_unsuitable=ALLOW,
     dry_run="print the findings and the exact plan, change nothing",
@@ -310,6 +315,7 @@ def health(c: Context, target: str = "", watch: bool = False, json: bool = False
 def hot_update(
     c: Context,
     target: str = "",
+    wait: str = "",
     discard: bool = False,
     allow_unsuitable: bool = False,
     keep_schema: bool = False,
@@ -329,7 +335,7 @@ def hot_update(
     with session(c, target, given) as s:
         also = update.named_files(s, with_)
         options = Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built)
-        update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=bool(probe))
+        s.in_turn(wait, lambda: update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=bool(probe)))
 
 
 @verb(
@@ -347,6 +353,7 @@ def attach(c: Context, target: str = "", confirm: bool = False, undo: bool = Fal
 
 @verb(
     target=TARGET,
+    wait=WAIT,
     to="the commit to go back to (default: the last confirmed release before the one that runs)",
     list="list the confirmed releases; changes nothing",
     discard=DISCARD,
@@ -356,6 +363,7 @@ def attach(c: Context, target: str = "", confirm: bool = False, undo: bool = Fal
 def rollback(
     c: Context,
     target: str = "",
+    wait: str = "",
     to: str = "",
     list: bool = False,
     discard: bool = False,
@@ -370,7 +378,7 @@ def rollback(
         if list:
             looks.list_releases(s)
         else:
-            update.rollback(s, to, discard=discard, dry_run=dry_run, yes=yes)
+            s.in_turn(wait, lambda: update.rollback(s, to, discard=discard, dry_run=dry_run, yes=yes))
 
 
 @verb(target=TARGET, json="print one JSON object", drift="list only the files that were changed by hand")

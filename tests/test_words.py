@@ -150,7 +150,9 @@ def prose(node: ast.AST) -> Iterator[ast.Constant]:
         match child:
             case ast.Expr(value=ast.Constant()) | ast.Assert():
                 continue
-            case ast.Assign(targets=[ast.Name("TARGET" | "DISCARD" | "NO_BACKUP" | "ALLOW" | "NAME" | "INSTALL")]):
+            case ast.Assign(
+                targets=[ast.Name("TARGET" | "DISCARD" | "NO_BACKUP" | "WAIT" | "ALLOW" | "NAME" | "INSTALL")]
+            ):
                 continue
             case ast.Call(func=ast.Name("say" | "counted" | "verb" | "message" | "ExpectedError")):
                 continue

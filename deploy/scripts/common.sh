@@ -100,6 +100,9 @@ state_folder() {
   folder=$(git_ rev-parse --absolute-git-dir) && printf '%s/hot-update' "$folder"
 }
 
+# lock_held FOLDER: does a run hold the lock, of the state folder?
+lock_held() { grep -q ":$(stat -c %i "$1/lock" 2>/dev/null || echo none) " /proc/locks; }
+
 # is_run NAME: it is fit for the name of a run, and so for a part of a path.
 is_run() { [[ $1 =~ ^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$ ]]; }
 

@@ -532,7 +532,7 @@ read_lock() {
   local folder
   folder=$(state_folder) && [ -r "$folder/holder" ] || return 0
   head -n 20 "$folder/holder" | cut -b -4096 | sed 's/^/holder\t/'
-  ! grep -q ":$(stat -c %i "$folder/lock") " /proc/locks || record lock_held
+  ! lock_held "$folder" || record lock_held
 }
 
 # image ID: what the image that a container was made from says of itself: its revision by label, else nothing, and its date.

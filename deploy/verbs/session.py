@@ -1,5 +1,7 @@
 """What every verb works with: the settings of its target, the connection, and where it reports to."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _Result = TypeVar("_Result")
+# As good as for ever, in seconds.
+LONGEST = 1e7
 
 
 class Session:
@@ -72,6 +76,23 @@ class Session:
         self.settings = compose.named(self.settings, state)
         self._replicas = tuple(other.name for other in state.others if other.state.replica)
         return result, state
+
+    def in_turn(self, wait: "str | bool", act: Callable[[], None]) -> None:
+        """Do it; where another run holds the lock, `wait` until that has ended, and do it then.
+
+        `wait` is for how many seconds in all, or True: for as long as it takes; empty: not at all.
+        """
+        deadline = time.monotonic() + _patience(wait)
+        while True:
+            try:
+                return act()
+            except Failure as failure:
+                left = deadline - time.monotonic()
+                if failure.code != Exit.LOCKED or left <= 0:
+                    raise
+                self.report.line(say("waiting: %s", failure.evidence[0]), "dim")
+                script = shell.script("turn.sh", **variables(self.settings), patience=math.ceil(left))
+                self.host.run(script)
 
     def demand_database(self, *, dumps: bool = False) -> None:
         """Refuse what is about a database, or its `dumps`, where the app has none, or nothing can make these."""
@@ -164,6 +185,14 @@ class Session:
             *((say("last error in the logs: %s", why),) if why else ()),
             say("now: %s", self.report.describe(state)),
         )
+
+
+def _patience(wait: str | bool) -> float:
+    if isinstance(wait, bool):
+        return LONGEST if wait else 0
+    if wait and not wait.isdecimal():
+        raise Failure(say("--wait takes seconds, not %s", repr(wait)), code=Exit.USAGE)
+    return float(wait or 0)
 
 
 def tail(answer: Answer) -> tuple[Told, ...]:

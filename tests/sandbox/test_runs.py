@@ -48,11 +48,11 @@ def hasty(tmp_path: Path) -> str:
 class Running:
     """A hot update that is under way in a process of its own."""
 
-    def __init__(self, sandbox: Sandbox, settings: str) -> None:
+    def __init__(self, sandbox: Sandbox, settings: str, *words: str) -> None:
         self.said = ""
         given = ("-f", settings) if settings else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", "--target", sandbox.name],
+            [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", *words, "--target", sandbox.name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -203,16 +203,23 @@ def test_another_laptop_can_confirm_or_have_the_run_undone(sandbox: Sandbox, inv
 
 
 @pytest.mark.does("follow_run")
-def test_of_two_updates_at_once_one_is_done_and_the_other_names_it(sandbox: Sandbox, inv: Inv) -> None:
-    with updating(sandbox, count=2) as both:
-        done, locked = sorted((one.ended() for one in both), key=lambda ended: ended.code)
+def test_of_two_updates_at_once_one_is_done_and_the_other_names_it_and_one_that_waits_is_next(
+    sandbox: Sandbox, inv: Inv
+) -> None:
+    with updating(sandbox, count=2) as started:
+        while is_free(sandbox):
+            time.sleep(0.05)
+        started.append(Running(sandbox, "", "--wait"))
+        *both, patient = (one.ended() for one in started)
+    done, locked = sorted(both, key=lambda ended: ended.code)
     assert (done.code, locked.code) == (0, 4), done.text + locked.text
     run = re.search(r"^run (\S+)$", done.out, re.MULTILINE)
     assert run
     assert "✗ another run holds the lock, nothing was done" in locked.err
     assert re.search(rf"^  (held by )?hot-update by \S+@\S+, run {run[1]}", locked.err, re.MULTILINE)
     assert f"→ inv attach --target {sandbox.name} follows it" in locked.err
-    assert inv("health").code == 0
+    assert re.search(rf"^waiting: (held by )?hot-update by \S+@\S+, run {run[1]}", patient.out, re.MULTILINE)
+    assert (patient.code, "nothing to do" in patient.out) == (0, True), patient.text
 
 
 def test_a_run_whose_harness_died_is_finished_by_the_laptop_that_follows_it(
