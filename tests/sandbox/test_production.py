@@ -168,21 +168,40 @@ def test_a_program_that_nothing_restarts_is_told_before_and_afterwards(today: Sa
         execute(today.app, "pkill", "-f", "import time; time.sleep")
 
 
-def test_a_program_that_only_the_settings_can_restart_is_restarted_by_their_command(
-    today: Sandbox, inv_today: Inv, given: SettingsFile
+# Has a process below it, as a Celery worker has; by HUP it becomes what it was started as.
+JOB = """
+import os, signal, subprocess, sys, time
+below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open("/tmp/job.pids", "w") as pids:
+    pids.write(f"{os.getpid()} {below.pid}")
+def leave(number, _):
+    below.kill(), below.wait()
+    if number == signal.SIGHUP:
+        os.execv(sys.executable, [sys.executable, __file__])
+    sys.exit()
+signal.signal(signal.SIGHUP, leave), signal.signal(signal.SIGTERM, leave)
+while True:
+    time.sleep(600)
+"""
+START = "cd /app; setsid nohup /app/.venv/bin/python /tmp/job.py >/dev/null 2>&1 & sleep 0.5"
+
+
+@pytest.mark.parametrize(
+    "way", [f"command: 'kill $(cut -d \" \" -f 1 /tmp/job.pids); {START}'", "signal: HUP"], ids=["command", "signal"]
+)
+def test_a_program_that_only_the_settings_can_restart_is_restarted_as_they_say(
+    today: Sandbox, inv_today: Inv, given: SettingsFile, way: str
 ) -> None:
-    noted = "import os, time; open('/tmp/job.pid', 'w').write(str(os.getpid())); time.sleep(600)"
-    start = f'cd /app\nsetsid nohup /app/.venv/bin/python -c "{noted}" >/dev/null 2>&1 &\n'
-    execute(today.app, "tee", "/tmp/job.sh", stdin=start)
+    execute(today.app, "tee", "/tmp/job.py", stdin=JOB)
     # Docker's own command would be its parent, and who comes in from outside is none of the container's programs.
-    execute(today.app, "sh", "-c", "setsid sh /tmp/job.sh & sleep 0.5")
-    before = execute(today.app, "cat", "/tmp/job.pid")
-    settings = "restart: {programs: {job.pid: {command: kill $(cat /tmp/job.pid); sh /tmp/job.sh; sleep 0.5}}}"
+    execute(today.app, "sh", "-c", f"setsid sh -c '{START}' & sleep 0.7")
+    before = execute(today.app, "cat", "/tmp/job.pids").split()
     try:
         stack.release(today.name, "code")
-        ended = inv_today("hot-update", "--yes", *given(settings))
+        ended = inv_today("hot-update", "--yes", *given(f"restart: {{programs: {{job.py: {{{way}}}}}}}"))
         assert ended.code == 0, ended.text
-        assert not [line for line in ended.out.splitlines() if "job.pid" in line and "runs on" in line]
-        assert execute(today.app, "cat", "/tmp/job.pid") != before
+        assert not [line for line in ended.out.splitlines() if "job.py" in line and "runs on" in line]
+        after = execute(today.app, "cat", "/tmp/job.pids").split()
+        assert (after[1] != before[1], "older than the code" in inv_today("health").out) == (True, False)
     finally:
-        execute(today.app, "sh", "-c", "kill $(cat /tmp/job.pid)")
+        execute(today.app, "pkill", "-f", "/tmp/job.py")
