@@ -1,6 +1,7 @@
 """How each program that runs the code comes to run the new one: decided from what was read, and shown in the plan.
 
-The gentlest way that works is taken. Workers are rolled: new ones serve before the old ones leave. A master that needs
+The gentlest way that works is taken. Workers are rolled: new ones serve before the old ones leave; a uWSGI replaces its
+own, one after the other, while the others serve. A master that needs
 other settings reads them again. A program that must never run twice hands over: the old worker leaves first. What
 Supervisor started it can restart, alone; and where not even that will do, the container is restarted.
 """
@@ -13,7 +14,7 @@ from deploy.message import NOTHING, Message, Told, say
 from deploy.settings import Settings
 from deploy.state import Program, State
 
-Way = Literal["roll", "reload", "handover", "restart", "command", "signal", "container", "leave"]
+Way = Literal["roll", "chain", "reload", "handover", "restart", "command", "signal", "container", "leave"]
 # The gentlest way first.
 GENTLE: tuple[Way, ...] = get_args(Way)
 # The part of the free memory that workers may take that boot at once.
@@ -71,7 +72,9 @@ def _server(settings: Settings, state: State, program: Program) -> Replacement:
     if program.preload:
         return _restarted(program, say("the app is preloaded, so new workers would run the old code"))
     if reason := _other_settings(settings, state, program):
-        return _restarted(program, reason) if single else Replacement(program, "reload", reason)
+        return _restarted(program, reason) if single or program.chain else Replacement(program, "reload", reason)
+    if program.chain:
+        return Replacement(program, "chain")
     return Replacement(program, "handover" if single else "roll")
 
 

@@ -43,6 +43,12 @@ def test_what_must_never_run_twice_is_restarted_for_other_settings() -> None:
     assert ways(state)["whalefall_scheduler"] == ("restart", "gunicorn-scheduler.conf.py changes")
 
 
+def test_a_uwsgi_that_reloads_in_a_chain_does_so_and_for_other_settings_is_restarted() -> None:
+    assert ways(running(WEB, chain=True))["whalefall_web"] == ("chain", "")
+    told = ways(running(WEB, chain=True, reconfigure=True))["whalefall_web"]
+    assert told == ("restart", "gunicorn.conf.py changed since it started")
+
+
 @pytest.mark.parametrize(
     ("change", "because"),
     [

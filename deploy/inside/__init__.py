@@ -15,8 +15,8 @@ from importlib.resources import files
 # Each after those that it imports; the last one runs the command.
 MODULES = (
     "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs", "rolls",
-    "workers", "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying", "cleaning",
-    "rolling", "replacing", "awaiting", "installing", "shipping", "sqlite", "database",
+    "workers", "uwsgi", "survey", "elsewhere", "look", "listing", "whole", "staging", "before", "proving", "copying",
+    "cleaning", "rolling", "replacing", "awaiting", "installing", "shipping", "sqlite", "database",
     "dumping", "main",
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from deploy.inside.wire import Entry, ask, digits_of, one_line, raw, read_entrie
 # What each of our files has at least, and of which kind; newer versions may write more. A damaged one counts as none.
 NUMBER = (int, float)
 PATHS = [str]
-# Of each: numbers, with at least these, and what it told of its settings.
+# Of each: numbers, with at least these, what it told of its settings, and which of its processes run no code.
 MASTERS = ["started", "workers", "at"]
 ASKED = {"told": dict, "file": list}
 # What is known of a built folder, and what was shipped to it.
@@ -176,7 +176,10 @@ def is_master(facts: dict[str, Any]) -> bool:
     asked = facts.get("asked")
     if asked is not None and not (has_shape(asked, ASKED) and has_shape(asked["told"], {"workers": int})):
         return False
-    numbers = {*MASTERS, *facts} - {"asked"}
+    apart = facts.get("apart", [])
+    if not isinstance(apart, list) or not all(is_kind(pid, int) for pid in apart):
+        return False
+    numbers = {*MASTERS, *facts} - {"asked", "apart"}
     return all(is_kind(facts.get(name), NUMBER) for name in numbers) and 0 < facts["workers"] < MANY
 
 

@@ -29,8 +29,9 @@ from deploy.inside.rolling import (
 )
 from deploy.inside.rolls import remember, settings_asked, settings_known
 from deploy.inside.survey import fresh_ones
+from deploy.inside.uwsgi import ask_chain, chain_settings
 from deploy.inside.wire import one_line
-from deploy.inside.workers import configured
+from deploy.inside.workers import PAUSE, configured, listened, polls
 
 # What is left to do of a replacement while others go on; and how a program is replaced.
 Rest = Callable[[], None]
@@ -132,6 +133,26 @@ def hand_over(program: Program, wanted: dict[str, Any], settings: dict[str, Any]
     count = max(len(old), 1)
     remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), asked=asked)
     return None
+
+
+def chain(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Have uWSGI replace its workers itself; what it does not replace, as its HTTP router, loads no app."""
+    server, began = server_of(program, settings), uptime()
+    with user_of(program.process.pid):
+        old = server.workers
+    count = min(chain_settings(program.process)["workers"], len(old))
+    ask_chain(program.process)
+    with user_of(program.process.pid):
+        listens, serving, deadline = listened(program.process), set[int](), count * (server.boot + server.drain)
+        while len(serving & server.workers) < count:
+            if uptime() - began > deadline:
+                raise ExpectedError("the workers were not replaced, %s s after that began", f"{deadline:.0f}")
+            for pid in {pid for pid in server.workers - old - serving if polls(pid, listens)}:
+                say("worker %s serves after %s s", pid, f"{uptime() - began:.1f}")
+                serving.add(pid)
+            time.sleep(PAUSE)
+        apart = sorted(old & server.workers)
+    remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), apart=apart)
 
 
 def leave(server: Server, pid: int) -> None:
@@ -236,6 +257,7 @@ WAYS: dict[str, Way] = {
     "roll": roll,
     "reload": reload,
     "handover": hand_over,
+    "chain": chain,
     "restart": restart,
     "command": command,
     "signal": send,

@@ -221,12 +221,12 @@ def meet(server: Server, new: Iterable[int], patience: float, *, answered: bool 
     Where another has `answered`, one that is seen to wait for connections is not asked: its status is 0.
     """
     deadline, address, wanted = time.monotonic() + patience, server.address, set(new)
-    polled = any(polls(pid, address) for pid in server.workers)
+    polled = any(polls(pid, {address.inode}) for pid in server.workers)
     pause = KNOCK
     while time.monotonic() < deadline:
         if not wanted <= server.workers:
             raise ExpectedError("the new worker did not boot")
-        ready = {pid for pid in wanted if polls(pid, address)} if polled else wanted
+        ready = {pid for pid in wanted if polls(pid, {address.inode})} if polled else wanted
         if ready and polled and answered:
             return min(ready), 0
         if ready:

@@ -18,8 +18,8 @@ def remembered(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Tell what is remembered of each master, by the moment that it `started` and its `pid`.
 
     `at` and `ended` are when its roll began and ended, `workers` how many there should be, `reloaded` when it last read
-    its settings again, `demand` for which part of its time a new worker's boot wanted a processor, and `asked` what its
-    settings are.
+    its settings again, `demand` for which part of its time a new worker's boot wanted a processor, `asked` what its
+    settings are, and `apart` which of its processes run no code.
     """
     former, rolls = read_json(settings, FORMER), read_json(settings, b"rolls.json")
     masters = [former] if former else []
@@ -70,6 +70,6 @@ def is_fresh(program: Program, processes: dict[int, Process], copied: float, rol
 
     A master whose workers were replaced may be older than the code: it has imported none of it.
     """
-    rolled = of(rolls, program.process).get("at", 0.0) > copied
-    younger = {pid: pid in processes and processes[pid].started > copied for pid in program.pids}
-    return all(young or (pid == program.process.pid and rolled) for pid, young in younger.items() if pid in processes)
+    known = of(rolls, program.process)
+    excused = {program.process.pid, *known.get("apart", [])} if known.get("at", 0.0) > copied else set()
+    return all(pid in excused or processes[pid].started > copied for pid in program.pids if pid in processes)

@@ -12,6 +12,7 @@ from deploy.inside.processes import all_processes, own_bytes
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import Record, boot_id, read_json, uptime
 from deploy.inside.rolls import is_fresh, of, remembered, settings_known
+from deploy.inside.uwsgi import UWSGI, chain_settings
 from deploy.inside.wire import MIB, one_line, raw
 from deploy.inside.workers import ask_settings, told_settings, workers
 
@@ -26,8 +27,10 @@ class Survey:
 
     def _ask(self, program: Program) -> subprocess.Popen[bytes] | dict[str, Any] | str:
         try:
+            if self._server.startswith(UWSGI):
+                return chain_settings(program.process)
             return settings_known(self._settings, program.process) or ask_settings(program.process, self._server)
-        except (ExpectedError, OSError) as error:
+        except (ExpectedError, OSError, ValueError) as error:
             return one_line(error)
 
     @property
@@ -61,7 +64,8 @@ class Survey:
             return {"workers": 0, "problem": one_line(error)}
         config = told["config"] or ""
         changed = bool(config) and self._was_configured_otherwise(program, config)
-        return {"workers": count, "preload": bool(told["preload"]), "config": config, "reconfigure": changed}
+        found = {"workers": count, "preload": bool(told["preload"]), "config": config, "reconfigure": changed}
+        return found | {"chain": bool(told.get("chain"))}
 
     def _was_configured_otherwise(self, program: Program, config: str) -> bool:
         """Did the file that a master was configured by change since, or come back with the release that was undone?"""

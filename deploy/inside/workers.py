@@ -109,7 +109,13 @@ def connections() -> Iterator[tuple[str, str, str, str]]:
                 yield words[1], words[2], words[3], words[9]
 
 
-def polls(pid: int, address: Address) -> bool:
+def listened(master: Process) -> set[str]:
+    """List the inodes of all the sockets that a master listens on."""
+    found = {inode for _, _, state, inode in connections() if state == LISTENING}
+    return sockets(master.pid) & (found | {inode for _, state, inode in unix_sockets() if state == UNCONNECTED})
+
+
+def polls(pid: int, inodes: set[str]) -> bool:
     """Tell whether a process is told by epoll who wants to connect: so do workers of most kinds, once they serve."""
     watched = set()
     # Files are closed meanwhile, and of a process that has ended nothing may be read.
@@ -119,7 +125,8 @@ def polls(pid: int, address: Address) -> bool:
                 watched |= {line.split()[1] for line in stream if line.startswith("tfd:")}
     for number in watched:
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{pid}/fd/{number}") == f"socket:[{address.inode}]":
+            kind, _, inode = os.readlink(f"/proc/{pid}/fd/{number}").partition(":")
+            if kind == "socket" and inode.strip("[]") in inodes:
                 return True
     return False
 

@@ -94,6 +94,7 @@ def _program(facts: Mapping[str, Any], what: Value) -> Program:
         preload=facts.get("preload") is True,
         config=_text(facts.get("config", ""), what),
         reconfigure=facts.get("reconfigure") is True,
+        chain=facts.get("chain") is True,
         problem=unpack(_text(facts.get("problem", ""), what)),
     )
 

@@ -205,6 +205,8 @@ class Program:
     preload: bool = False
     config: str = ""
     reconfigure: bool = False
+    # Its master replaces its workers by itself, one after the other.
+    chain: bool = False
     problem: Told = NOTHING
 
 

@@ -72,6 +72,9 @@ def _line(settings: Settings, state: State, one: programs.Replacement) -> Messag
             if surge > 1:
                 return say("%s: replace %s, up to %s at once, each once a new one answers", name, workers, surge)
             return say("%s: replace %s, each once a new one answers", name, workers)
+        case "chain":
+            workers = counted(one.program.workers, "%s worker", "%s workers")
+            return say("%s: replaces its %s itself, one after the other", name, workers)
         case "reload":
             return say("%s: has to read its settings again, since %s; requests wait meanwhile", name, one.because)
         case "handover":

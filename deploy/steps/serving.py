@@ -88,7 +88,8 @@ def _told(settings: Settings, state: State, one: programs.Replacement) -> dict[s
 
 def replace_timeout(settings: Settings, state: State) -> int:
     """How long all the programs together may take to be replaced, in seconds."""
-    return (2 + max(1, len(state.programs))) * (settings.restart.timeout + settings.restart.drain_timeout)
+    turns = sum(max(1, one.workers) if one.chain else 1 for one in state.programs)
+    return (2 + max(1, turns)) * (settings.restart.timeout + settings.restart.drain_timeout)
 
 
 def check(settings: Settings) -> Check:
