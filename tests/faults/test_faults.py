@@ -29,7 +29,7 @@ SELECTION = [
     *sorted(SPREAD, key=lambda cell: SHAPES.index(cell.shape)),
     Cell("celery", "step-fails", "restart"),
     Cell("replicas", "app-killed", "copy"),
-    Cell("mounted", "host-rebooted", "mount-sync"),
+    Cell("mounted", "step-fails", "restart"),
 ]
 
 
