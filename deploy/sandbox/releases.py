@@ -185,7 +185,7 @@ def _unhealthy(tree: Path, _number: int) -> None:
 
 
 def _slow_boot(tree: Path, _number: int) -> None:
-    _write(tree, SLOW_BOOT, "import time\n\n\ndef start():\n    time.sleep(20)\n")
+    _write(tree, SLOW_BOOT, "import time\n\n\ndef start():\n    time.sleep(8)\n")
 
 
 def _dependency(tree: Path, number: int) -> None:
