@@ -29,6 +29,8 @@ PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 
 # The statuses of a run that ends because somebody decided so.
 DECIDED = ("0", "143")
+# How these steps end is decided by the release, as far as no known cause shows another.
+RELEASE_STEPS = ("build", "proof", "migrate", "restart")
 # The host's clock in seconds since the epoch, as the lock's holder told it.
 _MOMENT = re.compile(r"[0-9]{1,11}")
 # Letters of a name, of a user or a laptop, that are passed on.
@@ -292,8 +294,9 @@ class Follower:
         ended, code = said.get(outcome, (None, Exit.FAILED))
         state, now = self._session.look()
         schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else (None, None)
-        # Where the release is at fault, as far as one can see, production is as it was.
-        at_fault = outcome in ("refused", "undone") and self._verb == "hot-update" and not self._interrupted
+        # Of these steps the release decides how they end; a dump or a copy that fails says nothing of it.
+        failed = why[0].partition("@")[0] if why and not self._interrupted else ""
+        at_fault = outcome in ("refused", "undone") and self._verb == "hot-update" and failed in RELEASE_STEPS
         known = causes.remedy((fact, *shown)) or (remedies.cure if at_fault else remedies.look)(target)
         return Failure(
             fact,

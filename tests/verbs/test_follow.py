@@ -28,9 +28,11 @@ MIGRATED = (
 OLD_CODE = replace(CHAIN, heads=(BASE,), revisions=CHAIN.revisions[:1])
 
 
-def failure(outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[str, ...] = (RUN,)) -> Any:
+def failure(
+    outcome: str, state: State, *events: tuple[str, ...], dumps: tuple[str, ...] = (RUN,), step: str = "copy"
+) -> Any:
     """Follow a run that ended like this, on a host in this state with these dumps."""
-    told = (("run", RUN, "hot-update", "ada", ""), *events, ("undo", "copy", "1"), ("done", outcome, "copy", "1"))
+    told = (("run", RUN, "hot-update", "ada", ""), *events, ("undo", step, "1"), ("done", outcome, step, "1"))
     session: Any = SimpleNamespace(
         settings=SETTINGS,
         host=SimpleNamespace(label="prod"),
@@ -66,7 +68,17 @@ def test_old_code_that_is_ill_on_the_new_schema_is_told_with_the_command_that_re
 def test_old_code_that_is_healthy_on_the_new_schema_is_told_and_nothing_has_to_be_restored() -> None:
     found = failure("undone", newer_schema(), *DUMPED, *MIGRATED)
     assert (found.code, SAID in found.evidence) == (Exit.UNDONE, True)
+    assert found.remedy == "inv preflight --target prod"
+
+
+@pytest.mark.parametrize("step", ["proof", "migrate", "restart@shop-web-2"])
+def test_a_step_that_the_release_decides_asks_for_another_release(step: str) -> None:
+    found = failure("undone", STATE, step=step)
     assert found.remedy == "publish a release that cures it, then inv hot-update --target prod"
+
+
+def test_a_dump_that_fails_says_nothing_of_the_release() -> None:
+    assert failure("refused", STATE, step="backup").remedy == "inv preflight --target prod"
 
 
 def test_a_dump_that_is_there_no_more_is_not_named() -> None:
