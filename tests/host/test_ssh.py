@@ -233,16 +233,20 @@ def test_leaving_a_stream_leaves_the_process_running(host: Host, tmp_path: Path)
 
 def test_ctrl_c_passes_at_once_and_leaves_no_thread(host: Host, tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    pid = tmp_path / "pid"
+    pid, passed = tmp_path / "pid", threading.Event()
 
     def interrupt() -> None:
         eventually(lambda: pid.exists() and pid.read_text())
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        # One that comes just before Python begins to wait is met only when that ends, as for every program of Python.
+        while not passed.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            passed.wait(5)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
     with pytest.raises(KeyboardInterrupt):
         host.run(f"echo $BASHPID > {pid}; exec sleep 60", stdin=bytes(5_000_000))
+    passed.set()
     interrupter.join()
     assert set(threading.enumerate()) <= before
     assert not gone(int(pid.read_text()))

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 from deploy.sandbox import engine, stack
 from deploy.sandbox.home import Sandbox
-from tests import commands, leaks
+from tests import commands, forked, leaks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -40,17 +38,8 @@ SettingsFile = Callable[[str], tuple[str, str]]
 
 def run_inv(target: str, *words: str, environment: dict[str, str] | None = None) -> Ended:
     """Run a verb as a process of its own, without a terminal."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "invoke", *words, *(("--target", target) if target else ())],
-        cwd=ROOT,
-        env=os.environ | (environment or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    named = ("--target", target) if target else ()
+    return Ended(*forked.run((*words, *named), ROOT, environment or {}, 300))
 
 
 @pytest.fixture(autouse=True)
@@ -178,14 +167,7 @@ def bare(tmp_path: Path) -> Inv:
     """A checkout without a settings file; runs a verb in it."""
     shutil.copy(ROOT / "tasks.py", tmp_path)
 
-    def run(*words: str) -> Ended:
-        command = [sys.executable, "-m", "invoke", *words]
-        ended = subprocess.run(
-            command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-    return run
+    return lambda *words: Ended(*forked.run(words, tmp_path, {}, 300))
 
 
 @pytest.fixture
