@@ -418,13 +418,22 @@ INSTALL = "install what is missing (Docker Engine, Compose v2, OpenSSH server), 
     shape="the app of a new one: today (web and scheduler apart, Nginx serves a frontend), january (one program), "
     "celery (Gunicorn as PID 1, a Celery worker and beat in containers of their own), replicas (two containers, "
     "the database elsewhere) or mounted (code mounted from the clone, MariaDB); default: today",
+    hosts="how many hosts a new one has; several, of the shape today, are named NAME-1, NAME-2 and so on, and share "
+    "origin and database",
     import_seconds="how long the app takes to import",
 )
-def up(c: Context, name: str = "sandbox", install: bool = False, shape: str = "", import_seconds: float = 3.5) -> None:
+def up(
+    c: Context,
+    name: str = "sandbox",
+    install: bool = False,
+    shape: str = "",
+    hosts: int = 1,
+    import_seconds: float = 3.5,
+) -> None:
     """Make a throwaway production on this machine, one release behind its origin."""
     from deploy.sandbox import stack
 
-    stack.up(name, install=install, shape=shape, import_seconds=import_seconds)
+    stack.up(name, install=install, shape=shape, hosts=hosts, import_seconds=import_seconds)
 
 
 @verb(name=NAME)
@@ -438,11 +447,16 @@ def down(c: Context, name: str = "sandbox") -> None:
 
 @verb(name=NAME)
 def status(c: Context, name: str = "sandbox") -> None:
-    """Show a sandbox's services, ports, deployed commit and origin."""
+    """Show a sandbox's services, ports, deployed commit and origin, of each of its hosts."""
+    from deploy.message import Printed
     from deploy.report import Report
     from deploy.sandbox import stack
 
-    Report().rows(stack.status(name).rows)
+    report, hosts = Report(), stack.hosts(name)
+    for host in hosts:
+        if len(hosts) > 1:
+            report.line(Printed(host.name), "bold")
+        report.rows(stack.status(host.name).rows)
 
 
 @verb(name=NAME)

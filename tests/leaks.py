@@ -21,7 +21,8 @@ printed: list[str] = []
 class Watch:
     """Watches this machine's processes, in the background, for the secrets of the sandboxes that this process made.
 
-    A sandbox of ours has our process id at the end of its name; its secrets stay secret when it is gone.
+    A sandbox of ours has our process id at the end of its name, or before the number of a host; its secrets stay secret
+    when it is gone.
     """
 
     def __init__(self, sandboxes: Path | None = None) -> None:
@@ -61,7 +62,7 @@ class Watch:
                 self._look()
 
     def _learn(self) -> None:
-        for _, content in changed(self._sandboxes.glob(f"*-{os.getpid()}/env"), self._learned):
+        for _, content in changed(self._ours("env"), self._learned):
             self._secrets = self._secrets | secrets_of(content.decode())
 
     def _look(self) -> None:
@@ -87,9 +88,12 @@ class Watch:
         return f"[{keys[0]}]" if keys else word.decode(errors="replace")
 
     def _kept(self) -> Iterator[Path]:
-        for sandbox in self._sandboxes.glob(f"*-{os.getpid()}"):
-            yield from sandbox.glob("host/*/.git/hot-update/**/*")
-            yield from sandbox.glob("ssh/*.log")
+        yield from self._ours("host/*/.git/hot-update/**/*")
+        yield from self._ours("ssh/*.log")
+
+    def _ours(self, files: str) -> Iterator[Path]:
+        for sandbox in (f"*-{os.getpid()}", f"*-{os.getpid()}-*"):
+            yield from self._sandboxes.glob(f"{sandbox}/{files}")
 
 
 def secrets_of(env: str) -> dict[bytes, str]:

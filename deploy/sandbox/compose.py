@@ -29,9 +29,9 @@ def compose(sandbox: Sandbox, *arguments: str) -> str:
 def compose_elsewhere(sandbox: Sandbox, *arguments: str) -> str:
     """Run docker compose on the file of the database's own project, which lies in no deployment of the host."""
     file, project = SHAPES / sandbox.shape.elsewhere, sandbox.elsewhere
-    place = ("--project-directory", sandbox.root, "--env-file", sandbox.kept_env)
+    place = ("--project-directory", sandbox.shared, "--env-file", sandbox.kept_env)
     options = ("--project-name", project, "--file", file, *place)
-    return run("docker", "compose", *options, *arguments, cwd=sandbox.root, timeout=UP_SECONDS)
+    return run("docker", "compose", *options, *arguments, cwd=sandbox.shared, timeout=UP_SECONDS)
 
 
 def start(sandbox: Sandbox) -> None:
@@ -156,8 +156,11 @@ def foreign_folder(sandbox: Sandbox) -> str | None:
 
 
 def remove(sandbox: Sandbox) -> None:
-    """Remove its containers, volumes and networks, whether or not its folder is still there."""
-    labels = _labels(sandbox)
+    """Remove its containers, volumes and networks, whether or not its folder is still there.
+
+    What several hosts share goes with the first.
+    """
+    labels = _labels(sandbox) if sandbox.root == sandbox.shared else _labels(sandbox)[:1]
     if containers := [name for one in labels for name in _lines("ps", "--all", "--quiet", *one)]:
         run("docker", "rm", "--force", "--volumes", *containers, timeout=UP_SECONDS)
     if volumes := [name for one in labels for name in _lines("volume", "ls", "--quiet", *one)]:

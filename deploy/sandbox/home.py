@@ -20,11 +20,15 @@ from deploy.shell import sh
 
 # Below the range that outgoing connections take their ports from.
 PORTS = range(20000, 32000)
+PORT_NAMES = ("ssh_port", "http_port", "https_port", "app_port")
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One throwaway production. `root` is the folder of everything it has on this machine."""
+    """One throwaway production, or one of its hosts where it has several.
+
+    `root` is the folder of everything it has on this machine.
+    """
 
     name: str
     root: Path
@@ -33,6 +37,18 @@ class Sandbox:
     https_port: int
     app_port: int
     shape: Shape
+    # The name of the sandbox that it is a host of, one of several.
+    group: str = ""
+
+    @property
+    def members(self) -> tuple["Sandbox", ...]:
+        """All hosts of the sandbox, in order."""
+        return group(self.group) if self.group else (self,)
+
+    @property
+    def shared(self) -> Path:
+        """The folder of what the hosts share, which is that of the first."""
+        return self.root.with_name(f"{self.group}-1") if self.group else self.root
 
     @property
     def host(self) -> Path:
@@ -47,12 +63,12 @@ class Sandbox:
     @property
     def origin(self) -> Path:
         """The bare repository that releases are published to."""
-        return self.root / "origin.git"
+        return self.shared / "origin.git"
 
     @property
     def developer(self) -> Path:
         """The clone that releases are made in."""
-        return self.root / "developer"
+        return self.shared / "developer"
 
     @property
     def env_file(self) -> Path:
@@ -87,7 +103,7 @@ class Sandbox:
     @property
     def elsewhere(self) -> str:
         """The Compose project of the database, where it is none of the app's; no sandbox's name has an underscore."""
-        return f"{self.project}_elsewhere"
+        return f"whalefall-{self.shared.name}_elsewhere"
 
     @property
     def app(self) -> str:
@@ -128,7 +144,7 @@ class Sandbox:
         """Write down what `load` reads."""
         self.root.mkdir(parents=True, exist_ok=True)
         known = {key: value for key, value in asdict(self).items() if key.endswith("_port")}
-        known["shape"] = self.shape.name
+        known |= {"shape": self.shape.name, "group": self.group}
         (self.root / "sandbox.json").write_text(json.dumps(known), encoding="utf-8")
 
     def register(self) -> None:
@@ -154,7 +170,7 @@ class Sandbox:
         }
 
     def _container(self, service: str) -> str:
-        return self.shape.containers[service].format(sandbox=self.name, service=service)
+        return self.shape.containers[service].format(sandbox=self.name, service=service, elsewhere=self.elsewhere)
 
 
 def home() -> Path:
@@ -190,19 +206,32 @@ def load(name: str) -> Sandbox:
     try:
         known = json.loads((root / "sandbox.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        remedy = Printed(sh("inv", "sandbox.up", "--name", name))
-        raise Failure(say("there is no sandbox %s", name), remedy=remedy, code=Exit.USAGE) from error
+        if hosts := group(name):
+            remedy = say("one of: %s", tuple(host.name for host in hosts))
+            raise Failure(say("the sandbox %s has several hosts", name), remedy=remedy, code=Exit.USAGE) from error
+        up = Printed(sh("inv", "sandbox.up", "--name", name))
+        raise Failure(say("there is no sandbox %s", name), remedy=up, code=Exit.USAGE) from error
     # One that was made before there were shapes is of January's.
-    shape = shapes.named(known.pop("shape", shapes.JANUARY.name))
-    return Sandbox(name=name, root=root, shape=shape, **known)
+    shape = known.pop("shape", shapes.JANUARY.name)
+    return Sandbox(name=name, root=root, shape=shapes.HOSTS if known.get("group") else shapes.named(shape), **known)
+
+
+def group(name: str) -> tuple[Sandbox, ...]:
+    """Return the hosts of the sandbox of this name that has several, in order; none where there is no such sandbox."""
+    there = [one for one in names() if one.startswith(f"{name}-") and (home() / one / "sandbox.json").exists()]
+    hosts = [host for host in map(load, there) if host.group == name]
+    return tuple(sorted(hosts, key=lambda host: int(host.name.rpartition("-")[2])))
 
 
 def plan(name: str, shape: Shape) -> Sandbox:
     """Think up a new sandbox, with ports that are free now. Makes nothing."""
-    ssh, http, https, app = free_ports(4)
-    return Sandbox(
-        name=name, root=folder(name), ssh_port=ssh, http_port=http, https_port=https, app_port=app, shape=shape
-    )
+    return _planned(name, shape, free_ports(len(PORT_NAMES)))
+
+
+def plan_group(name: str, shape: Shape, hosts: int) -> tuple[Sandbox, ...]:
+    """Think up a new sandbox of several hosts, as `plan` does one."""
+    ports = free_ports(len(PORT_NAMES) * hosts)
+    return tuple(_planned(f"{name}-{number + 1}", shape, ports[number::hosts], name) for number in range(hosts))
 
 
 def free_ports(count: int) -> list[int]:
@@ -213,6 +242,10 @@ def free_ports(count: int) -> list[int]:
         if port not in found and _is_free(port):
             found.append(port)
     return found
+
+
+def _planned(name: str, shape: Shape, ports: list[int], group: str = "") -> Sandbox:
+    return Sandbox(name=name, root=folder(name), shape=shape, group=group, **dict(zip(PORT_NAMES, ports, strict=True)))
 
 
 def _is_free(port: int) -> bool:

@@ -27,8 +27,20 @@ def make(sandbox: Sandbox) -> None:
         write_private(sandbox.env_file, sandbox.kept_env.read_text(encoding="utf-8"))
 
 
-def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float) -> None:
-    """Write .env with new secrets, and its copy."""
+def new_secrets(sandbox: Sandbox) -> dict[str, str]:
+    """Make up the production secrets; several hosts have them in common."""
+    return {
+        **{password: secrets.token_hex(16) for password in kind_of(sandbox).passwords},
+        **({"REDIS_PASSWORD": secrets.token_hex(16)} if sandbox.shape.redis else {}),
+        "SECRET_KEY": f"'{secrets.token_hex(8)} $HOME \"{secrets.token_hex(8)}\" #1'",
+        "JWT_SECRET_KEY": f'"{secrets.token_urlsafe(24)}"',
+        "MAIL_PASSWORD": f"'密码 {secrets.token_hex(8)} & \\n'",
+        "WEBHOOK_URL": f"https://hooks.example.com/{secrets.token_hex(8)}?a=1&b=2",
+    }
+
+
+def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float, secret: Mapping[str, str]) -> None:
+    """Write .env, and its copy."""
     values = {
         "SANDBOX_NAME": sandbox.name,
         "APP_IMAGE": sandbox.image,
@@ -40,14 +52,10 @@ def write_env(sandbox: Sandbox, images: Mapping[str, str], import_seconds: float
         "IMPORT_SECONDS": import_seconds,
         # The real scheduler takes 2 s to start.
         "SCHEDULER_SECONDS": min(2.0, import_seconds),
-        **{password: secrets.token_hex(16) for password in kind_of(sandbox).passwords},
-        **({"REDIS_PASSWORD": secrets.token_hex(16)} if sandbox.shape.redis else {}),
-        "SECRET_KEY": f"'{secrets.token_hex(8)} $HOME \"{secrets.token_hex(8)}\" #1'",
-        "JWT_SECRET_KEY": f'"{secrets.token_urlsafe(24)}"',
-        "MAIL_PASSWORD": f"'密码 {secrets.token_hex(8)} & \\n'",
-        "WEBHOOK_URL": f"https://hooks.example.com/{secrets.token_hex(8)}?a=1&b=2",
+        **secret,
     }
-    values |= {key: value.format_map(values) for key, value in sandbox.shape.env.items()}
+    known = {**values, "elsewhere": sandbox.elsewhere}
+    values |= {key: value.format_map(known) for key, value in sandbox.shape.env.items()}
     text = "# Production secrets\n" + "".join(f"{key}={value}\n" for key, value in values.items())
     write_private(sandbox.env_file, text)
     write_private(sandbox.kept_env, text)

@@ -50,6 +50,11 @@ def production(sandbox: Sandbox, base: str) -> None:
     )  # fmt: skip
 
 
+def tag(image: str, another: str) -> None:
+    """Give an image another name too."""
+    run("docker", "tag", image, another)
+
+
 def remove_production(root: Path) -> None:
     """Remove the production images of the sandbox in this folder."""
     found = run("docker", "images", "--quiet", "--filter", f"label={LABEL}={root}").split()

@@ -33,7 +33,7 @@ class Shape:
     # The folders in `services` of the image that the app's is built on, and of everything else.
     base: str
     others: tuple[str, ...]
-    # The container of each service, by the names of sandbox and service.
+    # The container of each service, by the names of sandbox and service, and of the project elsewhere.
     containers: Mapping[str, str]
     # The services of app and database; the database's kind, its owner, and its name.
     app: str
@@ -60,7 +60,7 @@ class Shape:
     checks: Mapping[str, str] = field(default_factory=dict)
     # The same of the app's own port; empty: it is not published.
     direct: str = ""
-    # What .env has more; it may refer to what every .env has.
+    # What .env has more; it may refer to what every .env has, and to the project elsewhere.
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,6 +98,15 @@ TODAY = replace(
     checks={"nginx": BASIC_HEALTH, "scheduler": "/api/v1/scheduler/status"},
     env={"WHALEFALL_NGINX_SERVER_NAMES": '"localhost whalefall.example"'},
 )
+# Today's on several hosts: only the database is none of a host's own services.
+HOSTS = replace(
+    TODAY,
+    name="hosts",
+    sources=(*TODAY.sources, SHAPES / "hosts"),
+    containers={**TODAY.containers, "postgres": "{elsewhere}-{service}-1"},
+    elsewhere="hosts.database.yml",
+    env={**TODAY.env, "DATABASE_NETWORK": "{elsewhere}_default"},
+)
 CELERY = Shape(
     name="celery",
     sources=(APP, LEAN, SHAPES / "celery"),
@@ -129,7 +138,7 @@ REPLICAS = Shape(
     dockerfile="Dockerfile",
     base="celery",
     others=("nginx", "postgres"),
-    containers={"web": UNNAMED, "nginx": UNNAMED, "postgres": "whalefall-{sandbox}_elsewhere-{service}-1"},
+    containers={"web": UNNAMED, "nginx": UNNAMED, "postgres": "{elsewhere}-{service}-1"},
     app="web",
     database="postgres",
     kind="postgres",
@@ -143,7 +152,7 @@ REPLICAS = Shape(
     checks={"nginx": "/health"},
     env={
         "DATABASE_URL": "postgresql://shop:{POSTGRES_PASSWORD}@db.shop.internal:5432/shop_prod",
-        "DATABASE_NETWORK": "whalefall-{SANDBOX_NAME}_elsewhere_default",
+        "DATABASE_NETWORK": "{elsewhere}_default",
     },
 )
 MOUNTED = Shape(
@@ -171,6 +180,14 @@ MOUNTED = Shape(
     },
 )
 NAMES = {shape.name: shape for shape in (JANUARY, TODAY, CELERY, REPLICAS, MOUNTED)}
+
+
+def on_hosts(shape: Shape) -> Shape:
+    """Return what a shape is on each of several hosts; Failure when there is none such."""
+    if shape != TODAY:
+        fact = say("there is no sandbox of several hosts of the shape %s", shape.name)
+        raise Failure(fact, remedy=say("one of: %s", (TODAY.name,)), code=Exit.USAGE)
+    return HOSTS
 
 
 def named(name: str) -> Shape:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -82,44 +83,55 @@ def up(
     *,
     install: bool = False,
     shape: str = "",
+    hosts: int = 1,
     import_seconds: float = 3.5,
     tell: Callable[[Told], None] = show,
 ) -> Sandbox:
     """Make a sandbox, or bring one back up; a half-made one is made anew.
 
-    `shape` (empty: today's) and `import_seconds`, how long the app takes to import, are of a sandbox that is made now;
-    one that is there and has another shape is refused.
+    `shape` (empty: today's), `hosts`, how many it has, and `import_seconds`, how long the app takes to import, are of a
+    sandbox that is made now; one that is there and has another shape or other hosts is refused.
+    Of several hosts the first is returned, and all are its `members`.
     """
-    folder = home.folder(name)
+    if hosts < 1:
+        raise Failure(say("a sandbox has one host or more, not %s", hosts), code=Exit.USAGE)
     wanted = shapes.named(shape) if shape else None
-    if (folder / "target.yaml").exists():
-        there = _shaped(load(name), wanted)
-        prepare(install, tell, of=[there.shape])
-        return _revive(there, tell)
+    there = _there(name)
+    if there and all((one.root / "target.yaml").exists() for one in there):
+        _agree(name, there, wanted, hosts)
+        prepare(install, tell, of=[there[0].shape])
+        return _revive(name, there, tell)
     new = wanted or shapes.TODAY
+    if hosts > 1:
+        new = shapes.on_hosts(new)
     services = prepare(install, tell, of=[new])
-    if folder.exists():
-        down(name, tell=tell)
-    sandbox = home.plan(name, new)
-    taken = compose.foreign_folder(sandbox)
-    if taken:
-        raise Failure(
-            say("another sandbox %s is on this Docker engine, made from %s", name, taken), remedy=say("choose a --name")
-        )
-    _make(sandbox, services, import_seconds, tell)
+    planned = _plan(name, new, hosts)
+    for half_made in (name, *(one.name for one in planned)):
+        down(half_made, tell=tell)
+    _make(planned, services, import_seconds, tell)
     tell(say("sandbox %s is up, origin is one release ahead of it", name))
-    _suggest(name, tell)
-    return sandbox
+    _suggest(name, planned, tell)
+    return planned[0]
 
 
 def down(name: str = DEFAULT, *, tell: Callable[[Told], None] = show) -> None:
-    """Remove a sandbox and all that it brought."""
+    """Remove a sandbox and all that it brought; with one host of several go all."""
     root = home.folder(name)
-    if (root / "sandbox.json").exists():
-        _remove(load(name))
+    there = next((one.members for one in _there(name)), ())
+    if not there and not root.exists():
+        return
+    reason = engine.usable() if there else None
+    if reason:
+        raise Failure(say("the containers of sandbox %s cannot be removed: %s", name, reason))
+    for one in there:
+        (one.root / "target.yaml").unlink(missing_ok=True)
+    # The first one has what all share.
+    for one in reversed(there):
+        _remove(one)
+        shutil.rmtree(one.root)
     if root.exists():
         shutil.rmtree(root)
-        tell(say("sandbox %s is gone", name))
+    tell(say("sandbox %s is gone", there[0].group or name if there else name))
 
 
 def tidy(tell: Callable[[Told], None] = show) -> None:
@@ -153,7 +165,7 @@ def ssh_command(name: str = DEFAULT) -> list[str]:
 
 def release(name: str, kind: str) -> str:
     """Publish a release of this kind to the sandbox's origin; return its commit."""
-    return releases.publish(load(name), kind)
+    return releases.publish(hosts(name)[0], kind)
 
 
 def break_(name: str, kind: str) -> Message:
@@ -162,51 +174,104 @@ def break_(name: str, kind: str) -> Message:
 
 
 def restore(name: str) -> None:
-    """Undo what `break_` did, whatever it was."""
-    breaks.restore(load(name))
+    """Undo what `break_` did, whatever it was, on each host."""
+    for one in hosts(name):
+        breaks.restore(one)
 
 
-def _shaped(sandbox: Sandbox, wanted: Shape | None) -> Sandbox:
-    if wanted not in (None, sandbox.shape):
-        fact = say("the sandbox %s has the shape %s", sandbox.name, sandbox.shape.name)
-        remedy = say("%s, or choose another --name", sh("inv", "sandbox.down", "--name", sandbox.name))
-        raise Failure(fact, remedy=remedy, code=Exit.USAGE)
-    return sandbox
+def hosts(name: str = DEFAULT) -> tuple[Sandbox, ...]:
+    """Return the hosts of the sandbox of this name, or the one host that has it; Failure when there is none."""
+    return _there(name) or (load(name),)
 
 
-def _make(sandbox: Sandbox, services: dict[str, str], import_seconds: float, tell: Callable[[Told], None]) -> None:
-    sandbox.remember()
+def _there(name: str) -> tuple[Sandbox, ...]:
+    """Return the hosts of the sandbox of this name, or the one host that has it; none where there is none."""
+    there = (load(name),) if (home.folder(name) / "sandbox.json").exists() else ()
+    return there or home.group(name)
+
+
+def _agree(name: str, there: tuple[Sandbox, ...], wanted: Shape | None, hosts: int) -> None:
+    """Refuse what the sandbox that is there is not."""
+    shape = shapes.TODAY if there[0].group else there[0].shape
+    if wanted not in (None, shape):
+        fact = say("the sandbox %s has the shape %s", name, shape.name)
+    elif hosts not in (1, len(there)):
+        fact = say("the sandbox %s has another number of hosts: %s", name, len(there))
+    else:
+        return
+    remedy = say("%s, or choose another --name", sh("inv", "sandbox.down", "--name", name))
+    raise Failure(fact, remedy=remedy, code=Exit.USAGE)
+
+
+def _plan(name: str, shape: Shape, hosts: int) -> tuple[Sandbox, ...]:
+    """Think up the hosts of a new sandbox, whose names no other has."""
+    planned = home.plan_group(name, shape, hosts) if hosts > 1 else (home.plan(name, shape),)
+    for one in planned:
+        if (one.root / "target.yaml").exists() and load(one.name).group != one.group:
+            fact = say("another sandbox is named %s", one.name)
+            raise Failure(fact, remedy=say("choose a --name"), code=Exit.USAGE)
+        if taken := compose.foreign_folder(one):
+            fact = say("another sandbox %s is on this Docker engine, made from %s", one.name, taken)
+            raise Failure(fact, remedy=say("choose a --name"))
+    return planned
+
+
+def _make(
+    hosts: tuple[Sandbox, ...], services: dict[str, str], import_seconds: float, tell: Callable[[Told], None]
+) -> None:
+    first, *others = hosts
+    for one in hosts:
+        one.remember()
     tell(say("making its origin and its deployment clone"))
-    origin.create(sandbox)
-    host.make(sandbox)
-    host.write_env(sandbox, services, import_seconds)
+    origin.create(first)
+    secret = host.new_secrets(first)
+    for one in hosts:
+        host.make(one)
+        host.write_env(one, services, import_seconds, secret)
     tell(say("building the production image and starting the stack"))
-    images.production(sandbox, services[sandbox.shape.base])
-    compose.start(sandbox)
+    images.production(first, services[first.shape.base])
+    for one in others:
+        images.tag(first.image, one.image)
+    _start(hosts)
     # A container may migrate by itself as it starts.
-    compose.wait_until_healthy(sandbox)
-    compose.migrate(sandbox)
-    databases.sql(sandbox, databases.kind_of(sandbox).seed)
-    compose.in_app(sandbox, "sh", "-ec", CUSTOMER_FILES, "sh", sandbox.shape.userdata)
-    sshd.start(sandbox)
-    releases.publish(sandbox, "code")
-    sandbox.register()
+    compose.wait_until_healthy(first)
+    compose.migrate(first)
+    databases.sql(first, databases.kind_of(first).seed)
+    for one in hosts:
+        compose.wait_until_healthy(one)
+        compose.in_app(one, "sh", "-ec", CUSTOMER_FILES, "sh", one.shape.userdata)
+        sshd.start(one)
+    releases.publish(first, "code")
+    _register(hosts)
 
 
-def _revive(sandbox: Sandbox, tell: Callable[[Told], None]) -> Sandbox:
-    host.make(sandbox)
-    compose.start(sandbox)
-    sshd.start(sandbox)
-    sandbox.register()
-    up = say("sandbox %s is up", sandbox.name)
-    tell(up if compose.is_healthy(sandbox) else say("%s; its app does not answer yet", up))
-    return sandbox
+def _revive(name: str, hosts: tuple[Sandbox, ...], tell: Callable[[Told], None]) -> Sandbox:
+    for one in hosts:
+        host.make(one)
+    _start(hosts)
+    for one in hosts:
+        sshd.start(one)
+    _register(hosts)
+    up = say("sandbox %s is up", name)
+    tell(up if all(map(compose.is_healthy, hosts)) else say("%s; its app does not answer yet", up))
+    return hosts[0]
+
+
+def _start(hosts: tuple[Sandbox, ...]) -> None:
+    """Start their containers: what they share with the first's, then the others' side by side."""
+    first, *others = hosts
+    compose.start(first)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(compose.start, others))
+
+
+def _register(hosts: tuple[Sandbox, ...]) -> None:
+    """Write their settings, last those of the first, which name the others."""
+    for one in reversed(hosts):
+        one.register()
 
 
 def _remove(sandbox: Sandbox) -> None:
-    reason = engine.usable()
-    if reason:
-        raise Failure(say("the containers of sandbox %s cannot be removed: %s", sandbox.name, reason))
     sshd.stop(sandbox)
     for process in processes.of_host(sandbox.host, sandbox.ssh_port):
         process.end()
@@ -221,7 +286,11 @@ def _behind(sandbox: Sandbox, deployed: str) -> int:
     return int(git(sandbox.origin, "rev-list", "--count", f"{shared}..main"))
 
 
-def _suggest(name: str, tell: Callable[[Told], None]) -> None:
-    tell(say("try: %s", sh("inv", "hot-update", "--target", name)))
-    for words in (("sandbox.release", "migration"), ("sandbox.break", "dirty"), ("sandbox.down",)):
-        tell(say("     %s", sh("inv", *words, "--name", name)))
+def _suggest(name: str, hosts: tuple[Sandbox, ...], tell: Callable[[Told], None]) -> None:
+    tell(say("try: %s", sh("inv", "hot-update", "--target", hosts[0].name)))
+    for words, whom in (
+        (("sandbox.release", "migration"), name),
+        (("sandbox.break", "dirty"), hosts[-1].name),
+        (("sandbox.down",), name),
+    ):
+        tell(say("     %s", sh("inv", *words, "--name", whom)))

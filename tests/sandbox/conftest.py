@@ -162,6 +162,21 @@ def inv_mounted(mounted: Sandbox) -> Inv:
     return lambda *words: run_inv(mounted.name, *words)
 
 
+@pytest.fixture(scope="module")
+def shared_hosts(docker: None) -> Iterator[tuple[Sandbox, ...]]:
+    """A production of three hosts with one origin and one database."""
+    name = f"hosts-{os.getpid()}"
+    yield stack.up(name, hosts=3, import_seconds=0.3, tell=lambda told: None).members
+    stack.down(name, tell=lambda told: None)
+
+
+@pytest.fixture
+def hosts(shared_hosts: tuple[Sandbox, ...]) -> Iterator[tuple[Sandbox, ...]]:
+    """The shared production of three hosts; what a test broke is mended after it, on each."""
+    yield shared_hosts
+    stack.restore(shared_hosts[0].group)
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Inv:
     """A checkout without a settings file; runs a verb in it."""
