@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from deploy.errors import Exit, Failure
-from deploy.message import Message, Printed, Told, say
+from deploy.message import Message, Printed, Told, counted, say
 from deploy.report import Report
 from deploy.sandbox import breaks, compose, databases, engine, home, host, images, origin, processes, releases, sshd
 from deploy.sandbox import shape as shapes
@@ -196,7 +196,7 @@ def _agree(name: str, there: tuple[Sandbox, ...], wanted: Shape | None, hosts: i
     if wanted not in (None, shape):
         fact = say("the sandbox %s has the shape %s", name, shape.name)
     elif hosts not in (1, len(there)):
-        fact = say("the sandbox %s has another number of hosts: %s", name, len(there))
+        fact = say("the sandbox %s has %s", name, counted(len(there), "%s host", "%s hosts"))
     else:
         return
     remedy = say("%s, or choose another --name", sh("inv", "sandbox.down", "--name", name))
