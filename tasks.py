@@ -6,7 +6,7 @@ Everything else is imported where it is used, so that listing and help are insta
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,14 @@ from invoke.tasks import task
 
 if TYPE_CHECKING:
     from deploy.message import Told
+    from deploy.plan import Options
+    from deploy.verbs.hosts import Hosts
     from deploy.verbs.session import Session
 
 PROJECT = Path(__file__).resolve().parent
-TARGET = "the target of invoke.yaml to work on (default: default_target)"
+TARGET = "the target of invoke.yaml to work on, or a group of them (default: default_target)"
+ONLY = "of a group these targets alone: NAME, or NAME,NAME"
+SKIP = "leave out hosts of a group that cannot be reached"
 DISCARD = "discard uncommitted changes and unpushed commits on the host, after saving them under a ref"
 NO_BACKUP = "do not dump the database before it is migrated"
 WAIT = "where another run holds the lock, wait until it has ended, or for so many seconds; says for whom"
@@ -93,19 +97,74 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
 
 
 @contextmanager
-def session(c: Context, target: str, given: "Mapping[str, object] | None" = None) -> "Iterator[Session]":
-    """Connect to the target with its settings, and those that are given on the command line."""
+def session(
+    c: Context, target: str, only: str = "", given: "Mapping[str, object] | None" = None
+) -> "Iterator[Session | Hosts]":
+    """Connect to the target, or to the hosts of a group, with their settings and those given on the command line."""
     from deploy import host, output, settings
+    from deploy.message import say
+    from deploy.verbs.hosts import Asked, Hosts
     from deploy.verbs.session import Session
 
-    chosen = settings.load(project=PROJECT, extra=runtime_file(c), target=target or None, overrides=given)
+    members = tuple(filter(None, only.split(",")))
+    chosen = settings.choose(
+        project=PROJECT, extra=runtime_file(c), target=target or None, only=members, overrides=given
+    )
     # Asked once, also where a lost connection is opened again.
-    ask = cache(_secret) if output.can_ask() else None
-    made = Session(chosen, lambda: host.connect(chosen.target, chosen.ssh, ask=ask))
+    asked = Asked(_secret) if output.can_ask() else None
+
+    def connect(to: settings.Settings) -> host.Host:
+        if not chosen.group or not asked:
+            return host.connect(to.target, to.ssh, ask=asked)
+        return host.connect(
+            to.target,
+            to.ssh,
+            ask=lambda question: asked(say("%s: %s", to.target.name, question)),
+            # The password for sudo is taken to be the same on all.
+            ask_once=lambda question: asked(say("sudo password for the hosts of %s: ", chosen.name)),
+        )
+
+    one = chosen.targets[0]
+    made = Hosts(chosen, connect) if chosen.group else Session(one, lambda: connect(one))
     try:
         yield made
     finally:
         made.close()
+
+
+def work(
+    c: Context,
+    target: str,
+    only: str,
+    one: "Callable[[Session], None]",
+    many: "Callable[[Hosts], None] | None" = None,
+    given: "Mapping[str, object] | None" = None,
+) -> None:
+    """Do what a verb does with one host, or with the many of a group: by default the same, with one after the other."""
+    with session(c, target, only, given) as s:
+        from deploy.verbs.session import Session
+
+        if isinstance(s, Session):
+            one(s)
+        elif many:
+            many(s)
+        else:
+            from deploy.verbs import groups
+
+            groups.in_each(s, one)
+
+
+def step(c: Context, target: str, only: str, wait: str, verb: str, options: "Options") -> None:
+    """Carry out one verb alone, when it is its turn."""
+    from deploy.verbs import group_update, update
+
+    work(
+        c,
+        target,
+        only,
+        lambda s: s.in_turn(wait, lambda: update.run_step(s, verb, options)),
+        lambda h: h.in_turn(wait, lambda: group_update.run_step(h, verb, options)),
+    )
 
 
 def _secret(question: "Told") -> str:
@@ -160,50 +219,45 @@ def init(
     preflight.body(c, target=name)
 
 
-@verb(target=TARGET, discard=DISCARD, allow_unsuitable=ALLOW)
-def preflight(c: Context, target: str = "", discard: bool = False, allow_unsuitable: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, discard=DISCARD, allow_unsuitable=ALLOW)
+def preflight(
+    c: Context, target: str = "", only: str = "", discard: bool = False, allow_unsuitable: bool = False
+) -> None:
     """Read the host's whole state and report every finding; changes nothing."""
     from deploy.plan import Options
-    from deploy.verbs import update
+    from deploy.verbs import groups, update
 
-    with session(c, target) as s:
-        decision = update.decide(s, "preflight", (), "remote", Options(discard, allow_unsuitable))
-        s.report.findings(decision.findings)
-        decision.refuse(shown=True)
+    options = Options(discard, allow_unsuitable)
+    work(c, target, only, lambda s: update.preflight_(s, options), lambda h: groups.preflight_(h, options))
 
 
-@verb(target=TARGET, wait=WAIT, discard=DISCARD)
-def sync(c: Context, target: str = "", wait: str = "", discard: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, wait=WAIT, discard=DISCARD)
+def sync(c: Context, target: str = "", only: str = "", wait: str = "", discard: bool = False) -> None:
     """Bring the clone on the host to the remote branch."""
     from deploy.plan import Options
-    from deploy.verbs import update
 
-    with session(c, target) as s:
-        s.in_turn(wait, lambda: update.run_step(s, "sync", Options(discard=discard)))
+    step(c, target, only, wait, "sync", Options(discard=discard))
 
 
-@verb(target=TARGET, wait=WAIT, allow_unsuitable=ALLOW)
-def copy(c: Context, target: str = "", wait: str = "", allow_unsuitable: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, wait=WAIT, allow_unsuitable=ALLOW)
+def copy(c: Context, target: str = "", only: str = "", wait: str = "", allow_unsuitable: bool = False) -> None:
     """Make the app's folder in the container equal to the clone's commit."""
     from deploy.plan import Options
-    from deploy.verbs import update
 
-    with session(c, target) as s:
-        s.in_turn(wait, lambda: update.run_step(s, "copy", Options(allow_unsuitable=allow_unsuitable)))
+    step(c, target, only, wait, "copy", Options(allow_unsuitable=allow_unsuitable))
 
 
-@verb(target=TARGET, wait=WAIT)
-def clean(c: Context, target: str = "", wait: str = "") -> None:
+@verb(target=TARGET, only=ONLY, wait=WAIT)
+def clean(c: Context, target: str = "", only: str = "", wait: str = "") -> None:
     """Remove bytecode and caches in the container."""
     from deploy.plan import Options
-    from deploy.verbs import update
 
-    with session(c, target) as s:
-        s.in_turn(wait, lambda: update.run_step(s, "clean", Options()))
+    step(c, target, only, wait, "clean", Options())
 
 
 @verb(
     target=TARGET,
+    only=ONLY,
     wait=WAIT,
     current="show the database's revision, the code's heads and what is pending; changes nothing",
     history="list the code's migrations; changes nothing",
@@ -214,6 +268,7 @@ def clean(c: Context, target: str = "", wait: str = "") -> None:
 def migrate(
     c: Context,
     target: str = "",
+    only: str = "",
     wait: str = "",
     current: bool = False,
     history: bool = False,
@@ -225,12 +280,14 @@ def migrate(
     from deploy.errors import Exit, Failure
     from deploy.message import say
     from deploy.plan import Options
+    from deploy.verbs import group_update, groups, update
     from deploy.verbs import migrate as migrations
-    from deploy.verbs import update
 
     if sum((current, history, sql, bool(stamp))) > 1:
         raise Failure(say("--current, --history, --sql and --stamp exclude each other"), code=Exit.USAGE)
-    with session(c, target) as s:
+    options = Options(no_backup=no_backup)
+
+    def one(s: "Session") -> None:
         s.demand_database()
         if current:
             migrations.current(s)
@@ -241,171 +298,227 @@ def migrate(
         elif stamp:
             s.in_turn(wait, lambda: migrations.stamp(s, stamp))
         else:
-            s.in_turn(wait, lambda: update.run_step(s, "migrate", Options(no_backup=no_backup)))
+            s.in_turn(wait, lambda: update.run_step(s, "migrate", options))
+
+    def many(h: "Hosts") -> None:
+        if current:
+            groups.current(h)
+        elif history or sql or stamp:
+            group_update.once_per_database(h, one)
+        else:
+            h.in_turn(wait, lambda: group_update.run_step(h, "migrate", options))
+
+    work(c, target, only, one, many)
 
 
-@verb(target=TARGET, wait=WAIT, list="list the dumps; changes nothing")
-def backup(c: Context, target: str = "", wait: str = "", list: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, wait=WAIT, list="list the dumps; changes nothing")
+def backup(c: Context, target: str = "", only: str = "", wait: str = "", list: bool = False) -> None:
     """Dump the database into the host's backup folder, and check the dump."""
     from deploy.plan import Options
     from deploy.verbs import backup as backups
-    from deploy.verbs import update
+    from deploy.verbs import group_update, update
 
-    with session(c, target) as s:
+    def one(s: "Session") -> None:
         s.demand_database(dumps=True)
         if list:
             backups.show(s)
         else:
             s.in_turn(wait, lambda: update.run_step(s, "backup", Options()))
 
+    work(c, target, only, one, lambda h: group_update.once_per_database(h, one))
+
 
 @verb(
     target=TARGET,
+    only=ONLY,
     wait=WAIT,
     backup="the dump to bring back, as inv backup --list names it (default: the newest)",
     yes="do not ask for the database's name",
 )
-def restore(c: Context, target: str = "", wait: str = "", backup: str = "", yes: bool = False) -> None:
+def restore(c: Context, target: str = "", only: str = "", wait: str = "", backup: str = "", yes: bool = False) -> None:
     """Make a dump the database again: restored beside it and checked first, swapped while the app is stopped."""
     from deploy.verbs import backup as backups
+    from deploy.verbs import group_update
 
-    with session(c, target) as s:
+    def one(s: "Session") -> None:
         s.demand_database(dumps=True)
         s.in_turn(wait, lambda: backups.restore(s, backup, yes=yes))
 
+    work(c, target, only, one, group_update.refuse_restore)
 
-@verb(target=TARGET, wait=WAIT, strategy="rolling (worker by worker) or container (default: restart.strategy)")
-def restart(c: Context, target: str = "", wait: str = "", strategy: str = "") -> None:
+
+@verb(
+    target=TARGET, only=ONLY, wait=WAIT, strategy="rolling (worker by worker) or container (default: restart.strategy)"
+)
+def restart(c: Context, target: str = "", only: str = "", wait: str = "", strategy: str = "") -> None:
     """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
     from deploy import remedies
     from deploy.errors import Exit, Failure
     from deploy.message import say
     from deploy.plan import Options
-    from deploy.verbs import update
 
     if strategy not in ("", "rolling", "container"):
         raise Failure(say("no strategy %s", strategy), remedy=remedies.NAME_A_STRATEGY, code=Exit.USAGE)
-    with session(c, target) as s:
-        s.in_turn(wait, lambda: update.run_step(s, "restart", Options(strategy=strategy)))
+    step(c, target, only, wait, "restart", Options(strategy=strategy))
 
 
-@verb(target=TARGET, watch="ask again every 2 s until interrupted", json="print one JSON object")
-def health(c: Context, target: str = "", watch: bool = False, json: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, watch="ask again every 2 s until interrupted", json="print one JSON object")
+def health(c: Context, target: str = "", only: str = "", watch: bool = False, json: bool = False) -> None:
     """Ask every health check and the running revision; exit 0 only when all are healthy."""
+    from deploy.verbs import groups
     from deploy.verbs import health as checks
 
-    with session(c, target) as s:
-        checks.ask(s, watch=watch, as_json=json)
+    work(
+        c,
+        target,
+        only,
+        lambda s: checks.ask(s, watch=watch, as_json=json),
+        lambda h: groups.health(h, watch=watch, as_json=json),
+    )
 
 
 @verb(
     target=TARGET,
+    only=ONLY,
     wait=WAIT,
     discard=DISCARD,
     allow_unsuitable=ALLOW,
+    skip_unreachable=SKIP,
     dry_run="print the findings and the exact plan, change nothing",
     keep_schema="leave the database as it is",
     no_backup=NO_BACKUP,
     yes="do not ask before acting",
     with_="bring these files of the settings to their places too, though only when asked for: NAME, or NAME,NAME",
     keep_built="release although what was built from other sources, such as the frontend, stays as it is",
+    watch_after="seconds for which the new release is watched before it is confirmed (default: confirm.watch)",
     probe="ask the first health check, probe.url, or --probe='URL URL' meanwhile; tell what failed, gaps, the slowest "
     "request and the longest wait for a lock",
 )
 def hot_update(
     c: Context,
     target: str = "",
+    only: str = "",
     wait: str = "",
     discard: bool = False,
     allow_unsuitable: bool = False,
+    skip_unreachable: bool = False,
     keep_schema: bool = False,
     no_backup: bool = False,
     dry_run: bool = False,
     yes: bool = False,
     with_: str = "",
     keep_built: bool = False,
+    watch_after: int = -1,
     probe: str = "",
 ) -> None:
     """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
     from deploy.plan import Options
-    from deploy.verbs import update
+    from deploy.verbs import group_update, update
 
     # Without a value it is True, by Invoke's own doing.
-    given = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
-    with session(c, target, given) as s:
+    given: dict[str, object] = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
+    if watch_after >= 0:
+        given["confirm"] = {"watch": watch_after}
+    how = {"dry_run": dry_run, "yes": yes, "probe": bool(probe)}
+
+    def options(s: "Session") -> Options:
         also = update.named_files(s, with_)
-        options = Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built)
-        s.in_turn(wait, lambda: update.hot_update(s, options, dry_run=dry_run, yes=yes, probe=bool(probe)))
+        return Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built)
+
+    work(
+        c,
+        target,
+        only,
+        lambda s: s.in_turn(wait, lambda: update.hot_update(s, options(s), **how)),
+        lambda h: h.in_turn(wait, lambda: group_update.hot_update(h, options(h.first), **how, skip=skip_unreachable)),
+        given,
+    )
 
 
 @verb(
     target=TARGET,
+    only=ONLY,
     confirm="prove the release and confirm it, in place of whoever started the run",
     undo="have the run undone",
 )
-def attach(c: Context, target: str = "", confirm: bool = False, undo: bool = False) -> None:
+def attach(c: Context, target: str = "", only: str = "", confirm: bool = False, undo: bool = False) -> None:
     """Follow the run in progress on the host, or tell how the last one ended."""
-    from deploy.verbs import update
+    from deploy.verbs import group_update, update
 
-    with session(c, target) as s:
-        update.attach(s, confirm=confirm, undo=undo)
+    work(
+        c,
+        target,
+        only,
+        lambda s: update.attach(s, confirm=confirm, undo=undo),
+        lambda h: group_update.attach(h, confirm=confirm, undo=undo),
+    )
 
 
 @verb(
     target=TARGET,
+    only=ONLY,
     wait=WAIT,
     to="the commit to go back to (default: the last confirmed release before the one that runs)",
     list="list the confirmed releases; changes nothing",
     discard=DISCARD,
+    skip_unreachable=SKIP,
     dry_run="print the findings and the exact plan, change nothing",
     yes="do not ask before acting",
 )
 def rollback(
     c: Context,
     target: str = "",
+    only: str = "",
     wait: str = "",
     to: str = "",
     list: bool = False,
     discard: bool = False,
+    skip_unreachable: bool = False,
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
     """Bring production back to an earlier release; the database stays as it is."""
+    from deploy.verbs import group_update, update
     from deploy.verbs import status as looks
-    from deploy.verbs import update
 
-    with session(c, target) as s:
-        if list:
-            looks.list_releases(s)
-        else:
-            s.in_turn(wait, lambda: update.rollback(s, to, discard=discard, dry_run=dry_run, yes=yes))
+    how = {"discard": discard, "dry_run": dry_run, "yes": yes}
+    if list:
+        work(c, target, only, looks.list_releases)
+    else:
+        work(
+            c,
+            target,
+            only,
+            lambda s: s.in_turn(wait, lambda: update.rollback(s, to, **how)),
+            lambda h: h.in_turn(wait, lambda: group_update.rollback(h, to, **how, skip=skip_unreachable)),
+        )
 
 
-@verb(target=TARGET, json="print one JSON object", drift="list only the files that were changed by hand")
-def status_(c: Context, target: str = "", json: bool = False, drift: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, json="print one JSON object", drift="list only the files that were changed by hand")
+def status_(c: Context, target: str = "", only: str = "", json: bool = False, drift: bool = False) -> None:
     """Tell what runs, drift, services, migrations, lock and last run."""
+    from deploy.verbs import groups
     from deploy.verbs import status as looks
 
-    with session(c, target) as s:
-        looks.status(s, as_json=json, drift=drift)
+    one = lambda s: looks.status(s, as_json=json, drift=drift)  # noqa: E731
+    work(c, target, only, one, None if drift else lambda h: groups.status(h, as_json=json))
 
 
-@verb(target=TARGET, json="print a JSON list")
-def history(c: Context, target: str = "", json: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, json="print a JSON list")
+def history(c: Context, target: str = "", only: str = "", json: bool = False) -> None:
     """Tell every run: who, what, how it ended."""
+    from deploy.verbs import groups
     from deploy.verbs import status as looks
 
-    with session(c, target) as s:
-        looks.history(s, as_json=json)
+    work(c, target, only, lambda s: looks.history(s, as_json=json), lambda h: groups.history(h, as_json=json))
 
 
-@verb(target=TARGET, yes="do not ask before acting")
-def unlock(c: Context, target: str = "", yes: bool = False) -> None:
+@verb(target=TARGET, only=ONLY, yes="do not ask before acting")
+def unlock(c: Context, target: str = "", only: str = "", yes: bool = False) -> None:
     """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone."""
     from deploy.verbs import status as looks
 
-    with session(c, target) as s:
-        looks.unlock(s, yes=yes)
+    work(c, target, only, lambda s: looks.unlock(s, yes=yes))
 
 
 NAME = "the sandbox's name, and its target's"
@@ -472,7 +585,8 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="code, migration, deleted-file, renamed-file, static, escape-sequences, broken-import, broken-worker, "
-    "failing-migration, half-migration, self-migrating, version-table, two-heads, unhealthy, slow-boot, dependency, "
+    "failing-migration, half-migration, self-migrating, version-table, two-heads, unhealthy, unhealthy-here (where its "
+    "userdata has a file silence), slow-boot, dependency, "
     "compose, supervisor, supervisor-program, nginx, nginx-broken, frontend, gunicorn or submodule",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:

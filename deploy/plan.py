@@ -28,6 +28,8 @@ class Options:
     also: tuple[str, ...] = ()
     # Release although what was built from other sources stays.
     keep_built: bool = False
+    # Another host dumps and migrates the database, which is that of several.
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class Plan:
     revision: str
     steps: tuple[Step, ...]
     confirm: int = 0
+
+    @property
+    def undoable(self) -> bool:
+        return any(step.undo for step in self.steps)
 
 
 def refuse(findings: Iterable[Finding], needs: Iterable[str], *, shown: bool = False) -> None:

@@ -52,6 +52,21 @@ def replace_placeholder(target: str) -> Message:
     return say("set targets.%s.host in invoke.yaml, or choose another target with --target", target)
 
 
+SAME_RELEASE = say("run it again; if they still differ, compare git.remote and git.branch of the targets")
+
+
+def make_equal(group: str) -> Message:
+    return say("%s, or %s, makes them equal", _inv(group, "hot-update"), _inv(group, "rollback"))
+
+
+def skip_unreachable(group: str) -> Printed:
+    return _inv(group, "hot-update", "--skip-unreachable")
+
+
+def name_member(members: Sequence[str]) -> Message:
+    return say("name one of %s", members)
+
+
 # ── The way to the host ───────────────────────────────────────────────────────────────────────────────────────────────
 
 SET_HOST = say("set the target's host in invoke.yaml")

@@ -4,7 +4,8 @@ import getpass
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from deploy.runs import Event
 
 HEALTH_SCHEMA = 1
+# The width, in columns, that is left for lines at least where a name stands before each.
+NARROW = 20
 # The width, in columns, of what is no terminal.
 UNBROKEN = 100_000
 # By how many columns more than a line what did not fit into it is indented.
 HANG = 2
+# One line at a time, whoever writes.
+_writing = threading.RLock()
 # Blanks at the end of a line, and what ends its colours.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -40,11 +45,12 @@ def _is_plain() -> bool:
     return not (output.is_terminal("stdout") or os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE"))
 
 
-def _console(name: output.Name = "stdout") -> "Console":
+def _console(name: output.Name = "stdout", margin: int = 0) -> "Console":
     """Lay out for a terminal at its width, and where there is none, such as in a pipe, every line unbroken."""
     from rich.console import Console
 
-    terminal = Console(stderr=name == "stderr").is_terminal
+    there = Console(stderr=name == "stderr")
+    terminal = there.is_terminal
     # Text comes from hosts and logs: nothing in it is markup. What is laid out is written by `output`.
     return Console(
         file=io.StringIO(),
@@ -52,20 +58,17 @@ def _console(name: output.Name = "stdout") -> "Console":
         highlight=False,
         markup=False,
         soft_wrap=not terminal,
-        width=None if terminal else UNBROKEN,
+        width=max(there.width - margin, NARROW) if terminal else UNBROKEN,
     )
 
 
-def _print(console: "Console", told: "RenderableType", name: output.Name = "stdout") -> None:
-    """Lay it out and write it, without the blanks that fill its lines."""
-    with console.capture() as laid_out:
-        console.print(told)
-    _write(_PADDING.sub(r"\1", laid_out.get()), name)
-
-
-def _write(written: str, name: output.Name = "stdout") -> None:
-    """Write it; that the rest of standard output is lost is told on the other stream."""
-    if (why := output.write(written, name)) and name == "stdout":
+def _write(written: str, name: output.Name = "stdout", label: str = "") -> None:
+    """Write whole lines, each with the label before it; what standard output does not take is told on the other."""
+    if label:
+        written = "".join(f"{label}{line}" for line in written.splitlines(keepends=True))
+    with _writing:
+        why = output.write(written, name)
+    if why and name == "stdout":
         lost = say("! standard output cannot be written, so the rest of it is lost: %s", why)
         _write(f"{_shown(lost, 'stderr')}\n", "stderr")
 
@@ -111,21 +114,31 @@ def _fitted(console: "Console", line: str, style: str = "") -> "Text":
 
 
 class Report:
-    """Prints for people, on standard output; failures go to standard error."""
+    """Prints for people, on standard output; failures go to standard error.
 
-    def __init__(self) -> None:
+    Where several hosts are told of side by side, the `label` before each line says of which.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        self._label = label
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
 
     @cached_property
     def _out(self) -> "Console":
-        return _console()
+        return _console(margin=len(self._label))
+
+    def _print(self, console: "Console", told: "RenderableType", name: output.Name = "stdout") -> None:
+        """Lay it out and write it, without the blanks that fill its lines."""
+        with console.capture() as laid_out:
+            console.print(told)
+        _write(_PADDING.sub(r"\1", laid_out.get()), name, self._label)
 
     def line(self, told: Told, style: str = "") -> None:
         if _is_plain():
-            _write(f"{_shown(told)}\n")
+            _write(f"{_shown(told)}\n", label=self._label)
             return
-        _print(self._out, _fitted(self._out, _shown(told), style))
+        self._print(self._out, _fitted(self._out, _shown(told), style))
 
     def in_words(self, told: Told) -> str:
         """Give the text of a message, for a file that people read."""
@@ -133,7 +146,7 @@ class Report:
 
     def error_line(self, told: Told) -> None:
         """Print a line on standard error."""
-        _write(f"{_shown(told, 'stderr')}\n", "stderr")
+        _write(f"{_shown(told, 'stderr')}\n", "stderr", self._label)
 
     def rows(self, rows: Iterable[Row]) -> None:
         """Print names and what is told of each, and a style where one is to be seen, below one another."""
@@ -176,16 +189,29 @@ class Report:
                 told.append("\n" + _shown(say("→ %s", finding.remedy)), style="dim")
             style = _STYLE[finding.level]
             table.add_row(Text(output.shown(_MARK[finding.level]), style), Text(finding.check, style), told)
-        _print(self._out, table)
+        self._print(self._out, table)
         refused = sum(finding.level == "refusal" for finding in findings)
         warned = sum(finding.level == "warning" for finding in findings)
         counts = (counted(refused, "%s refusal", "%s refusals"), counted(warned, "%s warning", "%s warnings"))
         self.line(say("%s: %s", counted(len(findings), "%s finding", "%s findings"), counts), "bold")
 
-    def plan(self, plan: Plan) -> None:
-        """Print each step, why it is needed and what it will do."""
-        to = say("Plan: %s to %s", plan.verb, plan.revision[:7])
-        self.line(to if plan.revision else say("Plan: %s", plan.verb), "bold")
+    def table(self, headers: Sequence[Told], rows: Sequence[Sequence[Told]], marked: Sequence[Collection[int]]) -> None:
+        """Print a line for each row; of each, the columns that are `marked` are to be seen first."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        for header in headers:
+            table.add_column(_shown(header), overflow="fold")
+        for row, seen in zip(rows, marked, strict=True):
+            table.add_row(*(Text(_shown(cell), "yellow" if at in seen else "") for at, cell in enumerate(row)))
+        self._print(self._out, table)
+
+    def plan(self, plan: Plan, of: Value = "") -> None:
+        """Print each step, why it is needed and what it will do; `of` which hosts, where there are several."""
+        what = say("%s of %s", plan.verb, of) if of else Printed(plan.verb)
+        to = say("Plan: %s to %s", what, plan.revision[:7])
+        self.line(to if plan.revision else say("Plan: %s", what), "bold")
         for number, step in enumerate(plan.steps, 1):
             self.line(say("%s. %s (%s)", number, step.name, step.reason))
             for line in step.summary:
@@ -207,6 +233,8 @@ class Report:
                 self.line(say("! %s: %s", file, unpack(how)), "yellow")
             case "unwritten", (what, *_):
                 self.line(say("! not written: %s", unpack(what)), "yellow")
+            case "holding", ("start" | "apply", *_):
+                self.line(say("waiting until all hosts are as far"), "dim")
             case "confirming", (seconds, *_):
                 self.line(say("waiting for the confirmation, up to %s s", seconds), "dim")
             case "confirmed", (who, *_):
@@ -234,7 +262,11 @@ class Report:
                 self.line(say("%s %s %s s", mark, step, f"{self.times[step]:.1f}"), style)
 
     def done(self, target: str, revision: str) -> None:
-        self.line(say("%s runs %s and is healthy (%s)", target, revision[:7], self._times), "bold green")
+        self.line(self.done_told(target, revision), "bold green")
+
+    def done_told(self, target: str, revision: str) -> Message:
+        """Say that a release runs, and how long each of its steps took."""
+        return say("%s runs %s and is healthy (%s)", target, revision[:7], self._times)
 
     def restored(self, target: str, database: str, dump: backups.Backup) -> None:
         told = say(
@@ -262,7 +294,7 @@ class Report:
             age, size = backups.age(found.now - dump.made), backups.size(dump.bytes)
             code = Printed(dump.code[:7]) or say("unknown")
             table.add_row(*map(_shown, (Printed(dump.id), age, size, say("%s", _at(dump)), code)))
-        _print(self._out, table)
+        self._print(self._out, table)
 
     def health(self, checks: Sequence["Check"]) -> None:
         for check in checks:
@@ -279,8 +311,12 @@ class Report:
             self.line(say("! %s was built from other sources than those of the release that runs", name), "yellow")
 
     def health_json(self, target: str, checks: Sequence["Check"], state: State) -> None:
-        """Print one JSON object; `schema` changes when a key changes its meaning."""
-        answer = {
+        """Print one JSON object."""
+        self.document(self.health_facts(target, checks, state))
+
+    def health_facts(self, target: str, checks: Sequence["Check"], state: State) -> dict[str, object]:
+        """Give what health tells, as JSON has it; `schema` changes when a key changes its meaning."""
+        return {
             "schema": HEALTH_SCHEMA,
             "target": target,
             "healthy": all(check.healthy for check in checks),
@@ -299,7 +335,6 @@ class Report:
                 for check in checks
             ],
         }
-        self.document(answer)
 
     def describe(self, state: State) -> Message:
         """Say in one line what state production is in."""
@@ -319,13 +354,13 @@ class Report:
 
     def failure(self, failure: Failure) -> None:
         """Print one block: the fact, what shows it, what to do next."""
-        console = _console("stderr")
+        console = _console("stderr", len(self._label))
         told = [(say("✗ %s", _reasoned(failure.fact)), "bold red")]
         told += [(say("  %s", line), "") for line in failure.evidence]
         if failure.remedy:
             told.append((say("→ %s", failure.remedy), "bold"))
         for line, style in told:
-            _print(console, _fitted(console, _shown(line, "stderr"), style), "stderr")
+            self._print(console, _fitted(console, _shown(line, "stderr"), style), "stderr")
 
 
 def _at(dump: backups.Backup) -> Value:

@@ -34,6 +34,7 @@ FIELDS = {
     "line": 2,
     "message": 2,
     "end": 2,
+    "holding": 1,
     "confirming": 1,
     "confirmed": 1,
     "undo": 2,
@@ -48,6 +49,9 @@ FIELDS = {
     "gone": 1,
     "none": 1,
 }
+
+# How long a run waits for others where nobody has to confirm it.
+HOLD_SECONDS = 120
 
 # After these nothing more comes: the run's outcome; its harness died without one; there is no such run.
 LAST = ("done", "gone", "none")
@@ -116,6 +120,7 @@ def files_of(
     *,
     confirm: int = 0,
     patience: int = 0,
+    holds: Mapping[str, str] = MappingProxyType({}),
     asides: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Lay out what a run needs on the host, by path in its folder.
@@ -123,7 +128,9 @@ def files_of(
     `about` has at least verb and operator; what `guard_script` prints must equal `guard_expected`, name/value records;
     it is run again, with the word `after` for `before`, where a run says that things are as they were;
     `variables` are those of runner.sh. `confirm` is in seconds, 0 where nobody has to, and so is `patience`, how long
-    to wait for the lock; `asides` are settle.sh, revive.sh, prove.sh and proven.sh, where a run can be undone.
+    to wait for the lock; `holds` are the points, by the names of the steps that come after them, where a part of
+    several hosts' run waits for the others, which it then does before it takes the lock too; `asides` are settle.sh,
+    revive.sh, prove.sh and proven.sh, where a run can be undone.
     """
     own = {name: variables[name] for name in RUNNER}
     files = {
@@ -138,6 +145,8 @@ def files_of(
     files |= asides
     if confirm:
         files["confirm"] = f"{confirm}\n"
+    if holds:
+        files["hold"] = f"{confirm or HOLD_SECONDS}\n"
     for number, step in enumerate(steps, start=1):
         stem = f"steps/{number:02}-{step.name}"
         files[f"{stem}.sh"] = step.script
@@ -146,6 +155,8 @@ def files_of(
             files[f"{stem}.undo.sh"] = step.undo
         if step.harmless:
             files[f"{stem}.harmless"] = ""
+        if step.name in holds:
+            files[f"{stem}.hold"] = f"{holds[step.name]}\n"
     return files
 
 
@@ -193,6 +204,14 @@ def decide(host: Host, variables: Variables, run_id: str, choice: Choice, who: s
             return decided, by
     said = answers.first_lines("\n".join(told))
     raise Failure(say("the host did not say what was decided of the run"), evidence=said, remedy=remedies.RUN_AGAIN)
+
+
+def go(host: Host, variables: Variables, run_id: str, point: str = "") -> None:
+    """Tell a run to go on from a point where it waits for others; without one, its time begins anew."""
+    script = shell.script("go.sh", **{**variables, "run": run_id, "point": point})
+    with host.stream(script, stdin=b"") as lines:
+        for _ in lines:
+            """It has nothing to tell."""
 
 
 @contextmanager

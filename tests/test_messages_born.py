@@ -59,7 +59,7 @@ PRINTED |= {"host", "'PGAPPNAME=hot-update %s\\n%s\\n\\n'"}
 # How a built folder is, for the plan.
 PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.
-CODES = {"refused", "lock", "start", "done", "changed", "locked", "1", "0"}
+CODES = {"refused", "lock", "start", "done", "changed", "locked", "0", "1", "124", "143"}
 # Nobody reads what it says by itself: it is started with no one to follow it.
 DETACHED = ("standby.py",)
 

@@ -151,7 +151,20 @@ def prose(node: ast.AST) -> Iterator[ast.Constant]:
             case ast.Expr(value=ast.Constant()) | ast.Assert():
                 continue
             case ast.Assign(
-                targets=[ast.Name("TARGET" | "DISCARD" | "NO_BACKUP" | "WAIT" | "ALLOW" | "NAME" | "INSTALL")]
+                targets=[
+                    ast.Name(
+                        "TARGET"
+                        | "ONLY"
+                        | "SKIP"
+                        | "DISCARD"
+                        | "NO_BACKUP"
+                        | "WAIT"
+                        | "ALLOW"
+                        | "STRATEGY"
+                        | "NAME"
+                        | "INSTALL"
+                    )
+                ]
             ):
                 continue
             case ast.Call(func=ast.Name("say" | "counted" | "verb" | "message" | "ExpectedError")):

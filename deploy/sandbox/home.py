@@ -149,7 +149,10 @@ class Sandbox:
 
     def register(self) -> None:
         """Write the settings of the target that has this sandbox's name."""
-        text = yaml.safe_dump({"targets": {self.name: self._target()}}, allow_unicode=True, sort_keys=False)
+        said: dict[str, object] = {"targets": {self.name: self._target()}}
+        if self.members[0] == self and self.group:
+            said["groups"] = {self.group: {"targets": [one.name for one in self.members]}}
+        text = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
         (self.root / "target.yaml").write_text(text, encoding="utf-8")
 
     def _target(self) -> dict[str, object]:

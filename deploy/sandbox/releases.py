@@ -184,6 +184,19 @@ def _unhealthy(tree: Path, _number: int) -> None:
     )
 
 
+def _unhealthy_here(tree: Path, _number: int) -> None:
+    _write(
+        tree,
+        UNHEALTHY,
+        "from pathlib import Path\n\n\n"
+        "def ask_the_oracle():\n"
+        '    if Path("userdata/silence").exists():\n'
+        '        raise RuntimeError("the oracle is silent here")\n\n\n'
+        "def register(application):\n"
+        '    application.extensions.setdefault("probes", {})["oracle"] = ask_the_oracle\n',
+    )
+
+
 def _slow_boot(tree: Path, _number: int) -> None:
     _write(tree, SLOW_BOOT, "import time\n\n\ndef start():\n    time.sleep(8)\n")
 
@@ -272,6 +285,7 @@ _CHANGES: dict[str, Callable[[Path, int], None]] = {
     "two-heads": _two_heads,
     "version-table": _version_table,
     "unhealthy": _unhealthy,
+    "unhealthy-here": _unhealthy_here,
     "slow-boot": _slow_boot,
     "dependency": _dependency,
     "compose": _compose,

@@ -287,7 +287,7 @@ def _behind(sandbox: Sandbox, deployed: str) -> int:
 
 
 def _suggest(name: str, hosts: tuple[Sandbox, ...], tell: Callable[[Told], None]) -> None:
-    tell(say("try: %s", sh("inv", "hot-update", "--target", hosts[0].name)))
+    tell(say("try: %s", sh("inv", "hot-update", "--target", name)))
     for words, whom in (
         (("sandbox.release", "migration"), name),
         (("sandbox.break", "dirty"), hosts[-1].name),

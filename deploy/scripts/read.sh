@@ -407,7 +407,8 @@ tell_target_entries() {
   entries "$base" "$target" || printf '\0\0'
   # It asks more than once. All of one question first: while it still asks it reads no answer.
   while true; do
-    while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted-$container"
+    # Where that folder is gone nobody reads this any more.
+    while hear && [ -n "$heard" ]; do printf '%s\n' "$heard"; done >"$beside/wanted-$container" || exit
     [ ! -s "$beside/wanted-$container" ] || git_ cat-file --batch <"$beside/wanted-$container"
   done
 } 2>/dev/null

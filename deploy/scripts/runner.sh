@@ -6,7 +6,9 @@
 # where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
 # revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
 # proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds) is there
-# where somebody has to confirm the end. program.sh is what its scripts share. All of them run in this folder.
+# where somebody has to confirm the end. A run that is a part of several hosts' has a file hold (seconds), and per step that
+# is not begun before all are as far steps/NN-NAME.hold (the name of that point). program.sh is what its scripts share. All
+# of them run in this folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 run=${PWD##*/}
@@ -25,9 +27,13 @@ process=
 begun=()
 borrowed=
 taken_over=
+# Set where nobody confirmed the run and it was kept all the same: the history tells that.
+unattended=
 # Set once nothing more is begun: from then on no event that is lost keeps the run from its end.
 ending=
 spill=$(spill_of .)
+# Why a run that waits for others does not wait any more.
+not_told=$(say 'nobody said that the other hosts are as far')
 # The exit status of a step that refused before it changed anything.
 refused=3
 
@@ -74,6 +80,12 @@ take_lock() {
     exit
   fi
   flock -w "$(<patience)" 9
+}
+
+# Others take theirs first, in an order that is the same for everybody.
+await_lock() {
+  await_go lock || { event 'done' refused lock 124 "$not_told"; exit; }
+  [ "$(choice)" != undo ] || { event 'done' refused lock 143 "$(chooser)"; exit; }
 }
 
 # Who lost must leave lock and holder alone.
@@ -178,10 +190,11 @@ finish() {
 # remember OUTCOME [STEP STATUS REASON]: a record in the history: when, run, verb, operator, the revision before and the
 # new one, when it began, outcome, why, the steps, each with its status and seconds, and what whoever decided had met by probing meanwhile.
 remember() {
-  local steps
+  local steps why=${*:2}
+  [ -z "$unattended" ] || why="confirm 0 $(chooser)"
   steps=$(awk -F '\t' '$2 == "begin" {at[$3] = $1} $2 == "end" {printf "%s%s %s %.1f", sep, $3, $4, $1 - at[$3]; sep = ","}' journal)
   record "$(date +%s)" "$run" "${about[verb]-}" "${about[operator]-}" "${about[was]-}" "${about[revision]-}" \
-    "${started:-0}" "$1" "${*:2}" "$steps" "$(cat probe 2>/dev/null)" | append "$state/history" || return
+    "${started:-0}" "$1" "$why" "$steps" "$(cat probe 2>/dev/null)" | append "$state/history" || return
   [ "$EUID" != 0 ] || chown --reference="$path" "$state/history"
 }
 
@@ -190,6 +203,22 @@ append() {
   [ "$(tail -c 1 "$1" 2>/dev/null | wc -l)" = 1 ] || [ ! -s "$1" ] || echo >>"$1"
   cat >>"$1" && sync "$1"
 }
+
+# await_go POINT: where others have a part in this run, go on when whoever follows all of them says so; a decision to undo
+# ends the wait too. Where nothing is said in time, the run is over.
+await_go() {
+  [ -e hold ] || return 0
+  local end=$((SECONDS + $(<hold)))
+  event holding "$1" || give_up
+  until [ -e "go.$1" ] || [ -n "$stopped" ] || { [ -L decision ] && [ "$(choice)" = undo ]; }; do
+    ! renewed || end=$((SECONDS + $(<hold)))
+    [ "$SECONDS" -lt "$end" ] || return
+    sleep 0.1
+  done
+}
+
+# renewed: has whoever follows asked for more time?
+renewed() { [ -e renewed ] && rm -f renewed; }
 
 # prune: keep the folders of the newest runs, by number and size; those of confirmed releases go last.
 prune() {
@@ -340,7 +369,10 @@ await_confirmation() {
   local end=$((SECONDS + $(<confirm)))
   stage=confirm
   event confirming "$(<confirm)" || give_up
-  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do sleep 0.1; done
+  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do
+    ! renewed || end=$((SECONDS + $(<confirm)))
+    sleep 0.1
+  done
   settle_choice
 }
 
@@ -349,6 +381,7 @@ settle_choice() {
   if [ -z "$(choice)" ]; then
     if aside prove "$prove_timeout" prove.sh new && [ "${about[unattended]-keep}" = keep ]; then
       decide confirm "$(say 'the host')"
+      unattended=1
     else
       decide undo "$(say 'the host')"
     fi
@@ -436,6 +469,7 @@ carry_out_step() { # SCRIPT
   limit=$(<"${1%.sh}.timeout")
   stage=${1#steps/*-}
   stage=${stage%.sh}
+  [ ! -e "${1%.sh}.hold" ] || await_go "$(<"${1%.sh}.hold")" || go_back "$stage" 124 "$not_told"
   [ -z "$stopped" ] || go_back "$stage" 143
   [ "$(choice)" != undo ] || go_back "$stage" 143 "$(chooser)"
   event begin "$stage" || give_up
@@ -504,6 +538,7 @@ main() {
     event 'done' refused start "$journal_lost" "$(say 'cannot write %s' "$unwritten")"
     exit
   }
+  await_lock
   take_lock || refuse
   event locked || give_up
   take_over || give_up

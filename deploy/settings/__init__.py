@@ -4,11 +4,12 @@
 them to another service that runs the code.
 """
 
-from deploy.settings.load import FOREIGN, load
+from deploy.settings.load import FOREIGN, Chosen, choose, load
 from deploy.settings.model import (
     SECTIONS,
     Check,
     Git,
+    Group,
     Sections,
     Settings,
     Ssh,
@@ -21,12 +22,15 @@ __all__ = [
     "FOREIGN",
     "SECTIONS",
     "Check",
+    "Chosen",
     "Git",
+    "Group",
     "Sections",
     "Settings",
     "Ssh",
     "StampRule",
     "Target",
+    "choose",
     "load",
     "of_service",
 ]

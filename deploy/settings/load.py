@@ -2,8 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from deploy import answers, remedies
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, Told, Value, say
-from deploy.settings.model import SECTIONS, Database, Settings, Target
+from deploy.settings.model import SECTIONS, Database, Group, Settings, Target
 from deploy.settings.written import Entry, Place, Problems, given, merge, misread, read
 
 # Top-level keys of Invoke and Fabric themselves: legal in their configuration files, and not ours to judge.
@@ -37,8 +37,18 @@ FOREIGN = {
 
 _Shape = TypeVar("_Shape")
 
+_TOP_KEYS = ("targets", "groups", "default_target")
 _TARGET_KEYS = ("host", "path", "sudo", "local")
 _DEFAULT_TARGET = "prod"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a verb works on: the settings of one target, or those of a group's, in the group's order."""
+
+    name: str
+    targets: tuple[Settings, ...]
+    group: Group | None = None
 
 
 def load(
@@ -48,11 +58,30 @@ def load(
     target: str | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> Settings:
-    """Read invoke.yaml, the targets of the sandboxes and the `-f` file, each over the one before, for one target.
+    """Read the settings of one target, as `choose` does; a group is refused."""
+    chosen = choose(project=project, extra=extra, target=target, overrides=overrides)
+    if chosen.group:
+        raise Failure(
+            say("%s is a group, and this is of one target", chosen.name),
+            remedy=remedies.name_member(chosen.group.targets),
+            code=Exit.USAGE,
+        )
+    return chosen.targets[0]
 
-    What the `-f` file says in general goes over what others say of the target, too. `overrides` has the shape of the
-    file's sections and wins over everything.
-    Raises one Failure (USAGE) that names every problem of every file and target.
+
+def choose(
+    *,
+    project: Path,
+    extra: Path | None = None,
+    target: str | None = None,
+    only: Collection[str] = (),
+    overrides: Mapping[str, object] | None = None,
+) -> Chosen:
+    """Read invoke.yaml, the targets of the sandboxes and the `-f` file, each over the one before, for a target.
+
+    That may be a group, of which `only` these are meant. What the `-f` file says in general goes over what others say
+    of the target, too. `overrides` has the shape of the file's sections and wins over everything.
+    Raises one Failure (USAGE) that names every problem of every file, target and group.
     """
     problems = Problems()
     extras = [extra.expanduser()] if extra else []
@@ -62,7 +91,7 @@ def load(
     last = (entries[-1] if extra else None) or given({}, Place("-f"))
     forced = given(overrides or {}, Place("overrides"))
 
-    general = _only(_judged(tree, (*SECTIONS, "targets", "default_target"), problems), SECTIONS)
+    general = _only(_judged(tree, (*SECTIONS, *_TOP_KEYS), problems), SECTIONS)
     # Judged by themselves too, also where no target takes them as they are.
     _validate(_SETTINGS_SHAPE, merge(general, given({"target": {"name": "any"}}, general.place)), problems)
     _judged(forced, SECTIONS, problems)
@@ -70,14 +99,43 @@ def load(
         name: _resolve(name, entry, (general, *_over(name, entry, last), forced), problems)
         for name, entry in _mapping(tree.value.get("targets"), problems).items()
     }
+    groups = {
+        name: _group(name, entry, resolved, problems)
+        for name, entry in _mapping(tree.value.get("groups"), problems).items()
+    }
     # With invoke.yaml unread, a target that seems to be missing says nothing.
-    name = _select(tree, target, resolved, problems) if entries[0] else ""
+    name = _select(tree, target, (*resolved, *groups), problems) if entries[0] else ""
     problems.end()
 
-    settings = resolved[name]
-    assert settings, "a target without problems has settings"
-    _refuse_placeholder(settings.target)
-    return settings
+    group = groups.get(name)
+    names = _members(name, group, only)
+    targets = tuple(settings for settings in map(resolved.get, names) if settings)
+    for settings in targets:
+        _refuse_placeholder(settings.target)
+    return Chosen(name, targets, group)
+
+
+def _group(name: str, entry: Entry, targets: Collection[str], problems: Problems) -> Group | None:
+    group = _validate(_GROUP_SHAPE, entry, problems, Group)
+    if name in targets:
+        problems.add(entry.place, say("there is a target of this name too"))
+    for member in group.targets if group else ():
+        if member not in targets:
+            problems.add(entry.place.below("targets"), _no_target(member, targets))
+    if group and len(set(group.targets)) < len(group.targets):
+        problems.add(entry.place.below("targets"), say("names a target twice"))
+    if group and group.canary and group.canary.target not in group.targets:
+        problems.add(entry.place.below("canary"), say("(%s) is none of the group's targets", group.canary.target))
+    return group
+
+
+def _members(name: str, group: Group | None, only: Collection[str]) -> tuple[str, ...]:
+    """Name the targets that are meant, in the order of the group."""
+    members = group.targets if group else (name,)
+    if strange := [one for one in only if one not in members]:
+        fact = say("--only: %s is none of %s", strange[0], members)
+        raise Failure(fact, remedy=remedies.name_member(members), code=Exit.USAGE)
+    return tuple(one for one in members if not only or one in only)
 
 
 def _only(entry: Entry, keys: Iterable[str]) -> Entry:
@@ -188,14 +246,14 @@ def _database_conflicts(database: Database) -> Iterator[tuple[str, Message]]:
         yield "database.service", say("is empty: name the service that serves it, or set database.url")
 
 
-def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems) -> _Shape | None:
+def _validate(shape: TypeAdapter[_Shape], entry: Entry, problems: Problems, schema: type = Settings) -> _Shape | None:
     # As JSON: there, strict still takes a mapping for a section and a list for a tuple.
     try:
         return shape.validate_json(json.dumps(_bare(entry)))
     except ValidationError as error:
         found: dict[Place, list[Told]] = {}
         for detail in error.errors(include_url=False, include_input=False):
-            place, what = _explain(entry, dict(detail))
+            place, what = _explain(entry, dict(detail), schema)
             found.setdefault(place, []).append(what)
         for place, whats in found.items():
             problems.add(place, reduce(lambda one, other: say("%s or %s", one, other), dict.fromkeys(whats)))
@@ -236,11 +294,11 @@ _WORDS = {
 }
 
 
-def _explain(tree: Entry, detail: dict[str, Any]) -> tuple[Place, Told]:
+def _explain(tree: Entry, detail: dict[str, Any], schema: type) -> tuple[Place, Told]:
     kind, loc = detail["type"], detail["loc"]
     entry = _at(tree, loc)
     if kind == "unexpected_keyword_argument":
-        return entry.place, _unknown(str(loc[-1]), _keys(loc[:-1]))
+        return entry.place, _unknown(str(loc[-1]), _keys(schema, loc[:-1]))
     if kind == "missing":
         return entry.place.below(str(loc[-1])), say("is missing")
     if entry.value is None:
@@ -253,9 +311,9 @@ def _explain(tree: Entry, detail: dict[str, Any]) -> tuple[Place, Told]:
     return entry.place, _WORDS.get(kind, Printed(detail["msg"]))
 
 
-def _keys(loc: tuple[str | int, ...]) -> list[str]:
+def _keys(schema: type, loc: tuple[str | int, ...]) -> list[str]:
     """Name the keys that may stand at a place of the schema."""
-    shape: Any = Settings
+    shape: Any = schema
     for part in loc:
         named = is_dataclass(shape) and isinstance(part, str)
         # Of a mapping the values, of a list the items.
@@ -269,19 +327,22 @@ def _keys(loc: tuple[str | int, ...]) -> list[str]:
     return [one.name for one in fields(shape)]
 
 
-def _select(tree: Entry, wanted: str | None, known: Iterable[str], problems: Problems) -> str:
-    """Choose the target, and report a default that does not exist even when another is wanted."""
+def _no_target(name: str, known: Iterable[str]) -> Message:
     names: Value = tuple(sorted(known)) or say("none")
-    there_are = say("there are: %s", names)
+    return say("there is no target %s · %s", name, say("there are: %s", names))
+
+
+def _select(tree: Entry, wanted: str | None, known: Collection[str], problems: Problems) -> str:
+    """Choose the target or group, and report a default that does not exist even when another is wanted."""
     default = tree.value.get("default_target")
     name = default.value if default else _DEFAULT_TARGET
     if not isinstance(name, str):
         problems.add(default.place, say("must be text"))
     elif name not in known and (default or wanted is None):
         place = default.place if default else Place("invoke.yaml", key="default_target")
-        problems.add(place, say("there is no target %s · %s", name, there_are))
+        problems.add(place, _no_target(name, known))
     if wanted is not None and wanted not in known:
-        problems.add(Place("--target"), say("there is no target %s · %s", wanted, there_are))
+        problems.add(Place("--target"), _no_target(wanted, known))
     return wanted or name
 
 
@@ -297,3 +358,4 @@ def _refuse_placeholder(target: Target) -> None:
 
 
 _SETTINGS_SHAPE = TypeAdapter(Settings)
+_GROUP_SHAPE = TypeAdapter(Group)

@@ -143,6 +143,14 @@ def _unless_none(value: Any, info: ValidationInfo) -> Any:
     return None if value == "none" else value
 
 
+def _batch(value: int | str) -> int | str:
+    text = str(value)
+    share = re.fullmatch(r"(\d{1,3})%", text)
+    if text != "all" and not (0 < int(share[1]) <= 100 if share else text.isdecimal() and int(text) > 0):
+        raise ValueError(say("must be a number of targets, a share of them such as 25%%, or all"))
+    return value
+
+
 def _some(value: _Many) -> _Many:
     if not value:
         raise ValueError(say("must not be empty"))
@@ -167,6 +175,7 @@ ProbeUrls = Annotated[str, AfterValidator(_probe_urls)]
 Variable = Annotated[str, AfterValidator(_variable)]
 OptionalVariable = Annotated[str, AfterValidator(lambda value: _variable(value) if value else value)]
 Column = Annotated[str, AfterValidator(_column)]
+Batch = Annotated[int | str, AfterValidator(_batch)]
 
 # Deferred: a validator of every section by itself is built only where one is used alone.
 _STRICT = ConfigDict(strict=True, extra="forbid", defer_build=True)
@@ -181,6 +190,30 @@ class Target:
     path: AbsolutePath = "/opt/whalefall"
     sudo: bool = False
     local: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Canary:
+    """The target of a group that is updated first, and for how many seconds it is watched before it is confirmed."""
+
+    target: Name
+    watch: Natural = 60
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Group:
+    """Targets that are updated as one: confirmed `together` or not at all, or `each` batch by itself.
+
+    `batch` is how many at a time then, a number, a share or all, and `pause` the seconds between two; `canary` goes
+    first. `parallel` is how many are connected to at once.
+    """
+
+    targets: Annotated[tuple[Name, ...], AfterValidator(_some)]
+    commit: Literal["together", "each"] = "together"
+    batch: Batch = 1
+    pause: Natural = 0
+    canary: Canary | None = None
+    parallel: Positive = 10
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -438,10 +471,26 @@ class Probe:
 
 @dataclass(frozen=True, config=_STRICT)
 class Confirm:
-    """How long the host waits for the confirmation of an update, in seconds, and what it does without one."""
+    """How long the host waits for the confirmation of an update, in seconds, and what it does without one.
+
+    For `watch` seconds a proven release is looked at before it is confirmed: its health, and that no more than `errors`
+    per cent of the answers in the `access_log`, in the app's container, are 5xx.
+    """
 
     timeout: Positive = 120
     unattended: Literal["keep", "undo"] = "keep"
+    watch: Natural = 0
+    errors: Natural = 5
+    access_log: Folder = "/var/log/nginx/whalefall_access.log"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Drain:
+    """Commands on the host `before` its new code comes and `after` it serves, as for a load balancer; in seconds."""
+
+    before: Text = ""
+    after: Text = ""
+    timeout: Positive = 60
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -589,6 +638,7 @@ class Sections:
     health: Health = field(default_factory=Health)
     probe: Probe = field(default_factory=Probe)
     confirm: Confirm = field(default_factory=Confirm)
+    drain: Drain = field(default_factory=Drain)
     undo: Undo = field(default_factory=Undo)
     history: History = field(default_factory=History)
 

@@ -278,6 +278,7 @@ def _database(rows: Mapping[str, list[tuple[str, ...]]], known: set[str], histor
         revisions=ours.revisions if ours else (),
         columns=dict(_pairs(rows["db_column"])) if "db_column" in rows else {},
         size=int(rows["db_size"][0][0]) if "db_size" in rows else 0,
+        server=" ".join(rows["db_server"][0]) if rows.get("db_server") else "",
         client=next(iter(_pairs(rows.get("db_client", ()))), None),
         idle=tuple(
             (session, say("session %s (user %s, application %s) since %s", session, user, unpack(name) or "?", since))

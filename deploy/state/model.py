@@ -310,6 +310,8 @@ class Database:
     columns: Mapping[str, str] = field(default_factory=dict)
     # In bytes.
     size: int = 0
+    # What tells its server, and it there, from every other one; whoever asks it gets the same answer.
+    server: str = ""
     # Those whose making was cut off, which nothing uses, each with its table.
     invalid_indexes: tuple[tuple[str, str], ...] = ()
     # Where its dump program was looked for, and which it is; nothing: none is there. None: it was not looked for.

@@ -58,6 +58,7 @@ RECORDS = (
     "db_version_table name longest usual",
     "db_revision table id",
     "db_size bytes",
+    "db_server server database",
     "db_invalid_index name table",
     "db_client place program",
     "db_idle session user application* since",

@@ -17,20 +17,49 @@ from deploy.message import Message
 from deploy.plan import ASKED_FOR, Options, Plan, Step
 from deploy.settings import Settings
 from deploy.state import State, TargetIs, asking, inside_settings, probes, variables
-from deploy.steps import backup, build, clean, copy, files, migrate, mount, proof, restart, restore, revive, ship, sync
+from deploy.steps import (
+    backup,
+    build,
+    clean,
+    copy,
+    drain,
+    files,
+    migrate,
+    mount,
+    proof,
+    restart,
+    restore,
+    revive,
+    ship,
+    sync,
+)
 
 
 class StepModule(Protocol):
-    NEEDS: tuple[str, ...]
-    TARGET: TargetIs
-
+    @property
+    def NEEDS(self) -> tuple[str, ...]: ...  # noqa: N802 - a constant of the module
+    @property
+    def TARGET(self) -> TargetIs: ...  # noqa: N802
     def reason(self, settings: Settings, state: State, options: Options) -> Message | None: ...
     def step(self, settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step: ...
 
 
 # Migrations come before the copy: workers recycle by themselves, and would import new code before its schema is there.
 # A new page asks what only new processes answer, while these answer the old page too, so what is built comes last.
-HOT_UPDATE = ("build", "proof", "backup", "sync", "migrate", "copy", "files", "clean", "restart", "ship")
+HOT_UPDATE = (
+    "build",
+    "proof",
+    "backup",
+    "sync",
+    "migrate",
+    "drain",
+    "copy",
+    "files",
+    "clean",
+    "restart",
+    "undrain",
+    "ship",
+)
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
     {
         "build": build,
@@ -38,21 +67,23 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "backup": backup,
         "sync": sync,
         "migrate": migrate,
+        "drain": drain.OUT,
         "mount": mount,
         "copy": copy,
         "files": files,
         "clean": clean,
         "restart": restart,
+        "undrain": drain.BACK,
         "ship": ship,
     }
 )
 IN_EACH = ("mount", "copy", "files", "clean", "restart", "ship")
-ROLLBACK = ("build", "proof", "backup", "sync", "copy", "files", "clean", "restart", "ship")
+ROLLBACK = ("build", "proof", "backup", "sync", "drain", "copy", "files", "clean", "restart", "undrain", "ship")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")
 # What goes before and after a verb that is asked for by name.
-BEFORE = MappingProxyType({"migrate": ("backup",), "copy": ("build",)})
-AFTER = MappingProxyType({"copy": ("ship",)})
+BEFORE = MappingProxyType({"migrate": ("backup",), "copy": ("build",), "restart": ("drain",)})
+AFTER = MappingProxyType({"copy": ("ship",), "restart": ("undrain",)})
 
 
 def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, options: Options, run: str) -> Plan:
@@ -62,6 +93,8 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
     options = replace(options, proven=proven)
     if proven and settings.proof_writes:
         names = ("backup", *(name for name in names if name != "backup"))
+    if not drain.is_set(settings):
+        names = tuple(name for name in names if STEPS[name] not in (drain.OUT, drain.BACK))
     there = tuple(instances.each(settings, state))
     if any(mounted.is_mounted(one.settings, one.state) for one in there):
         names = mounted.ordered(names)

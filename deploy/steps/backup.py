@@ -21,6 +21,8 @@ FOR_PROOF = say("the proof may write to the database")
 
 
 def reason(settings: Settings, state: State, options: Options) -> Message | None:
+    if options.elsewhere:
+        return None
     if preflight.dumped(settings, state, options):
         return say("the database is migrated")
     wanted = settings.backup.before_migration and not options.no_backup

@@ -21,7 +21,7 @@ def reason(settings: Settings, state: State, options: Options) -> Message | None
 
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     proof = settings.proof
-    upgrades = state.chain is not None and bool(migrate.reason(settings, state, options))
+    upgrades = state.chain is not None and bool(migrate.reason(settings, state, options)) and not options.elsewhere
     start = migrations.stamp(settings, state.database) or ",".join(state.database.revisions)
     script = shell.script(
         "containers.sh",

@@ -74,7 +74,8 @@ class Follower:
     """Follows one run; without an id the current or the last one.
 
     `prove` is asked before the run is confirmed; without it, somebody else confirms. Ctrl-C has a run undone that is
-    `undoable`; `undo` has it undone at once. What `probing` met goes into the history with the decision.
+    `undoable`; `undo` has it undone at once. What `probing` met goes into the history with the decision. `hear` is
+    called with each event.
     """
 
     def __init__(
@@ -86,16 +87,23 @@ class Follower:
         undoable: bool = False,
         undo: bool = False,
         probing: "Probe | None" = None,
+        hear: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self._session = session
+        self._hear = hear
         self._run = run
         self._prove = prove
         self._undoable = undoable
         self._undo = undo
         self._probing = probing
         self._seen: list[Event] = []
-        self._interrupted = False
+        # Is it somebody's wish that the run is undone?
+        self.interrupted = False
         self._to_confirm = False
+        # Why it is undone, where that has its cause on another host.
+        self.because: Message | None = None
+        # What was said of the run from here.
+        self._decided: set[runs.Choice] = set()
         self._problem: Failure | None = None
 
     def follow(self, journal: Journal) -> None:
@@ -107,6 +115,12 @@ class Follower:
         except KeyboardInterrupt:
             # The second one, wherever it meets us.
             raise self._detached() from None
+        self._judge()
+
+    def attend(self, journal: Journal) -> None:
+        """Do the same beside others, where Ctrl-C is met by whoever follows all of them."""
+        while not self._ended(journal, lambda: None):
+            journal = runs.follow(self._session.host, self._variables, self._run, self._next)
         self._judge()
 
     def _ended(self, journal: Journal, met: Callable[[], None]) -> bool:
@@ -150,6 +164,7 @@ class Follower:
             for event in events:
                 self._seen.append(event)
                 self._session.report.event(event)
+                self._hear(event)
                 if event.kind == "run":
                     self._run = event.fields[0]
                     if self._undo:
@@ -174,6 +189,8 @@ class Follower:
 
     def decide(self, choice: runs.Choice) -> None:
         """Confirm the run or have it undone; who decided before is told."""
+        if choice in self._decided:
+            return
         met = self._probing.end().fields if self._probing else ""
         us = pack(say("%s, not proven good", operator())) if self._problem else operator()
         self._to_confirm = False
@@ -186,6 +203,7 @@ class Follower:
             why = reduce(lambda one, other: say("%s: %s", one, other), (failure.fact, *failure.evidence[-1:]))
             self._session.report.line(say("%s; the host decides by itself when the time for it is over", why), "yellow")
             return
+        self._decided.add(choice)
         if decided == "ended":
             self._session.report.line(say("the run has ended already"), "yellow")
         elif (decided, who) != (choice, us):
@@ -193,9 +211,9 @@ class Follower:
 
     def _interrupt(self) -> None:
         """The first Ctrl-C has the run undone; the second lets it go on unwatched."""
-        if self._interrupted or not self._undoable:
+        if self.interrupted or not self._undoable:
             raise self._detached() from None
-        self._interrupted = True
+        self.interrupted = True
         try:
             self.decide("undo")
         except Disconnected as error:
@@ -255,7 +273,7 @@ class Follower:
         outcome, *why = last.fields
         if outcome != "done":
             raise self._failure(outcome, why)
-        if self._interrupted:
+        if self.interrupted:
             raise Failure(say("interrupted, but the run was done already"), code=Exit.INTERRUPTED)
 
     def _failure(self, outcome: str, why: Sequence[str]) -> Failure:
@@ -295,14 +313,14 @@ class Follower:
         state, now = self._session.look()
         schema, restoring = self._newer_schema(state, seen) if outcome != "refused" else (None, None)
         # Of these steps the release decides how they end; a dump or a copy that fails says nothing of it.
-        failed = why[0].partition("@")[0] if why and not self._interrupted else ""
+        failed = why[0].partition("@")[0] if why and not self.interrupted else ""
         at_fault = outcome in ("refused", "undone") and self._verb == "hot-update" and failed in RELEASE_STEPS
         known = causes.remedy((fact, *shown)) or (remedies.cure if at_fault else remedies.look)(target)
         return Failure(
             fact,
             evidence=(*shown, *filter(None, (ended, *seen.lines, schema)), *now),
             remedy=restoring if restoring and (seen.half_migrated or code == Exit.UNDONE_ILL) else known,
-            code=Exit.INTERRUPTED if self._interrupted else code,
+            code=Exit.INTERRUPTED if self.interrupted else code,
         )
 
     def _newer_schema(self, state: State | None, seen: evidence.Evidence) -> tuple[Message | None, Message | None]:
@@ -327,8 +345,10 @@ class Follower:
         """Name the first thing that went wrong, and the lines that show it."""
         if self._problem:
             return self._problem.fact, self._problem.evidence
-        if self._interrupted:
+        if self.interrupted:
             return say("interrupted"), ()
+        if self.because:
+            return self.because, ()
         step, status, reason, *_ = (*why, "", "", "")
         where = self._session.host.label
         if status in DECIDED and reason:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def stamp(session: Session, revision: str) -> None:
     """Write a revision into alembic_version by hand."""
-    state = _state(session)
+    state = settled(session)
     if state.chain is not None and not state.chain.knows([revision]):
         raise Failure(
             say("migrate: %s has no revision %s", session.settings.migrate.directory, revision),
@@ -30,7 +30,7 @@ def stamp(session: Session, revision: str) -> None:
     carry_out(session, plan, state, run)
 
 
-def _state(session: Session) -> State:
+def settled(session: Session) -> State:
     """Read what is needed to speak of migrations; an app that is ill does not matter."""
     state = session.read("running")
     refuse(
@@ -42,7 +42,7 @@ def _state(session: Session) -> State:
 
 def current(session: Session) -> None:
     """Tell the database's revision, the heads of the code in the container, and what is pending."""
-    state = _state(session)
+    state = settled(session)
     session.report.rows(_current(session, state))
 
 
@@ -69,7 +69,7 @@ def _current(session: Session, state: State) -> Iterator["Row"]:
 
 def history(session: Session) -> None:
     """List the migrations of the code in the container, newest first, marking where the database is."""
-    state = _state(session)
+    state = settled(session)
     if state.chain is None or state.chain.error:
         evidence = (state.chain.error,) if state.chain else ()
         raise Failure(say("migrate: the migrations cannot be read"), evidence=evidence)
@@ -84,7 +84,7 @@ def history(session: Session) -> None:
 
 def sql(session: Session) -> None:
     """Print the SQL that an upgrade would run."""
-    state = _state(session)
+    state = settled(session)
     assert state.app is not None, "the preflight demands the app container"
     pending = migrations.pending(session.settings, state.database, state.chain) if state.chain else ()
     if not pending:

@@ -28,10 +28,14 @@ LONGEST = 1e7
 
 
 class Session:
-    """A verb's settings, its host and its report. `connect` opens a connection to the host."""
+    """A verb's settings, its host and its report. `connect` opens a connection to the host.
 
-    def __init__(self, settings: Settings, connect: Callable[[], Host]) -> None:
+    The `label` before each line of the report says of which host it is, where there are several.
+    """
+
+    def __init__(self, settings: Settings, connect: Callable[[], Host], label: str = "") -> None:
         self.settings = settings
+        self._label = label
         self.host = connect()
         self._connect = connect
         # The other containers of the app's service, once they are known.
@@ -42,7 +46,7 @@ class Session:
         """What is printed goes through this; made when there is something to print."""
         from deploy.report import Report
 
-        return Report()
+        return Report(self._label)
 
     def reconnect(self) -> None:
         """Open a new connection in place of one that was lost."""
@@ -82,17 +86,15 @@ class Session:
 
         `wait` is for how many seconds in all, or True: for as long as it takes; empty: not at all.
         """
-        deadline = time.monotonic() + _patience(wait)
-        while True:
-            try:
-                return act()
-            except Failure as failure:
-                left = deadline - time.monotonic()
-                if failure.code != Exit.LOCKED or left <= 0:
-                    raise
-                self.report.line(say("waiting: %s", failure.evidence[0]), "dim")
-                script = shell.script("turn.sh", **variables(self.settings), patience=math.ceil(left))
-                self.host.run(script)
+        in_turn(wait, act, self._turn)
+
+    def _turn(self, failure: Failure, seconds: int) -> None:
+        self.report.line(say("waiting: %s", failure.evidence[0]), "dim")
+        self.await_lock(seconds)
+
+    def await_lock(self, seconds: int) -> None:
+        """Wait until no run holds the host's lock, but not for longer than that."""
+        self.host.run(shell.script("turn.sh", **variables(self.settings), patience=seconds))
 
     def demand_database(self, *, dumps: bool = False) -> None:
         """Refuse what is about a database, or its `dumps`, where the app has none, or nothing can make these."""
@@ -161,12 +163,7 @@ class Session:
 
     def agree(self, question: Message, *, yes: bool) -> None:
         """Ask before acting on a terminal; elsewhere the operator must have said so beforehand."""
-        if yes:
-            return
-        if not output.can_ask():
-            raise Failure(say("nobody can be asked here"), remedy=remedies.GIVE_YES, code=Exit.USAGE)
-        if self.report.ask(say("%s? [y/N] ", question)).lower() not in ("y", "yes"):
-            raise Failure(say("not agreed to, nothing was done"), code=Exit.REFUSED)
+        agree(self.report, question, yes=yes)
 
     def now(self) -> tuple[Told, ...]:
         """Say the host's state now; a failing look never hides the failure that it explains."""
@@ -185,6 +182,32 @@ class Session:
             *((say("last error in the logs: %s", why),) if why else ()),
             say("now: %s", self.report.describe(state)),
         )
+
+
+def agree(report: "Report", question: Message, *, yes: bool) -> None:
+    """Ask before acting, as Session.agree does."""
+    if yes:
+        return
+    if not output.can_ask():
+        raise Failure(say("nobody can be asked here"), remedy=remedies.GIVE_YES, code=Exit.USAGE)
+    if report.ask(say("%s? [y/N] ", question)).lower() not in ("y", "yes"):
+        raise Failure(say("not agreed to, nothing was done"), code=Exit.REFUSED)
+
+
+def in_turn(wait: "str | bool", act: Callable[[], None], turn: Callable[[Failure, int], None]) -> None:
+    """Do it; where another run holds a lock, have `turn` wait for that, and do it then.
+
+    `wait` is for how many seconds in all, or True: for as long as it takes; empty: not at all.
+    """
+    deadline = time.monotonic() + _patience(wait)
+    while True:
+        try:
+            return act()
+        except Failure as failure:
+            left = deadline - time.monotonic()
+            if failure.code != Exit.LOCKED or left <= 0:
+                raise
+            turn(failure, math.ceil(left))
 
 
 def _patience(wait: str | bool) -> float:

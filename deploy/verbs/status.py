@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from deploy import builds, preflight, releases, runs, shell, words
 from deploy.errors import Failure
-from deploy.message import Printed, Told, counted, say
+from deploy.message import Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
 from deploy.state import PastRun, State, kept, variables
 from deploy.verbs.follow import DECIDED, Follower, finishing
@@ -18,7 +18,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     """Tell target, revisions, drift, services, migrations, lock and last run."""
     state = session.read("remote")
     if as_json:
-        session.report.document(_facts(session, state))
+        session.report.document(facts(session, state))
         return
     if drift:
         for name in state.app.drift if state.app else ():
@@ -49,7 +49,8 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
         session.report.line(say("! %s", problem.evidence), "yellow")
 
 
-def _facts(session: Session, state: State) -> dict[str, object]:
+def facts(session: Session, state: State) -> dict[str, object]:
+    """Give what status tells, as JSON has it."""
     repository = state.repository
     return {
         "schema": SCHEMA,
@@ -64,8 +65,25 @@ def _facts(session: Session, state: State) -> dict[str, object]:
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
         "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],
-        "last_run": _facts_of(state.history[-1]) if state.history else None,
+        "last_run": facts_of(state.history[-1]) if state.history else None,
     }
+
+
+def cells(session: Session, state: State) -> tuple[Told, ...]:
+    """Say what status tells in a few words each: release, clone, drift, services, migrations, lock, last run."""
+    last = state.history[-1] if state.history else None
+    ill = tuple(f"{name} {found}" for name, found in _services(state).items() if found != "running")
+    lock = (finding.evidence for finding in _findings(session, state, "lock"))
+    return (
+        Printed(releases.running(state)[:7]) or say("unknown"),
+        Printed(state.repository.head[:7]) or say("unknown"),
+        say("%s", len(state.repository.incoming)),
+        preflight.drift(state) or say("none"),
+        say("%s", ill) if ill else say("running"),
+        say("none") if state.database.none else _migrations(session, state),
+        next(lock, say("free")),
+        say("%s %s", last.verb, outcome(last)) if last else say("none"),
+    )
 
 
 def _services(state: State) -> dict[str, str]:
@@ -86,12 +104,9 @@ def _migrations(session: Session, state: State) -> Told:
 
 def history(session: Session, *, as_json: bool) -> None:
     """Tell every run, the newest first: who, what, how it ended, how long it took."""
-    answer = session.host.run(shell.script("history.sh", **variables(session.settings)))
-    if answer.status != 0:
-        raise Failure(say("the history could not be read"), evidence=tail(answer))
-    told, damaged = kept.history(shell.records(answer.stdout))
+    told, damaged = past(session)
     if as_json:
-        session.report.document([_facts_of(run) for run in told])
+        session.report.document([facts_of(run) for run in told])
         return
     for problem in damaged:
         session.report.line(say("! %s", problem), "yellow")
@@ -99,6 +114,14 @@ def history(session: Session, *, as_json: bool) -> None:
         session.report.line(_told(run), "green" if run.outcome == "done" else "yellow")
     if not told:
         session.report.line(say("there was no run on this host yet"))
+
+
+def past(session: Session) -> tuple[tuple[PastRun, ...], tuple[Message, ...]]:
+    """Read the runs that have ended, the oldest first, and what of them could not be understood."""
+    answer = session.host.run(shell.script("history.sh", **variables(session.settings)))
+    if answer.status != 0:
+        raise Failure(say("the history could not be read"), evidence=tail(answer))
+    return kept.history(shell.records(answer.stdout))
 
 
 def list_releases(session: Session) -> None:
@@ -132,17 +155,22 @@ def unlock(session: Session, *, yes: bool) -> None:
     follower.follow(runs.follow(session.host, variables(session.settings), run))
 
 
-def _told(run: PastRun) -> Told:
+def about(run: PastRun) -> Told:
+    """Say when a run was, which verb's, whose, and from which release to which."""
     told = say("%s  %s by %s", _when(run.ended), run.verb, run.operator)
     if run.revision:
         told = say("%s  %s -> %s", told, run.was[:7] or say("unknown"), run.revision[:7])
-    told = say("%s  %s  %s s", told, _outcome(run), run.ended - run.began)
+    return told
+
+
+def _told(run: PastRun) -> Told:
+    told = say("%s  %s  %s s", about(run), outcome(run), run.ended - run.began)
     if run.probe:
         told = say("%s  probe: %s", told, run.probe.told)
     return say("%s  run %s", told, run.id)
 
 
-def _outcome(run: PastRun) -> Told:
+def outcome(run: PastRun) -> Told:
     """Say who had the run undone, or what failed."""
     step, status, reason = run.failed
     if status in DECIDED and reason:
@@ -152,7 +180,7 @@ def _outcome(run: PastRun) -> Told:
     return say("%s (%s failed)", run.outcome, step) if step else Printed(run.outcome)
 
 
-def _facts_of(run: PastRun) -> dict[str, object]:
+def facts_of(run: PastRun) -> dict[str, object]:
     """Give a run as JSON has it: the reason of what failed is part of why."""
     step, status, reason = run.failed
     return {**asdict(run), "why": say("%s %s %s", step, status, reason) if reason else run.why}

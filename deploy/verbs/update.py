@@ -1,10 +1,11 @@
 """Change production: read, decide, carry out, prove."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from deploy import (
@@ -26,8 +27,9 @@ from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, asking, kept, variables
-from deploy.verbs.follow import Follower, new_run_id, operator
+from deploy.verbs.follow import Follower, Journal, new_run_id, operator
 from deploy.verbs.session import Session
+from deploy.verbs.watching import watch
 
 if TYPE_CHECKING:
     from deploy.health import Check
@@ -65,13 +67,26 @@ def decide(
 ) -> Decision:
     """Read the state, `ask` the health checks too, and plan the named steps; a refused plan has no steps."""
     checks, state = session.examine(target) if ask else ((), session.read(target))
+    return weigh(session, verb, names, options, state, checks)
+
+
+def weigh(
+    session: Session,
+    verb: str,
+    names: tuple[str, ...],
+    options: Options,
+    state: State,
+    checks: "tuple[Check, ...]" = (),
+    run: str = "",
+) -> Decision:
+    """Judge what was read, and plan the named steps as that `run`, by default one of its own."""
     settings = session.settings
     findings = preflight.judge(settings, state, options)
     needs = steps.needs(names) if verb in names else tuple(finding.check for finding in findings)
     if state.env == "unreadable":
         needs = (*needs, "env")
     refused = any(finding.level == "refusal" and finding.check in needs for finding in findings)
-    run = "" if refused else new_run_id(state)
+    run = "" if refused else run or new_run_id(state)
     plan = (
         Plan(verb, state.repository.target, ()) if refused else steps.plan(verb, names, settings, state, options, run)
     )
@@ -79,6 +94,13 @@ def decide(
     for one in made:
         building.check(settings, one, state.repository.target)
     return Decision(state, findings, needs, plan, run, made, checks)
+
+
+def preflight_(session: Session, options: Options) -> None:
+    """Report every finding; Failure where an update would be refused."""
+    decision = decide(session, "preflight", (), "remote", options)
+    session.report.findings(decision.findings)
+    decision.refuse(shown=True)
 
 
 def named_files(session: Session, given: str) -> tuple[str, ...]:
@@ -122,6 +144,15 @@ def carry_out(
     probing: "Probe | None" = None,
 ) -> None:
     """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
+    proof = partial(prove_and_watch, session, run=run, keep_schema=keep_schema, before=state)
+    follower = Follower(session, run, prove=proof, undoable=plan.undoable, probing=probing)
+    follower.follow(hand_over(session, plan, state, run))
+
+
+def hand_over(
+    session: Session, plan: Plan, state: State, run: str, holds: Mapping[str, str] = MappingProxyType({})
+) -> Journal:
+    """Start the plan on the host; `holds` are the points where it waits for other hosts, as runs.files_of has them."""
     settings = session.settings
     shared = variables(settings)
     record = state.app.record if state.app else None
@@ -136,7 +167,6 @@ def carry_out(
         "keep_mib": str(settings.history.max_mib),
     }
     guard = shell.script("containers.sh", asking(settings), "schema.sh", "guard.sh", **shared) + 'evidence "$1"\n'
-    undoable = any(step.undo for step in plan.steps)
     files = runs.files_of(
         plan.steps,
         about,
@@ -144,11 +174,10 @@ def carry_out(
         state.guard,
         shared,
         confirm=plan.confirm,
-        asides=steps.asides(settings, state, plan, run) if undoable else {},
+        holds=holds,
+        asides=steps.asides(settings, state, plan, run) if plan.undoable else {},
     )
-    proof = partial(prove, session, keep_schema=keep_schema, before=state)
-    follower = Follower(session, run, prove=proof, undoable=undoable, probing=probing)
-    follower.follow(runs.start(session.host, shared, run, files))
+    return runs.start(session.host, shared, run, files)
 
 
 @contextmanager
@@ -198,7 +227,7 @@ def attach(session: Session, *, confirm: bool, undo: bool) -> None:
     follower.follow(runs.follow(session.host, variables(session.settings)))
 
 
-def _refuse_locked(session: Session, decision: Decision) -> None:
+def refuse_locked(session: Session, decision: Decision) -> None:
     """Refuse beside a run that is not over: what it has brought so far may still be undone."""
     if decision.state.lock_held:
         told = next(finding.evidence for finding in decision.findings if finding.check == "lock")
@@ -216,6 +245,19 @@ def prove(session: Session, revision: str, *, keep_schema: bool = False, before:
     What ran `before` has to run now.
     """
     judge(session, *session.examine("running"), revision, keep_schema=keep_schema, before=before)
+
+
+def prove_and_watch(session: Session, revision: str, *, run: str, keep_schema: bool, before: State) -> None:
+    """Prove that production runs the revision, and watch it for as long as the settings say."""
+    prove(session, revision, keep_schema=keep_schema, before=before)
+    if session.settings.confirm.watch:
+        watch(session, session.settings.confirm.watch, partial(renew, session, run))
+
+
+def renew(session: Session, run: str) -> None:
+    """Have the host wait for the confirmation anew; where it cannot be told it decides by itself in the end."""
+    with suppress(Failure):
+        runs.go(session.host, variables(session.settings), run)
 
 
 def judge(
@@ -337,7 +379,7 @@ def bring(
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
     if not dry_run:
-        _refuse_locked(session, decision)
+        refuse_locked(session, decision)
     plan = decision.plan
     if not plan.steps:
         report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)

@@ -52,8 +52,12 @@ def nothing(scene: Scene) -> None:
 
 
 def cut_connection(scene: Scene) -> None:
+    cut(scene.sandbox)
+
+
+def cut(sandbox: Sandbox) -> None:
     """Kill sshd's sessions. The harness descends from one of them, and is to stay."""
-    listener = sshd.process(scene.sandbox)
+    listener = sshd.process(sandbox)
     assert listener
     sessions = [process for process in processes.below(listener) if _program(process.pid).startswith("sshd")]
     assert sessions, "nobody is connected"

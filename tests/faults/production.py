@@ -15,11 +15,13 @@ from deploy.sandbox.command import run, works
 from deploy.sandbox.git import commit, git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.releases import SUPERVISOR
-from deploy.sandbox.shape import TODAY
+from deploy.sandbox.shape import HOSTS, TODAY
 from deploy.state import PastRun, kept
 from tests.sandbox.conftest import ROOT
 from tests.sandbox.facts import holder
 
+# Of today's shape, on one host or on several.
+TODAYS = (TODAY, HOSTS)
 VERSIONS = "migrations/versions"
 SUPERVISED = "/etc/supervisor/conf.d/whalefall.conf"
 PASSING = "app/legacy"
@@ -52,7 +54,7 @@ class Before:
 def publish(sandbox: Sandbox) -> None:
     """Publish a release that changes code, deletes a file and migrates; of today's shape it also needs a build, and has
     another program for Supervisor."""
-    if sandbox.shape == TODAY:
+    if sandbox.shape in TODAYS:
         stack.release(sandbox.name, "frontend")
     stack.release(sandbox.name, "migration")
     tree = sandbox.developer
@@ -60,7 +62,7 @@ def publish(sandbox: Sandbox) -> None:
     for old in (tree / PASSING).glob("passing_*.py"):
         old.unlink()
     (tree / PASSING / f"passing_{number}.py").write_text("PASSING = True\n")
-    if sandbox.shape == TODAY:
+    if sandbox.shape in TODAYS:
         file = tree / SUPERVISOR
         config = file.read_text(encoding="utf-8").partition("\n[program:passing")[0]
         file.write_text(f"{config}\n[program:passing_{number}]\ncommand=sleep infinity\n", encoding="utf-8")
@@ -140,7 +142,7 @@ def release(sandbox: Sandbox, was: Before) -> tuple[str, list[str]]:
 def service_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[str]:
     """What is wrong with how the release serves, with the database, and with what nobody may touch."""
     problems = []
-    path = "/old/" if sandbox.shape == TODAY else "/"
+    path = "/old/" if sandbox.shape in TODAYS else "/"
     pages = [compose.answer(sandbox.http_port, path)[1] for _ in range(PAGES)]
     served = {found[1] if (found := re.search(r"release (\d+)", page)) else "none" for page in pages}
     wanted = release_number(sandbox, at)
@@ -156,7 +158,7 @@ def service_problems(sandbox: Sandbox, was: Before, word: str, at: str) -> list[
         problems.append("the virtual environment changed")
     if userdata(sandbox) != was.userdata:
         problems.append("what customers have changed")
-    if sandbox.shape == TODAY:
+    if sandbox.shape in TODAYS:
         problems += elsewhere_problems(sandbox, was, word, at)
     left = [mark for mark in marks(sandbox) if mark]
     if left:
@@ -195,7 +197,7 @@ def frontend(sandbox: Sandbox) -> dict[str, str]:
 def built(sandbox: Sandbox, at: str) -> dict[str, str]:
     """The sum of each file that the frontend of a commit is built into."""
     tree = sandbox.developer
-    if sandbox.shape != TODAY:
+    if sandbox.shape not in TODAYS:
         return {}
     git(tree, "checkout", "--quiet", "--force", "--detach", at)
     run("sh", tree / "frontend/build")

@@ -27,7 +27,7 @@ SPREAD = [
 # Of the others what only they have: a second service, a second container, code that moves with the clone.
 SELECTION = [
     *sorted(SPREAD, key=lambda cell: SHAPES.index(cell.shape)),
-    Cell("celery", "step-fails", "restart"),
+    Cell("celery", "step-fails", "copy"),
     Cell("replicas", "app-killed", "copy"),
     Cell("mounted", "step-fails", "restart"),
 ]

@@ -65,14 +65,6 @@ def test_each_host_is_a_target_and_its_settings_say_what_the_others_say(shared_h
         assert targets[one.name]["backup"] == {"client": shared_hosts[0].database}
 
 
-def test_one_host_is_updated_and_the_others_are_not(hosts: Hosts) -> None:
-    commit = stack.release(hosts[0].group, "migration")
-    updated = run_inv(hosts[1].name, "hot-update", "--yes")
-    assert updated.code == 0, updated.text
-    assert f"{hosts[1].name} runs {commit[:7]} and is healthy" in updated.out
-    assert [stack.status(one.name).deployed == commit for one in hosts] == [False, True, False]
-
-
 def test_what_ails_one_host_ails_no_other(hosts: Hosts) -> None:
     stack.break_(hosts[2].name, "service-stopped")
     stack.break_(hosts[1].name, "dirty")

@@ -48,11 +48,11 @@ def hasty(tmp_path: Path) -> str:
 class Running:
     """A hot update that is under way in a process of its own."""
 
-    def __init__(self, sandbox: Sandbox, settings: str, *words: str) -> None:
+    def __init__(self, target: str, settings: str, *words: str) -> None:
         self.said = ""
         given = ("-f", settings) if settings else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", *words, "--target", sandbox.name],
+            [sys.executable, "-m", "invoke", *given, "hot-update", "--yes", *words, "--target", target],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,7 +78,7 @@ class Running:
 def updating(sandbox: Sandbox, *, count: int = 1, settings: str = "") -> Iterator[list[Running]]:
     """Start hot updates to a new release; none is left when the test ends."""
     stack.release(sandbox.name, "code")
-    running = [Running(sandbox, settings) for _ in range(count)]
+    running = [Running(sandbox.name, settings) for _ in range(count)]
     try:
         yield running
     finally:
@@ -209,7 +209,7 @@ def test_of_two_updates_at_once_one_is_done_and_the_other_names_it_and_one_that_
     with updating(sandbox, count=2) as started:
         while is_free(sandbox):
             time.sleep(0.05)
-        started.append(Running(sandbox, "", "--wait"))
+        started.append(Running(sandbox.name, "", "--wait"))
         *both, patient = (one.ended() for one in started)
     done, locked = sorted(both, key=lambda ended: ended.code)
     assert (done.code, locked.code) == (0, 4), done.text + locked.text

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy.errors import Exit, Failure
-from deploy.settings import FOREIGN, SECTIONS, Git, Settings, StampRule, Target, load
+from deploy.settings import FOREIGN, SECTIONS, Git, Settings, StampRule, Target, choose, load
 from tests.texts import as_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -614,3 +614,61 @@ def test_what_no_database_can_be_is_named(project: Write, text: str, expected: s
 )
 def test_a_database_may_have_no_container_of_its_own(project: Write, text: str, expected: bool) -> None:
     assert load(project=project(f"database: {text}\n")).database.in_service is expected
+
+
+def test_a_group_is_chosen_by_its_name_with_the_settings_of_its_targets(project: Write) -> None:
+    place = project(
+        "groups: {all: {targets: [b, a], batch: 25%}}\ngit: {branch: live}\n",
+        targets="targets: {prod: {host: p}, a: {host: a, git: {branch: x}}, b: {host: b}}\n",
+    )
+    chosen = choose(project=place, target="all")
+    assert [(one.target.name, one.git.branch) for one in chosen.targets] == [("b", "live"), ("a", "x")]
+    assert chosen.group
+    assert (chosen.group.commit, chosen.group.batch, chosen.group.parallel) == ("together", "25%", 10)
+
+
+def test_only_some_of_a_group_are_chosen(project: Write) -> None:
+    place = project(
+        "groups: {all: {targets: [a, b]}}\n", targets="targets: {prod: {host: p}, a: {host: a}, b: {host: b}}\n"
+    )
+    assert [one.target.name for one in choose(project=place, target="all", only=["b"]).targets] == ["b"]
+    with pytest.raises(Failure) as caught:
+        choose(project=place, target="all", only=["c"])
+    assert as_text(caught.value).fact == "--only: c is none of a, b"
+
+
+def test_the_default_target_can_be_a_group(project: Write) -> None:
+    place = project(
+        "default_target: all\ngroups: {all: {targets: [a]}}\n", targets="targets: {a: {host: a}, b: {host: b}}\n"
+    )
+    assert choose(project=place).name == "all"
+
+
+def test_what_is_of_one_target_refuses_a_group(project: Write) -> None:
+    place = project("groups: {all: {targets: [prod]}}\n")
+    with pytest.raises(Failure) as caught:
+        load(project=place, target="all")
+    assert as_text(caught.value).fact == "all is a group, and this is of one target"
+
+
+@pytest.mark.parametrize(
+    ("group", "problem"),
+    [
+        ("targets: [prod, other]", "groups.all.targets: there is no target other · there are: prod"),
+        ("targets: [prod, prod]", "groups.all.targets: names a target twice"),
+        ("targets: []", "groups.all.targets: must not be empty"),
+        ("targets: [prod], canary: {target: x}", "groups.all.canary: (x) is none of the group's targets"),
+        ("targets: [prod], comit: each", "groups.all.comit: unknown key · did you mean commit?"),
+        (
+            "targets: [prod], batch: 0%",
+            "groups.all.batch: must be a number of targets, a share of them such as 25%, or all",
+        ),
+    ],
+)
+def test_a_group_that_cannot_be_is_named(project: Write, group: str, problem: str) -> None:
+    assert problems(project(f"groups: {{all: {{{group}}}}}\n"), target="prod") == [f"invoke.yaml:2: {problem}"]
+
+
+def test_a_group_has_a_name_of_its_own(project: Write) -> None:
+    found = problems(project("groups: {prod: {targets: [prod]}}\n"), target="prod")
+    assert found == ["invoke.yaml:2: groups.prod: there is a target of this name too"]

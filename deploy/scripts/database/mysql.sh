@@ -85,6 +85,8 @@ state_query="select 'db_tables', count(*) from information_schema.tables
   where table_schema = database() and table_type = 'BASE TABLE' and table_name <> 'alembic_version';
 select 'db_column', concat(table_name, '.', column_name), data_type from information_schema.columns
   where table_schema = database() and concat(table_name, '.', column_name) in (:columns);
+select 'db_server', concat_ws(' ', @@hostname, @@port, @@datadir, database()), unix_timestamp(min(create_time))
+  from information_schema.tables where table_schema = database();
 select 'db_size', coalesce(sum(data_length + index_length), 0) from information_schema.tables where table_schema = database();"
 
 idle_query="select 'db_idle', id, user, '', date_format(trx_started, '%Y-%m-%d %H:%i:%s')

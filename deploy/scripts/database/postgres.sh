@@ -55,6 +55,7 @@ state_query="select 'db_tables', count(*) from information_schema.tables
 select 'db_column', table_name || '.' || column_name, data_type from information_schema.columns
   where table_schema = any(current_schemas(false)) and table_name || '.' || column_name = any(:columns::text[]);
 select 'db_size', pg_database_size(current_database());
+select 'db_server', extract(epoch from pg_postmaster_start_time()), oid from pg_database where datname = current_database();
 select 'db_invalid_index', i.indexrelid::regclass, i.indrelid::regclass from pg_index i
   join pg_class c on c.oid = i.indexrelid where not i.indisvalid and c.relkind = 'i' and not exists (
     select from pg_locks where relation = i.indrelid and mode = 'ShareUpdateExclusiveLock' and granted) order by 2;

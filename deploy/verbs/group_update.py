@@ -1,0 +1,293 @@
+"""Change the hosts of a group as one: read together, decided together, on one release together or not at all."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from deploy import group, releases, remedies, runs, steps
+from deploy.errors import Exit, Failure
+from deploy.message import Message, Printed, say
+from deploy.plan import Options
+from deploy.state import PastRun, State, TargetIs, variables
+from deploy.verbs import hosts as every
+from deploy.verbs import status as looks
+from deploy.verbs.follow import Follower
+from deploy.verbs.groups import report_findings, table, tell_difference, told_of
+from deploy.verbs.hosts import Hosts, named
+from deploy.verbs.session import Session, agree
+from deploy.verbs.together import Together, Work
+from deploy.verbs.update import Decision, deliver, judge, prove, refuse_locked, weigh
+
+if TYPE_CHECKING:
+    from deploy.health import Check
+
+_Found = TypeVar("_Found")
+Looked = Mapping[str, "tuple[tuple[Check, ...], State]"]
+# What is done to a database, once for all hosts that share it.
+OF_DATABASE = ("backup", "migrate")
+# Of a verb that is asked for by itself: it takes users' requests away where it goes wrong, so one host after the other.
+ONE_BY_ONE = ("restart",)
+# The host's end is told whole where somebody has to look after it.
+ALARMING = (Exit.FAILED, Exit.UNDONE_ILL)
+
+
+def hot_update(hosts: Hosts, options: Options, *, dry_run: bool, yes: bool, probe: bool, skip: bool) -> None:
+    """Bring every host to the remote branch and prove it, or say what would be done."""
+    hosts.demand_all(skip=skip)
+    looked = _look(hosts, "remote", ask=not dry_run)
+    batches = group.in_batches(tuple(looked), hosts.group)
+    decisions = _decide(hosts, "hot-update", steps.HOT_UPDATE, options, looked, batches)
+    _bring(hosts, decisions, batches, options, dry_run=dry_run, yes=yes, probe=probe)
+
+
+def rollback(hosts: Hosts, revision: str, *, discard: bool, dry_run: bool, yes: bool, skip: bool) -> None:
+    """Bring every host back to one release, by default the last that all had; where they differ, to the older one."""
+    hosts.demand_all(skip=skip)
+    states = _all(hosts, hosts.each(lambda session: session.read("running")))
+    confirmed = {name: [run.revision for run in releases.confirmed(state)] for name, state in states.items()}
+    running = {name: releases.running(state) for name, state in states.items()}
+    target = revision or group.back_to(confirmed, running, releases.before(next(iter(states.values()))))
+    if not target:
+        fact = say("there is no release that all of %s have had", tuple(states))
+        raise Failure(fact, remedy=remedies.list_releases(hosts.name), code=Exit.REFUSED)
+    looked = _look(hosts, f"commit:{target}", ask=not dry_run)
+    if lacking := tuple(name for name, (_, state) in looked.items() if not state.repository.target):
+        fact = say("the clone on %s has no commit %s, or several of that name", lacking, target)
+        raise Failure(fact, remedy=remedies.list_releases(hosts.name), code=Exit.REFUSED)
+    options = Options(keep_schema=True, back=True, discard=discard)
+    batches = group.in_batches(tuple(looked), hosts.group)
+    decisions = _decide(hosts, "rollback", steps.ROLLBACK, options, looked, batches)
+    _bring(hosts, decisions, batches, options, dry_run=dry_run, yes=yes)
+
+
+def run_step(hosts: Hosts, verb: str, options: Options) -> None:
+    """Carry out one verb alone on every host; what concerns a database, on one of those that share it."""
+    hosts.demand_all(skip=False)
+    names = (*steps.BEFORE.get(verb, ()), verb, *steps.AFTER.get(verb, ()))
+    looked = _look(hosts, steps.STEPS[verb].TARGET, ask=False)
+    batches = [(name,) for name in looked] if verb in ONE_BY_ONE else [tuple(looked)]
+    decisions = _decide(hosts, verb, names, options, looked, batches)
+    _refuse(hosts, decisions)
+    for name, decision in decisions.items():
+        if not decision.plan.steps:
+            hosts.sessions[name].report.nothing_to_do(Printed(verb), decision.state)
+    _carry_out(hosts, decisions, batches)
+
+
+def once_per_database(hosts: Hosts, act: Callable[[Session], None]) -> None:
+    """Do it with one host of each database."""
+    hosts.demand_all(skip=False)
+    states = _all(hosts, hosts.each(lambda session: session.read("running")))
+    first = group.migrators({name: state.database.server for name, state in states.items()}, [tuple(states)])
+    failed: dict[str, Failure] = {}
+    for name in (name for name in states if name in first):
+        with every.noting(name, failed):
+            act(hosts.sessions[name])
+    every.end(hosts, failed)
+
+
+def refuse_restore(hosts: Hosts) -> None:
+    """A restore stops the app of one host, while those of others would go on writing."""
+    fact = say("a restore is of one host: %s is a group", hosts.name)
+    raise Failure(fact, remedy=remedies.name_member(hosts.names), code=Exit.USAGE)
+
+
+def attach(hosts: Hosts, *, confirm: bool, undo: bool) -> None:
+    """Follow the run in progress on every host, or tell how the last one ended; confirm all, or have all undone."""
+    if confirm and undo:
+        raise Failure(say("--confirm and --undo exclude each other"), code=Exit.USAGE)
+    follow = partial(_follow, confirm=confirm, undo=undo)
+    failed = every.failures(hosts.each(follow))
+    ends = hosts.each(lambda session: (looks.past(session)[0][-1:], session.read("running")))
+    headers = (say("runs"), say("last run"), say("it ended"))
+    table(hosts, headers, told_of(ends, lambda name, one: _end_of(*one)))
+    tell_difference(hosts, {name: one[1] for name, one in ends.items() if not isinstance(one, Failure)})
+    every.end(hosts, failed)
+
+
+def _follow(session: Session, *, confirm: bool, undo: bool) -> None:
+    follower = Follower(session, "", prove=partial(prove, session) if confirm else None, undo=undo)
+    follower.attend(runs.follow(session.host, variables(session.settings)))
+
+
+def _end_of(past: Sequence[PastRun], state: State) -> tuple[Message | Printed, ...]:
+    runs_now = Printed(releases.running(state)[:7]) or say("unknown")
+    if not past:
+        return runs_now, say("none"), say("none")
+    return runs_now, Printed(past[0].id), looks.outcome(past[0])
+
+
+# ── Reading and deciding ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _look(hosts: Hosts, target: TargetIs, *, ask: bool) -> Looked:
+    """Read every host, and `ask` its health checks; one that cannot be read has nothing be done anywhere."""
+
+    def look(session: Session) -> "tuple[tuple[Check, ...], State]":
+        return session.examine(target) if ask else ((), session.read(target))
+
+    looked = _all(hosts, hosts.each(look))
+    targets = {name: state.repository.target for name, (_, state) in looked.items()}
+    if target != "running" and len(set(filter(None, targets.values()))) > 1 and target != "head":
+        evidence = tuple(say("%s: %s", name, revision[:7]) for name, revision in targets.items())
+        fact = say("the hosts are not given the same release, nothing was done")
+        raise Failure(fact, evidence=evidence, remedy=remedies.SAME_RELEASE, code=Exit.REFUSED)
+    return looked
+
+
+def _all(hosts: Hosts, found: Mapping[str, _Found | Failure]) -> dict[str, _Found]:
+    """Give what was found on those that are reached; Failure where one of these failed."""
+    reached = {name: one for name, one in found.items() if name in hosts.sessions}
+    every.end(hosts, every.failures(reached))
+    return {name: one for name, one in reached.items() if not isinstance(one, Failure)}
+
+
+def _decide(
+    hosts: Hosts,
+    verb: str,
+    names: tuple[str, ...],
+    options: Options,
+    looked: Looked,
+    batches: Sequence[Sequence[str]],
+) -> dict[str, Decision]:
+    """Plan for every host, as one run; databases are dumped and migrated by one host each."""
+    servers = {name: state.database.server for name, (_, state) in looked.items()}
+    first = group.migrators(servers, batches)
+    run = runs.new_run_id(max(state.clock for _, state in looked.values()), secrets.token_hex(2))
+    decisions = {}
+    for name, (checks, state) in looked.items():
+        elsewhere = name not in first
+        own = tuple(step for step in names if not (elsewhere and step in OF_DATABASE))
+        theirs = replace(options, elsewhere=elsewhere)
+        decisions[name] = weigh(hosts.sessions[name], verb, own, theirs, state, checks, run)
+    return decisions
+
+
+def _refuse(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
+    """Refuse for all what one host would be refused, or while another run holds the lock of one."""
+    failed: dict[str, Failure] = {}
+    for name, decision in decisions.items():
+        with every.noting(name, failed):
+            decision.refuse(shown=True)
+            refuse_locked(hosts.sessions[name], decision)
+    if not failed:
+        return
+    for name, failure in failed.items():
+        hosts.report.failure(named(name, failure))
+    code = every.worst(failure.code for failure in failed.values())
+    raise Failure(say("nothing was done anywhere: %s refused", tuple(failed)), code=code)
+
+
+def _bring(
+    hosts: Hosts,
+    decisions: Mapping[str, Decision],
+    batches: Sequence[Sequence[str]],
+    options: Options,
+    *,
+    dry_run: bool,
+    yes: bool,
+    probe: bool = False,
+) -> None:
+    report = hosts.report
+    report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
+    if dry_run:
+        for decision in decisions.values():
+            decision.refuse(shown=True)
+    else:
+        _refuse(hosts, decisions)
+    _tell_plans(hosts, decisions)
+    if dry_run:
+        return
+    first = next(iter(decisions.values())).plan
+    if any(decision.plan.steps for decision in decisions.values()):
+        agree(report, say("Go on with the %s of %s to %s", first.verb, hosts.name, first.revision[:7]), yes=yes)
+    judged: dict[str, Failure] = {}
+    for name, decision in decisions.items():
+        if not decision.plan.steps:
+            with every.noting(name, judged):
+                judge(
+                    hosts.sessions[name],
+                    decision.checks,
+                    decision.state,
+                    first.revision,
+                    keep_schema=options.keep_schema,
+                    told=True,
+                )
+    every.end(hosts, judged)
+    _carry_out(hosts, decisions, batches, keep_schema=options.keep_schema, probe=probe)
+    hosts.tell_skipped()
+
+
+def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
+    """Tell each plan once, with the hosts that it is for, in the words of the first of these."""
+    alike: dict[object, list[str]] = {}
+    for name, decision in decisions.items():
+        alike.setdefault(tuple((step.name, step.reason) for step in decision.plan.steps), []).append(name)
+    for names in alike.values():
+        decision = decisions[names[0]]
+        if decision.plan.steps:
+            hosts.report.plan(decision.plan, tuple(names))
+            if len(names) > 1:
+                hosts.report.line(say("     shown as on %s; on the others each in its own containers", names[0]), "dim")
+        else:
+            hosts.report.nothing_to_do(say("%s of %s", decision.plan.verb, tuple(names)), decision.state)
+
+
+# ── Carrying out ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _carry_out(
+    hosts: Hosts,
+    decisions: Mapping[str, Decision],
+    batches: Sequence[Sequence[str]],
+    *,
+    keep_schema: bool = False,
+    probe: bool = False,
+) -> None:
+    """Have every host carry its plan out, and tell how each ended; a Failure where not all are done."""
+    works = [
+        Work(
+            hosts.sessions[name],
+            decision,
+            migrates=any(step.name == "migrate" for step in decision.plan.steps),
+            watch=_watched(hosts, name),
+        )
+        for name, decision in decisions.items()
+        if decision.plan.steps
+    ]
+    if not works:
+        return
+    for work in works:
+        deliver(work.session, work.decision)
+    together = Together(hosts, works, batches, keep_schema=keep_schema, probe=probe)
+    failed, culprit = together.carry_out()
+    for work in works:
+        if work.name not in failed:
+            done = work.session.report.done_told(work.name, work.decision.plan.revision)
+            hosts.report.line(done, "bold green")
+    if not failed:
+        return
+    for name in sorted(failed, key=lambda name: name != culprit):
+        failure = failed[name]
+        if name == culprit or failure.code in ALARMING:
+            hosts.report.failure(named(name, failure))
+        else:
+            now = failure.evidence[-1] if failure.evidence else say("nothing was done")
+            hosts.report.error_line(say("✗ %s: %s · %s", name, failure.fact, now))
+    good = tuple(work.name for work in works if work.name not in failed)
+    first = next(iter(decisions.values())).plan
+    fact = say("%s of %s: %s failed", first.verb, hosts.name, culprit or tuple(failed))
+    raise Failure(
+        say("%s; done on %s alone", fact, good) if good else say("%s, and it is done on no host", fact),
+        remedy=remedies.make_equal(hosts.name) if good else None,
+        code=every.worst(failure.code for failure in failed.values()),
+    )
+
+
+def _watched(hosts: Hosts, name: str) -> int:
+    """For how many seconds a host's release is watched: the canary for longer."""
+    own = hosts.sessions[name].settings.confirm.watch
+    canary = hosts.group.canary
+    return canary.watch if canary and canary.target == name and hosts.group.commit == "each" else own
