@@ -25,7 +25,7 @@ LAST_LINES = 5
 
 def check(settings: Settings, one: Build, commit: str) -> None:
     """Refuse where the laptop cannot give what is built from the commit's sources."""
-    clone = _clone(settings)
+    clone = clone_of(settings)
     folder = clone / one.built.path
     if one.built.command:
         if _git(clone, "cat-file", "-e", f"{commit}^{{commit}}", check=False) is None:
@@ -61,7 +61,7 @@ def deliver(host: Host, settings: Settings, one: Build, commit: str) -> None:
 @contextmanager
 def _built(settings: Settings, one: Build, commit: str) -> Iterator[Path]:
     """Give the folder; a command makes it in a checkout that is gone afterwards."""
-    clone = _clone(settings)
+    clone = clone_of(settings)
     if not one.built.command:
         yield clone / one.built.path
         return
@@ -117,7 +117,7 @@ def _tar(folder: Path) -> bytes:
     return packed.getvalue()
 
 
-def _clone(settings: Settings) -> Path:
+def clone_of(settings: Settings) -> Path:
     return Path(settings.git.clone or ".").expanduser().absolute()
 
 

@@ -181,7 +181,27 @@ def remove_index_lock(file: str, sudo: bool) -> Message:
 
 
 def see_fetch(path: str, remote: str) -> Message:
-    return say("see %s on the host", sh("git", "-C", path, "fetch", remote))
+    command = sh("git", "-C", path, "fetch", remote)
+    return say("see %s on the host; where it cannot reach its remote at all, set git.via: laptop", command)
+
+
+SET_CLONE = say("set git.clone in invoke.yaml to a clone of the host's repository")
+
+
+def see_clone(clone: str, remote: str) -> Message:
+    shown = sh("git", "-C", clone, "fetch", remote)
+    return say("see %s here; git.clone and git.branch in invoke.yaml say which clone and which branch it is", shown)
+
+
+def deepen(clone: str, remote: str) -> Message:
+    return say(
+        "%s has a part of the history only: %s here", clone, sh("git", "-C", clone, "fetch", "--unshallow", remote)
+    )
+
+
+def push_submodule(path: str, commit: str, address: str) -> Message:
+    push = sh("git", "-C", path, "push", address, f"{commit}:refs/hot-update/submodules/{commit}")
+    return say("push it there, in a clone here that has it: %s", push)
 
 
 def get_submodule(command: str) -> Message:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from deploy import remedies
 from deploy.message import Message, Value, counted, say
 from deploy.plan import Finding, Options
-from deploy.settings import Settings
+from deploy.settings import Settings, Target
 from deploy.state import Repository, State
 from deploy.words import names
 
@@ -42,6 +42,9 @@ def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     elif repository.lacks_branch:
         evidence = say("%s has no branch %s; known are %s", git.remote, git.branch, _known(repository))
         yield Finding("refusal", "remote", evidence, remedies.SET_BRANCH)
+    elif repository.fetch_problem and git.via == "laptop":
+        evidence = say("nothing came from the laptop: %s", repository.fetch_problem)
+        yield Finding("refusal", "remote", evidence, repository.fetch_remedy)
     elif repository.fetch_problem:
         yield Finding(
             "refusal",
@@ -110,7 +113,7 @@ def rewritten(settings: Settings, state: State, _: Options) -> Iterator[Finding]
         yield Finding("warning", "branch", runs, remedies.go_back(state.running[:7], settings.target.name))
 
 
-def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
+def target_tree(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     repository = state.repository
     if repository.tracks_protected:
         evidence = say(
@@ -127,7 +130,16 @@ def target_tree(_: Settings, state: State, __: Options) -> Iterator[Finding]:
         yield Finding("refusal", "line endings", evidence, remedies.RENORMALIZE)
     for name, commit, getting in repository.submodules:
         evidence = say("the clone does not have %s of the submodule %s", commit[:7], name)
-        yield Finding("refusal", "submodules", evidence, remedies.get_submodule(getting))
+        remedy = remedies.get_submodule(getting)
+        if settings.git.via == "laptop":
+            evidence = say("%s; git.via: laptop brings none of a submodule's commits", evidence)
+            remedy = remedies.push_submodule(name, commit, _address(settings.target))
+        yield Finding("refusal", "submodules", evidence, remedy)
+
+
+def _address(target: Target) -> str:
+    """Give the clone's address, as git on the laptop takes it."""
+    return target.path if target.local else f"ssh://{target.host.removeprefix('ssh://')}{target.path}"
 
 
 def _known(repository: Repository) -> Value:

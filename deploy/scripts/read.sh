@@ -1,7 +1,9 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
 # running: nothing, only what runs is looked at; commit:NAME), want_logs, and record_fields: of each kind of
-# record what its fields are called; those with a * are text, which only passes without secrets.
+# record what its fields are called; those with a * are text, which only passes without secrets. Where the laptop brings the
+# commits (via), offered: the head of the branch there, nothing where it has none to give; bundle_sum: the sha256 of the bundle
+# on stdin, nothing before the laptop knows what is lacking.
 
 # problem COMMAND...: run it quietly; what it complained of is the answer, nothing when it succeeded.
 problem() {
@@ -177,8 +179,8 @@ read_missing() {
   git_ config --get-regexp '^remote\..*\.promisor$' >"$beside/promisor" || return 0
   missing >"$beside/missing"
   [ -s "$beside/missing" ] || return 0
-  git_timeout=$fetch_timeout git_ -c fetch.negotiationAlgorithm=noop fetch -q --no-tags --no-write-fetch-head \
-    --filter=blob:none --stdin "$remote" <"$beside/missing" || true
+  [ "$via" = laptop ] || git_timeout=$fetch_timeout git_ -c fetch.negotiationAlgorithm=noop fetch -q --no-tags \
+    --no-write-fetch-head --filter=blob:none --stdin "$remote" <"$beside/missing" || true
   missing >"$beside/missing"
   [ -s "$beside/missing" ] || return 0
   say 'the clone is partial and lacks %s files of %s' "$(wc -l <"$beside/missing")" "${target:0:7}" >&2
@@ -253,10 +255,42 @@ await_target() {
 }
 
 ask_remote() {
+  if [ "$via" = laptop ]; then fetch_problem=$([ -z "$offered" ] || take_offered); return; fi
   fetch_problem=$(
     git_timeout=$fetch_timeout problem git_ -c gc.auto=0 -c maintenance.auto=false \
       fetch -q "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch"
   )
+}
+
+# take_offered: put what the laptop offers where a fetch would have; what keeps it from that is the answer.
+take_offered() {
+  # What is only borrowed would not be written.
+  local scratch= tracking=refs/remotes/$remote/$branch why
+  if [ "$(git_ rev-parse -q --verify "$tracking")" = "$offered" ]; then
+    return
+  elif has_offered; then
+    problem plain update-ref -m "fetch $remote" "$tracking" "$offered"
+  elif [ "$(sha256sum <"$beside/bundle" | cut -d ' ' -f 1)" != "$bundle_sum" ]; then
+    or_say "$unkept" 'the bundle was cut off on its way'
+  else
+    why=$(problem plain bundle verify "$beside/bundle")
+    [ -n "$why" ] || why=$(problem plain fetch -q --no-tags "$beside/bundle" "+$offered:$tracking")
+    printf '%s' "$why"
+  fi
+}
+
+# has_offered: it is here, with all that it is made of.
+has_offered() {
+  [ "$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch")" = "$offered" ] ||
+    git_ rev-list --objects --quiet --exclude-promisor-objects "$offered" --not --all
+}
+
+# tell_known: what the laptop needs to know of the clone, so that it packs only what that lacks.
+tell_known() {
+  record lacks "$offered"
+  { git_ rev-parse -q HEAD "refs/remotes/$remote/$branch"; git_ rev-list -n 200 --all; } |
+    grep -xE '[0-9a-f]{40,64}' | sort -u | sed 's/^/known\t/'
+  [ ! -s "$git_folder/shallow" ] || sed 's/^/shallow\t/' "$git_folder/shallow"
 }
 
 # Whose fault it is that the remote could not be asked: the branch's, which it lacks, or another.
@@ -613,6 +647,11 @@ beside=$(owned_folder)
 trap 'rm -rf "$beside"' EXIT
 scratch=$beside
 {
+  unkept=
+  [ -z "$bundle_sum" ] || unkept=$(cat 2>&1 >"$beside/bundle")
+  # Without such a remote there is no place for it.
+  [ -z "$offered" ] || git_ config "remote.$remote.url" >/dev/null || offered=
+  if [ -n "$offered" ] && [ -z "$bundle_sum" ] && ! has_offered; then tell_known; exit; fi
   know_submodules
   # First of all: what changes while the rest is read then differs from it under the lock.
   guard >"$beside/guard" &

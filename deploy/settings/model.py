@@ -232,6 +232,7 @@ class Git:
     remote: Name = "origin"
     branch: Name = "main"
     fetch_timeout: Positive = 60
+    via: Literal["host", "laptop"] = "host"
     # The laptop's own clone.
     clone: Text = ""
 

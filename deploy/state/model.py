@@ -332,6 +332,8 @@ class Repository:
     branches: tuple[str, ...] = ()
     fetched: bool = False
     fetch_problem: Told = NOTHING
+    # What to do about that, where it is known.
+    fetch_remedy: Told | None = None
     # The problem is that the remote has no such branch.
     lacks_branch: bool = False
     head: str = ""

@@ -15,9 +15,12 @@ from deploy.state.records import RECORDS
 SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "built.sh", "matching.sh", "guard.sh", "read.sh")
 
 
-def read_script(settings: Settings, *, target: TargetIs, logs: bool = True) -> str:
-    """Build the script that reads the state."""
+def read_script(
+    settings: Settings, *, target: TargetIs, logs: bool = True, offered: str = "", bundle_sum: str = ""
+) -> str:
+    """Build the script that reads the state. What the laptop has `offered` may come as a bundle on its stdin."""
     asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS}
+    asked |= {"offered": offered, "bundle_sum": bundle_sum}
     return shell.script(asking(settings), *SOURCES, **inside.variables(), **variables(settings), **asked)
 
 
@@ -39,6 +42,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "remote": settings.git.remote,
         "branch": settings.git.branch,
         "fetch_timeout": settings.git.fetch_timeout,
+        "via": settings.git.via,
         "compose_file": settings.compose.file,
         "env_file": f"{settings.target.path}/{settings.env.file}",
         "required": tuple(settings.env.required),

@@ -42,15 +42,17 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         back=options.back,
     )
     saved = repository.uncommitted or repository.endangered or repository.unpushed
+    git = settings.git
+    fetches = not options.back and git.via == "host"
     return Step(
         name="sync",
         reason=reason(settings, state, options) or ASKED_FOR,
         script=script,
-        timeout=settings.git.fetch_timeout + 120,
+        timeout=git.fetch_timeout + 120,
         summary=(
-            *(() if options.back else (Printed(shell.sh("git", "fetch", settings.git.remote, settings.git.branch)),)),
+            *((Printed(shell.sh("git", "fetch", git.remote, git.branch)),) if fetches else ()),
             *((say("save what would be lost under refs/hot-update/saved/%s", run),) if saved else ()),
-            say("git reset --hard %s on %s", repository.target[:7], settings.git.branch),
+            say("git reset --hard %s on %s", repository.target[:7], git.branch),
             *repository.incoming[:5],
         ),
         undo=shell.script("worktree.sh", "steps/sync.undo.sh", **variables(settings), revision=repository.target),

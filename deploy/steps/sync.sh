@@ -1,6 +1,6 @@
 # Bring the clone to the planned commit, on the branch. What would be lost stops it, or is saved first.
 # Expects besides the shared variables: remote, branch, revision, run, discard, back (it goes back: the remote is not asked,
-# and need not have the commit any more), protected (array), fetch_timeout.
+# and need not have the commit any more), protected (array), fetch_timeout, via (the laptop: it brought what it is to be).
 # Exit status 3: nothing was changed.
 tracking=refs/remotes/$remote/$branch
 saved_refs=refs/hot-update/saved/$run
@@ -289,7 +289,7 @@ lock=$git_folder/index.lock
 refuse_locked
 work=$(owned_folder)
 if [ -z "$back" ]; then
-  fetch
+  [ "$via" = laptop ] || fetch
   refuse_unreachable
 fi
 find_losses "$revision"

@@ -66,20 +66,38 @@ class Session:
         return (*checks, *self._in_replicas(self._once)), state
 
     def _read(self, target: TargetIs, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
-        with self.host.stream(read_script(self.settings, target=target)) as lines:
+        if target == "remote" and self.settings.git.via == "laptop":
+            result, state = self._bring(meanwhile)
+        else:
+            result, answer = self._ask(read_script(self.settings, target=target), meanwhile)
+            state = parse(answer)
+        # From here on nobody looks for them again.
+        self.settings = compose.named(self.settings, state)
+        self._replicas = tuple(other.name for other in state.others if other.state.replica)
+        return result, state
+
+    def _bring(self, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
+        """Read the state with the laptop's branch in the remote's place; what the host lacks goes there first."""
+        from deploy import bundle
+
+        offer = bundle.fetched(self.settings)
+        result, answer = self._ask(read_script(self.settings, target="remote", offered=offer.tip), meanwhile)
+        if bundle.lacking(answer):
+            offer = bundle.packed(self.settings, offer, answer)
+            script = read_script(self.settings, target="remote", offered=offer.tip, bundle_sum=offer.sum)
+            _, answer = self._ask(script, lambda: None, offer.bundle)
+        return result, bundle.told(parse(answer), offer)
+
+    def _ask(self, script: str, meanwhile: Callable[[], _Result], stdin: bytes = b"") -> tuple[_Result, str]:
+        with self.host.stream(script, stdin=stdin) as lines:
             # The host is busy for a while: the time to import what comes next.
             from deploy import report  # noqa: F401
 
             result = meanwhile()
             try:
-                answer = "".join(f"{line}\n" for line in lines)
+                return result, "".join(f"{line}\n" for line in lines)
             except Ended as failure:
                 raise Failure(say("the host's state could not be read"), evidence=failure.evidence[-3:]) from failure
-        state = parse(answer)
-        # From here on nobody looks for them again.
-        self.settings = compose.named(self.settings, state)
-        self._replicas = tuple(other.name for other in state.others if other.state.replica)
-        return result, state
 
     def in_turn(self, wait: "str | bool", act: Callable[[], None]) -> None:
         """Do it; where another run holds the lock, `wait` until that has ended, and do it then.

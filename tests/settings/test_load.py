@@ -565,6 +565,7 @@ def test_settings_can_be_made_without_a_file() -> None:
         "remote": "origin",
         "branch": "main",
         "fetch_timeout": 60,
+        "via": "host",
         "clone": "",
     }
 

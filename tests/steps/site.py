@@ -66,24 +66,26 @@ class Site:
         self.git("push", "-q", "origin", "HEAD:main", folder=self.author)
         return self.git("rev-parse", "HEAD", folder=self.author)
 
-    def script(self, revision: str, *, discard: bool = False, back: bool = False, remote: str = "origin") -> str:
-        return shell.script(
-            "worktree.sh",
-            "steps/sync.sh",
-            path=str(self.clone),
-            remote=remote,
-            branch="main",
-            revision=revision,
-            run=RUN,
-            discard=discard,
-            back=back,
-            protected=PROTECTED,
-            fetch_timeout=20,
-            container="",
-            env_file="",
-            secret_words=(),
-            secret_min_length=8,
-        )
+    def script(
+        self, revision: str, *, discard: bool = False, back: bool = False, remote: str = "origin", **others: str
+    ) -> str:
+        variables: dict[str, shell.Variable] = {
+            "path": str(self.clone),
+            "remote": remote,
+            "branch": "main",
+            "revision": revision,
+            "run": RUN,
+            "discard": discard,
+            "back": back,
+            "protected": PROTECTED,
+            "fetch_timeout": 20,
+            "via": "host",
+            "container": "",
+            "env_file": "",
+            "secret_words": (),
+            "secret_min_length": 8,
+        }
+        return shell.script("worktree.sh", "steps/sync.sh", **(variables | others))
 
     def sync(
         self, revision: str, *, discard: bool = False, back: bool = False, remote: str = "origin", path: str = ""
