@@ -185,6 +185,10 @@ def see_fetch(path: str, remote: str) -> Message:
     return say("see %s on the host; where it cannot reach its remote at all, set git.via: laptop", command)
 
 
+def see_proxy(file: str) -> Message:
+    return say("see HTTP_PROXY and its like in %s on the host, and what the proxy says; or set git.via: laptop", file)
+
+
 SET_CLONE = say("set git.clone in invoke.yaml to a clone of the host's repository")
 
 

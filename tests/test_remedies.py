@@ -38,6 +38,7 @@ BY_HAND = {
     "RENORMALIZE",
     "MEND_READING",
     "see_fetch",
+    "see_proxy",
     "RUN_PENDING",
     "keep_schema",
     "list_dumps",

@@ -45,6 +45,11 @@ def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     elif repository.fetch_problem and git.via == "laptop":
         evidence = say("nothing came from the laptop: %s", repository.fetch_problem)
         yield Finding("refusal", "remote", evidence, repository.fetch_remedy)
+    elif repository.fetch_problem and git.proxy:
+        evidence = say(
+            "git fetch %s, by the proxies of %s, failed: %s", git.remote, settings.env.file, repository.fetch_problem
+        )
+        yield Finding("refusal", "remote", evidence, remedies.see_proxy(settings.env.file))
     elif repository.fetch_problem:
         yield Finding(
             "refusal",

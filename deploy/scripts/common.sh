@@ -34,7 +34,8 @@ said() { if [ -n "$2" ]; then say '%s: %s' "$1" "${2##*$'\n'}"; else printf '%s\
 
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
 # It never asks for anything, minds no submodule, and reading takes no lock. Only with git_timeout set it talks to the
-# remote, and is ended after that many seconds. What lies in the objects of scratch it takes for the clone's.
+# remote, by the proxies that it is to use, and is ended after that many seconds. What lies in the objects of scratch it
+# takes for the clone's.
 git_() {
   local ssh=ssh surroundings=(GIT_NO_LAZY_FETCH=1)
   if [ -n "${git_timeout-}" ]; then
@@ -44,7 +45,7 @@ git_() {
   if [ -d "${scratch-}/objects" ] && [ -z "${GIT_OBJECT_DIRECTORY-}" ]; then
     surroundings+=("GIT_ALTERNATE_OBJECT_DIRECTORIES=$scratch/objects")
   fi
-  by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
+  ${git_timeout:+by_proxies} by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
     ${surroundings[@]+"${surroundings[@]}"} ${git_timeout:+timeout -k 5 "$git_timeout"} \
     git -C "$path" -c submodule.recurse=false -c fetch.recurseSubmodules=false "$@"
 }
@@ -82,6 +83,32 @@ by_owner() {
   else
     "$@"
   fi
+}
+
+# by_proxies COMMAND...: run it with the proxies that the env file names, where the setting proxy says so. They pass in its
+# environment alone, since their URLs may have a password. Of both spellings the small one counts, as for curl, which knows
+# http_proxy by no other.
+by_proxies() {
+  [ "${proxy-}" = from-env ] && [ -r "${env_file-}" ] || { "$@"; return; }
+  (
+    while IFS= read -r line || [ -n "$line" ]; do
+      [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_]+)[[:space:]]*=[[:space:]]*(.*)$ ]] || continue
+      name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
+      [[ $name =~ ^((HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy)$ ]] || continue
+      case $value in
+        \'*) value=${value#\'} value=${value%%\'*} ;;
+        \"*) value=${value#\"} value=${value%%\"*} ;;
+        *) value=${value%%[[:space:]]#*} value=${value%"${value##*[![:space:]]}"} ;;
+      esac
+      [ -z "$value" ] || printf -v "told_$name" '%s' "$value"
+    done <"$env_file"
+    for name in http_proxy https_proxy all_proxy no_proxy; do
+      large=told_${name^^} small=told_$name
+      value=${!small-${!large-}}
+      [ -z "$value" ] || export "$name=$value"
+    done
+    "$@"
+  )
 }
 
 # backup_folder: where dumps of the database lie; the setting backup_dir, or below the state folder.

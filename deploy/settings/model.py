@@ -233,6 +233,7 @@ class Git:
     branch: Name = "main"
     fetch_timeout: Positive = 60
     via: Literal["host", "laptop"] = "host"
+    proxy: Literal["", "from-env"] = ""
     # The laptop's own clone.
     clone: Text = ""
 

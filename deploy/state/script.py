@@ -43,6 +43,7 @@ def variables(settings: Settings) -> dict[str, Variable]:
         "branch": settings.git.branch,
         "fetch_timeout": settings.git.fetch_timeout,
         "via": settings.git.via,
+        "proxy": settings.git.proxy,
         "compose_file": settings.compose.file,
         "env_file": f"{settings.target.path}/{settings.env.file}",
         "required": tuple(settings.env.required),

@@ -566,6 +566,7 @@ def test_settings_can_be_made_without_a_file() -> None:
         "branch": "main",
         "fetch_timeout": 60,
         "via": "host",
+        "proxy": "",
         "clone": "",
     }
 
