@@ -23,9 +23,9 @@ attempt() {
   for check in "${@:2}"; do record unread "$check" "$why"; done
 }
 
-# pause: a moment, without a process for it: several wait at once.
+# pause: a moment, without a process for it: several wait at once. Where the reading was cut off nobody waits on.
 exec {nothing}<> <(:)
-pause() { read -r -t 0.03 -u "$nothing" || true; }
+pause() { [ -d "$beside" ] || exit; read -r -t 0.03 -u "$nothing" || true; }
 
 # What several ask for who read side by side is asked once: `share` has a command write it down, `shared` waits for that.
 share() { # NAME COMMAND...

@@ -23,7 +23,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process, below
-from deploy.state import asking, inside_settings, variables
+from deploy.state import asking, inside_settings, read_script, variables
 from deploy.verbs import update
 from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
@@ -322,3 +322,23 @@ def test_damaged_files_in_the_container_are_named_and_no_good_restart_is_undone(
         assert facts(sandbox) == before
     finally:
         run("docker", "exec", sandbox.app, "rm", "-f", *files)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4])
+def test_a_reading_that_is_cut_off_leaves_nothing_at_work_on_the_host(
+    sandbox: Sandbox, tmp_path: Path, seconds: float
+) -> None:
+    script = tmp_path / "read.sh"
+    script.write_text(read_script(settings.load(project=ROOT, target=sandbox.name), target="remote"), encoding="utf-8")
+    reading = subprocess.Popen(
+        ["bash", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert reading.stdout
+    time.sleep(seconds)
+    reading.stdout.close()
+    reading.send_signal(signal.SIGHUP)
+    reading.wait()
+    deadline = time.monotonic() + 20
+    while left := subprocess.run(["pgrep", "--session", str(reading.pid)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
