@@ -362,6 +362,14 @@ def restart(c: Context, target: str = "", only: str = "", wait: str = "", strate
     step(c, target, only, wait, "restart", Options(strategy=strategy))
 
 
+@verb(target=TARGET, only=ONLY, wait=WAIT, undo="give the image's name back to the one that bore it before")
+def bake(c: Context, target: str = "", only: str = "", wait: str = "", undo: bool = False) -> None:
+    """Make the confirmed release an image, so that a container that is recreated keeps it."""
+    from deploy.verbs import bake as baking
+
+    work(c, target, only, lambda s: s.in_turn(wait, lambda: baking.undo(s) if undo else baking.bake(s)))
+
+
 @verb(target=TARGET, only=ONLY, watch="ask again every 2 s until interrupted", json="print one JSON object")
 def health(c: Context, target: str = "", only: str = "", watch: bool = False, json: bool = False) -> None:
     """Ask every health check and the running revision; exit 0 only when all are healthy."""
@@ -679,7 +687,7 @@ def bench(
 
 
 namespace = Collection(
-    init, preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback,
+    init, preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback, bake,
     attach, status_, history, unlock, bench,
 )  # fmt: skip
 tests = Collection("test", faults)

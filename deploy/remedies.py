@@ -389,6 +389,21 @@ def bring_file(name: str) -> Message:
     return say("give --with %s to bring it there; one that was changed by hand is saved first", name)
 
 
+# Of an image that a release is to be baked into.
+CONFIRM_FIRST = say("what an update or a rollback brought, proved and confirmed can be baked: the next release can")
+SET_IMAGE = say("set app.image to what the container was made from")
+NAME_IMAGE = say("give the service an image with a name in the compose file, and recreate it (standard deployment)")
+NAME_APART = say("give each of them an image with a name of its own (standard deployment)")
+
+
+def recreate(up: str) -> Message:
+    return say("recreate the container from it, or bring the name back: on the host: %s", up)
+
+
+def bake(target: str) -> Printed:
+    return _inv(target, "bake")
+
+
 def update(target: str) -> Printed:
     return _inv(target, "hot-update")
 

@@ -268,6 +268,10 @@ class Report:
         """Say that a release runs, and how long each of its steps took."""
         return say("%s runs %s and is healthy (%s)", target, revision[:7], self._times)
 
+    def baked(self, target: str, revision: str) -> None:
+        told = say("%s: a recreated container has %s too (%s)", target, revision[:7], self._times)
+        self.line(told, "bold green")
+
     def restored(self, target: str, database: str, dump: backups.Backup) -> None:
         told = say(
             "%s: %s is that of backup %s, at %s, and healthy (%s)", target, database, dump.id, _at(dump), self._times

@@ -23,6 +23,7 @@ PURE = (
     "programs",
     "elsewhere",
     "instances",
+    "images",
     "mounted",
     "preflight",
     "plan",

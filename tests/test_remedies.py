@@ -44,6 +44,7 @@ BY_HAND = {
     "list_dumps",
     "bring_code",
     "edit_mounted",
+    "recreate",
     "look_and_run_again",
     "GIVE_MEMORY",
     "FREE_PORT",

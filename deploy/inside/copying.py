@@ -68,7 +68,9 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     trust(tree, record)
     tree.look([*entries, *(record.paths if record else ())])
     owner = tree.owner()
-    write = [path for path in entries if wanting(tree, path, entries[path], owner, complete)]
+    # What an image has was not left there by a copy.
+    certain = complete or settings.get("fresh") is True
+    write = [path for path in entries if wanting(tree, path, entries[path], owner, certain)]
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
     former = (record.paths if record else set()) | (set() if complete else history)
     gone = set[bytes]() if tree.clone else former - set(entries) - set(clear) - set(tree.derived)
@@ -95,9 +97,9 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
         answer(f"made {blob}")
 
 
-def wanting(tree: Tree, path: bytes, entry: Entry, owner: tuple[int, int], complete: bool) -> bool:
+def wanting(tree: Tree, path: bytes, entry: Entry, owner: tuple[int, int], certain: bool) -> bool:
     """Tell whether a file has to be written; all of them, where it is unknown what a copy left, but for mounts."""
-    return not (complete or tree.mounted(path)) or not tree.equals(path, entry, owner)
+    return not (certain or tree.mounted(path)) or not tree.equals(path, entry, owner)
 
 
 def refuse_mounted(tree: Tree, paths: list[bytes]) -> None:

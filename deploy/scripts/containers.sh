@@ -3,6 +3,10 @@
 # redis_service (empty: there is none), also, python, record_folder; for what runs inside,
 # inside_program, inside_digest and inside_loader, or in the folder of a run program.sh, which sets these.
 
+# On an image into which a release was baked: that release, and the id of the image that it was baked into.
+baked_label=hot-update.baked
+base_label=hot-update.base
+
 # compose_containers: those that Compose made, in the order of their names: name, state, service, image, project, folder. What
 # `docker compose run` started is none.
 compose_containers() {

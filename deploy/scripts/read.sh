@@ -333,7 +333,7 @@ ask_engine() {
   for field in service project project.working_dir project.environment_file project.config_files; do
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
-  format+="{{with .Config.StopTimeout}}{{.}}{{end}}$unit"
+  format+="{{with .Config.StopTimeout}}{{.}}{{end}}$unit{{.Config.Image}}$unit"
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
   docker inspect --type container --format "$format" "$@" 2>/dev/null
 }
@@ -341,7 +341,7 @@ ask_engine() {
 # tell_container ROLE NAME: what was said of it, on stdin.
 tell_container() {
   local answer name id image status restarts started pid service project folder environment files grace mounts
-  while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files grace mounts; do
+  while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files grace _ mounts; do
     [ -n "$2" ] && [ "$name" = "/$2" ] || continue
     files=$(present "$folder" "$files")
     record container "$1" "$2" "$id" "$image" "$status" "$restarts" "$started" \
@@ -582,6 +582,24 @@ read_image() {
   printf 'image\t%s\n' "$answer"
 }
 
+# What bears the name now that the image of each container that runs the code had.
+read_named() {
+  local name of
+  local -A bearers=()
+  for name in "$container" $(other_containers | cut -d $'\x1f' -f 1); do
+    of=$(awk -F $'\x1f' -v name="/$name" '$1 == name {print $14}' "$beside/containers")
+    [ -n "$of" ] || continue
+    [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
+    printf '%s\t%s\n' "$(record named "$name" "$of")" "${bearers[$of]}"
+  done
+}
+
+# bearer NAME: the id of the image of that name, and the release that was baked into it.
+bearer() {
+  docker inspect --type image --format "{{.Id}}{{\"\t\"}}{{with .Config.Labels}}{{with index . \"$baked_label\"}}{{.}}{{end}}{{end}}" "$1" 2>/dev/null ||
+    printf '\t'
+}
+
 # The commit that a container without a record has the files of, where its image does not name it.
 read_matching() {
   local told
@@ -623,7 +641,7 @@ read_state() {
   local name
   if command -v docker >/dev/null; then
     share compose compose_containers &
-    { read_containers; read_image; } >"$beside/engine" &
+    { read_containers; read_image; read_named; } >"$beside/engine" &
     read_siblings >"$beside/siblings" &
     share database read_database &
     read_app >"$beside/app" &

@@ -496,6 +496,14 @@ class Drain:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Bake:
+    """Whether each confirmed release is made an image, and how many of these are kept."""
+
+    after_update: bool = False
+    keep: Positive = 3
+
+
+@dataclass(frozen=True, config=_STRICT)
 class History:
     """How many runs the host keeps the journals of, and how much room they may take."""
 
@@ -642,6 +650,7 @@ class Sections:
     confirm: Confirm = field(default_factory=Confirm)
     drain: Drain = field(default_factory=Drain)
     undo: Undo = field(default_factory=Undo)
+    bake: Bake = field(default_factory=Bake)
     history: History = field(default_factory=History)
 
 

@@ -16,6 +16,7 @@ from deploy.state.model import (
     Container,
     Database,
     Memory,
+    Named,
     Other,
     PastRun,
     Probe,
@@ -131,6 +132,7 @@ def _state(answer: str, rows: Rows) -> State:
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         sources={name: _sources(rest) for name, *rest in rows["sources"]},
+        named={name: _named(rest) for name, *rest in rows["named"]},
         running_gone=bool(rows["running_gone"]),
         unread={check: unpack(why) for check, why in _pairs(rows["unread"])},
         memory=_memory(rows["memory"][0]) if rows["memory"] else None,
@@ -192,6 +194,12 @@ def _memory(row: tuple[str, ...]) -> Memory:
 def _sources(row: Sequence[str]) -> Sources:
     target, running, stored, folder = row
     return Sources(target, running, bool(stored), folder)
+
+
+def _named(row: Sequence[str]) -> Named:
+    name, image, baked = row
+    # An image's label says what whoever made that wanted.
+    return Named(name, image, baked if kept.OBJECT.fullmatch(baked) else "")
 
 
 def _container(row: tuple[str, ...]) -> Container:

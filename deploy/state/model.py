@@ -40,6 +40,18 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Named:
+    """The image's name that a container was made from, and what bears it now, for one that is made anew.
+
+    `image` is its id, `baked` the release that was baked into it; nothing: there is none.
+    """
+
+    name: str
+    image: str = ""
+    baked: str = ""
+
+
+@dataclass(frozen=True)
 class Memory:
     """The kernel's account of the app container: memory in MiB, and how many processes it killed for want of it."""
 
@@ -426,6 +438,8 @@ class State:
     others: "tuple[Other, ...]" = ()
     # Containers of the app's image that no setting names, each with its service.
     unlisted: Mapping[str, str] = field(default_factory=dict)
+    # By the container that runs the code.
+    named: Mapping[str, Named] = field(default_factory=dict)
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.

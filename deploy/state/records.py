@@ -43,6 +43,7 @@ RECORDS = (
     "alone",
     "unlisted name service",
     "image revision created",
+    "named container name image baked",
     "matching commit",
     "app facts",
     "app_text text*",

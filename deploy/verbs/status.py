@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import builds, preflight, releases, runs, shell, words
+from deploy import builds, images, preflight, releases, runs, shell, words
 from deploy.errors import Failure
 from deploy.message import Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
@@ -38,6 +38,7 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
                 say("%s runs; clone at %s, %s at %s, %s", running, repository.head[:7], remote, target, new),
             ),
             (say("drift"), preflight.drift(state) or say("none")),
+            *([(say("image"), recreated)] if (recreated := images.told(session.settings, state)) else []),
             (say("services"), say("%s", services)),
             *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
             (say("lock"), next(lock, say("free"))),
@@ -60,6 +61,7 @@ def facts(session: Session, state: State) -> dict[str, object]:
         "remote": repository.target or None,
         "drift": preflight.drift(state) or None,
         "stale_builds": list(builds.stale(state)),
+        "recreated": _recreated(session, state),
         "drifted_files": list(state.app.drift) if state.app else [],
         "services": _services(state),
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
@@ -84,6 +86,15 @@ def cells(session: Session, state: State) -> tuple[Told, ...]:
         next(lock, say("free")),
         say("%s %s", last.verb, outcome(last)) if last else say("none"),
     )
+
+
+def _recreated(session: Session, state: State) -> dict[str, object]:
+    """Tell whether a container that is made anew has what runs, and which release each of the images was given."""
+    known = images.told(session.settings, state) is not None
+    return {
+        "keeps": not images.lost(session.settings, state) if known else None,
+        "images": {one.name: one.baked or None for one in state.named.values()},
+    }
 
 
 def _services(state: State) -> dict[str, str]:

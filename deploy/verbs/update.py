@@ -393,5 +393,10 @@ def bring(
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         report.done(settings.target.name, plan.revision)
+        if settings.bake.after_update:
+            # It makes use of us.
+            from deploy.verbs import bake
+
+            bake.after_update(session)
     else:
         judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema, told=True)

@@ -219,3 +219,22 @@ def test_what_ails_its_services_is_mended(celery: Sandbox, kind: str) -> None:
     stack.restore(celery.name)
     assert compose.replicas(celery) == []
     assert asked(celery, "/health") == {"status": "ok", "database": "ok", "redis": "ok"}
+
+
+def test_every_service_of_an_image_has_the_release_that_an_update_baked_into_it(
+    celery: Sandbox, inv_celery: Inv, given: SettingsFile
+) -> None:
+    commit = stack.release(celery.name, "code")
+    updated = inv_celery(*given("bake: {after_update: true}"), "hot-update", "--yes")
+    assert updated.code == 0, updated.text
+    assert f"{celery.name}: a recreated container has {commit[:7]} too" in updated.out
+    started = run("docker", "inspect", "--format", "{{.Id}}", celery.app, *celery.also)
+    compose.compose(celery, "up", "--detach", "--no-build")
+    compose.wait_until_healthy(celery)
+    anew = run("docker", "inspect", "--format", "{{.Id}}", celery.app, *celery.also)
+    assert set(started.split()).isdisjoint(anew.split())
+    release = int(git(celery.origin, "rev-list", "--count", commit))
+    assert release_of(celery) == release
+    assert eventually(lambda: scheduling(celery) == (release, release))
+    shown = json.loads(inv_celery("status", "--json").out)
+    assert (shown["running"], shown["drift"], shown["recreated"]["keeps"]) == (commit, None, True)

@@ -192,3 +192,11 @@ def test_what_ails_it_is_mended(mounted: Sandbox, kind: str) -> None:
     stack.restore(mounted.name)
     assert compose.replicas(mounted) == []
     assert (health(mounted), len(sql(mounted, AT))) == (WELL, 14)
+
+
+def test_there_is_nothing_to_bake(mounted: Sandbox, inv_mounted: Inv) -> None:
+    baked = inv_mounted("bake")
+    assert (baked.code, baked.out) == (
+        0,
+        f"bake: nothing to do · a recreated container has the code from {mounted.path}\n",
+    )
