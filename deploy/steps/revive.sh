@@ -6,6 +6,12 @@
 
 identity() { docker inspect --type container --format "{{.$1}}" "$container" 2>/dev/null || true; }
 
+# has_release: the old release was baked into the image that it is made from now.
+has_release() {
+  local label="{{index .Config.Labels \"$baked_label\"}}"
+  [ -n "$revision" ] && [ "$(docker inspect --type container --format "$label" "$container")" = "$revision" ]
+}
+
 leave_alone() { # FORMAT VALUE...
   say "$@" >&2
   exit 1
@@ -20,7 +26,7 @@ if [ "$(identity State.Running)" != true ]; then
 fi
 [ "$found" != "$container_id" ] || exit 0
 : >revived
-if [ "$(identity Image)" != "$image_id" ]; then
+if [ "$(identity Image)" != "$image_id" ] && ! has_release; then
   leave_alone 'the container was recreated from another image meanwhile: nothing was written into it'
 elif [ -z "$revision" ]; then
   say 'the container was recreated meanwhile and has the code of its image again, as before the update'
