@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -79,9 +79,14 @@ class Engine:
         self.start()
 
 
+def second(shape: Shape) -> AbstractContextManager[Engine]:
+    """Start a second engine that has the images of the first which a shape needs."""
+    return second_with(*images.dependencies((shape.base, *shape.others), False, lambda text: None).values())
+
+
 @contextmanager
-def second(shape: Shape) -> Iterator[Engine]:
-    """Start a second engine that has the images of the first; every docker of this process asks it meanwhile."""
+def second_with(*tags: str) -> Iterator[Engine]:
+    """Start a second engine that has these images of the first; every docker of this process asks it meanwhile."""
     own = Engine(Path(tempfile.mkdtemp(prefix="whalefall-engine-")), _address(DEFAULT_BRIDGE))
     run("ip", "link", "add", "name", BRIDGE, "type", "bridge")
     try:
@@ -89,7 +94,7 @@ def second(shape: Shape) -> Iterator[Engine]:
         run("ip", "link", "set", BRIDGE, "up")
         run(_iptables(), "--insert", *RULE)
         own.start()
-        _bring_images(own, shape)
+        _bring_images(own, tags)
         with patch.dict(os.environ, {"DOCKER_HOST": own.url}):
             yield own
     finally:
@@ -117,7 +122,6 @@ def _iptables() -> str:
     return find("iptables") or "iptables"
 
 
-def _bring_images(own: Engine, shape: Shape) -> None:
-    tags = images.dependencies((shape.base, *shape.others), False, lambda text: None).values()
+def _bring_images(own: Engine, tags: tuple[str, ...]) -> None:
     with subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE) as saved:
         subprocess.run(["docker", "--host", own.url, "load", "--quiet"], stdin=saved.stdout, check=True)

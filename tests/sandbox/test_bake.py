@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +16,16 @@ from deploy import shell
 from deploy.errors import Exit
 from deploy.sandbox import compose, stack
 from deploy.sandbox.command import run, works
-from deploy.sandbox.compose import execute
+from deploy.sandbox.compose import answer, execute
+from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.images import DEBIAN
-from tests import leaks
+from tests import leaks, swarm
+from tests.bench.client import asking
+from tests.faults import engine
 from tests.sandbox.conftest import Inv, run_inv
+from tests.sandbox.test_celery import eventually
+from tests.sshd import free_port
 
 pytestmark = pytest.mark.stack
 
@@ -28,6 +34,14 @@ ELSE = "-path /app/.venv -prune -o -path /app/userdata -prune -o -path /app/.env
 CODE = f"find /app /etc/supervisor /etc/nginx/templates {ELSE} -type f -exec sha256sum {{}} + | sort -k 2"
 SUPERVISED = "/etc/supervisor/conf.d/whalefall.conf"
 BUILDS = "built: {frontend: {command: sh frontend/build}}"
+SWARM = Path(__file__).resolve().parents[2] / "docs/swarm"
+QUICK = """
+services:
+  app: {healthcheck: {interval: 1s}, deploy: {update_config: {monitor: 1s, delay: 0s}}}
+  proxy: {entrypoint: [nginx, -g, "daemon off;"]}
+"""
+# A registry that is not there: every image is on this machine.
+REGISTRY = "127.0.0.1:9"
 
 
 @dataclass(frozen=True)
@@ -212,6 +226,36 @@ def test_an_image_that_was_built_since_keeps_its_name_and_the_update_is_no_failu
     told = f"! not baked: bake: {today.image} is another image than that which {today.app} runs"
     assert told in second.told
     assert f"up -d {today.shape.app}" in second.told.partition(told)[2]
+
+
+def test_a_baked_image_rolls_through_a_swarm_without_a_failed_request_and_an_ill_one_is_taken_back(
+    today: Sandbox, first: Baked, second: Baked, tmp_path: Path
+) -> None:
+    one, two, ill = (f"{REGISTRY}/shop:{name}" for name in (first.commit[:12], second.commit[:12], "ill"))
+    run("docker", "tag", first.image, one)
+    run("docker", "tag", second.image, two)
+    run("docker", "build", "--tag", ill, "-", stdin=f"FROM {two}\nRUN echo 'raise SystemError' >/app/app/release.py\n")
+    environment = "SECRET_KEY=x\nDATABASE_URL=postgresql+psycopg2://x@localhost/x\nREDIS_URL=redis://localhost\n"
+    (tmp_path / "app.env").write_text(environment, encoding="ascii")
+    # A proxy that comes with the app's image is one image less to bring over.
+    (tmp_path / "quick.yml").write_text(QUICK, encoding="ascii")
+    port, number = free_port(), git(today.origin, "rev-list", "--count", second.commit)
+    page = f"<p>release {number}</p>"
+    values = {"APP_IMAGE": one, "PROXY_IMAGE": one, "APP_ENV": str(tmp_path / "app.env"), "HTTP_PORT": str(port)}
+    with engine.second_with(one, two, ill), swarm.swarm():
+        swarm.deploy("shop", (SWARM / "stack.yml", tmp_path / "quick.yml"), values)
+        assert eventually(lambda: answer(port, "/old/")[0] == 200 and len(swarm.running("shop_app")) == 2)
+        with asking({"proxy": f"{port}/old/"}, 20) as requests:
+            assert swarm.update("shop_app", two) == two
+            assert set(swarm.running("shop_app")) == {two}
+            # For a second the proxy still knows one that is leaving.
+            assert eventually(lambda: page in answer(port, "/old/")[1])
+            # It is not waited for as long as for one that only boots.
+            assert swarm.update("shop_app", ill, "--health-retries", "2") == two
+        assert set(swarm.running("shop_app")) == {two}
+        assert (len(requests) > 100, [request for request in requests if not request.good]) == (True, [])
+        assert page in answer(port, "/old/")[1]
+    run("docker", "rmi", one, two, ill)
 
 
 def test_old_baked_images_go_unless_something_uses_them(docker: None) -> None:
