@@ -593,9 +593,9 @@ def ssh(c: Context, name: str = "sandbox") -> None:
 @verb(
     name=NAME,
     kind="code, migration, deleted-file, renamed-file, static, escape-sequences, broken-import, broken-worker, "
-    "failing-migration, half-migration, self-migrating, version-table, two-heads, unhealthy, unhealthy-here (where its "
-    "userdata has a file silence), slow-boot, dependency, "
-    "compose, supervisor, supervisor-program, nginx, nginx-broken, frontend, gunicorn or submodule",
+    "failing-migration, half-migration, self-migrating, version-table, two-heads, unhealthy, unhealthy-here, "
+    "slow-boot, dependency, compose, supervisor, supervisor-program, nginx, nginx-broken, frontend, gunicorn or "
+    "submodule",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
     """Publish a new release to a sandbox's origin."""

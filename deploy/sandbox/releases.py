@@ -185,6 +185,7 @@ def _unhealthy(tree: Path, _number: int) -> None:
 
 
 def _unhealthy_here(tree: Path, _number: int) -> None:
+    """Be ill only where the app's userdata has a file `silence`: on one host of several."""
     _write(
         tree,
         UNHEALTHY,

@@ -11,6 +11,7 @@ from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Options
 from deploy.state import PastRun, State, TargetIs, variables
+from deploy.verbs import bake
 from deploy.verbs import hosts as every
 from deploy.verbs import status as looks
 from deploy.verbs.follow import Follower
@@ -267,6 +268,8 @@ def _carry_out(
         if work.name not in failed:
             done = work.session.report.done_told(work.name, work.decision.plan.revision)
             hosts.report.line(done, "bold green")
+            if work.decision.plan.confirm and work.session.settings.bake.after_update:
+                bake.after_update(work.session)
     if not failed:
         return
     for name in sorted(failed, key=lambda name: name != culprit):
