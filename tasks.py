@@ -664,7 +664,8 @@ def faults(c: Context, only: str = "", shape: str = "", file: str = "faults.json
 @verb(
     name="a sandbox that is there (default: one of its own, gone afterwards)",
     shape="the app of the sandbox of its own: today or january",
-    cases="some of nothing, code, migration, container, workers, rtt100, start-up and tree, with commas (default: all)",
+    cases="some of nothing, code, migration, container, workers, rtt100, start-up, hosts and tree, with commas "
+    "(default: all)",
     rounds="samples per case and side",
     quick="one sample of each of the first four cases, at 20 requests a second",
     json="also write a JSON list with an object per row to this file",

@@ -6,6 +6,8 @@ what `ours_s` is held against, and `wall_ratio` is their quotient all the same:
 
 - rtt100, rtt100-nothing: the seconds that 100 ms of round trip add to an update with code, and to one with nothing to
   do, against one round trip: the ratio is a number of round trips
+- hosts-N-read, hosts-N-update: the status and an update of N hosts against those of one
+- doors-N-near, doors-N-far: the history of N hosts against that of one, without distance and with 100 ms of round trip
 - start-up: inv --list or inv --help hot-update, the slower of both, against inv --list on an empty tasks file
 - start-up-memory: no seconds; the peak memory of a hot update against that of connecting with Fabric
 - workers-N, workers-computing-N: a rolling restart with N workers against one with one, where an import waits and where

@@ -9,6 +9,7 @@ from deploy.sandbox import stack
 from tests.bench import sides
 from tests.bench.figures import Measured, compared
 from tests.bench.floor import floor
+from tests.bench.hosts import hosts
 from tests.bench.rtt import rtt100
 from tests.bench.sides import Bench, settings_file
 from tests.bench.start_up import start_up
@@ -64,6 +65,7 @@ CASES: Mapping[str, Callable[[Bench], Measured]] = {
     "workers": workers,
     "rtt100": rtt100,
     "start-up": start_up,
+    "hosts": hosts,
     # The last one: it leaves a production of 50,000 files.
     "tree": tree,
 }
