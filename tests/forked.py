@@ -5,7 +5,6 @@ time would be its imports.
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,13 +30,11 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*MODULES, "pytest"])
 
 
-def run(words: tuple[str, ...], folder: Path, environment: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
+def run(words: tuple[str, ...], folder: Path, seconds: float) -> tuple[int, str, str]:
     """Run inv with these words in a folder, without a terminal: its exit code and what it printed on both streams."""
     with TemporaryDirectory() as place:
         files = tuple(str(Path(place) / name) for name in ("out", "err"))
-        process = _context.Process(
-            target=_be_inv, args=(words, str(folder), dict(os.environ) | dict(environment), files)
-        )
+        process = _context.Process(target=_be_inv, args=(words, str(folder), dict(os.environ), files))
         process.start()
         process.join(seconds)
         if process.exitcode is None:

@@ -1,7 +1,8 @@
 """Change the hosts of a group as one: read together, decided together, on one release together or not at all."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -99,8 +100,8 @@ def attach(hosts: Hosts, *, confirm: bool, undo: bool) -> None:
     """Follow the run in progress on every host, or tell how the last one ended; confirm all, or have all undone."""
     if confirm and undo:
         raise Failure(say("--confirm and --undo exclude each other"), code=Exit.USAGE)
-    follow = partial(_follow, confirm=confirm, undo=undo)
-    failed = every.failures(hosts.each(follow))
+    everywhere = _Everywhere(hosts.sessions)
+    failed = every.failures(hosts.each(partial(_follow, everywhere, confirm=confirm, undo=undo), wide=True))
     ends = hosts.each(lambda session: (looks.past(session)[0][-1:], session.read("running")))
     headers = (say("runs"), say("last run"), say("it ended"))
     table(hosts, headers, told_of(ends, lambda name, one: _end_of(*one)))
@@ -108,9 +109,42 @@ def attach(hosts: Hosts, *, confirm: bool, undo: bool) -> None:
     every.end(hosts, failed)
 
 
-def _follow(session: Session, *, confirm: bool, undo: bool) -> None:
-    follower = Follower(session, "", prove=partial(prove, session) if confirm else None, undo=undo)
-    follower.attend(runs.follow(session.host, variables(session.settings)))
+class _Everywhere:
+    """Whether all hosts are proven, or have ended well; known as soon as one is not."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._unknown, self._good = set(names), True
+        self._changed = threading.Condition()
+
+    def tell(self, name: str, *, good: bool) -> None:
+        with self._changed:
+            self._unknown.discard(name)
+            self._good = self._good and good
+            self._changed.notify_all()
+
+    def proven(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._unknown and self._good))
+            return self._good
+
+
+def _follow(everywhere: _Everywhere, session: Session, *, confirm: bool, undo: bool) -> None:
+    """Follow a host's run to its end; it is confirmed when all others can be too."""
+    name = session.settings.target.name
+
+    def prove_all(revision: str) -> None:
+        prove(session, revision)
+        everywhere.tell(name, good=True)
+        if not everywhere.proven():
+            raise Failure(say("another host failed, so this one is not confirmed"))
+
+    follower = Follower(session, "", prove=prove_all if confirm else None, undo=undo)
+    try:
+        follower.attend(runs.follow(session.host, variables(session.settings)))
+    except Failure:
+        everywhere.tell(name, good=False)
+        raise
+    everywhere.tell(name, good=True)
 
 
 def _end_of(past: Sequence[PastRun], state: State) -> tuple[Message | Printed, ...]:

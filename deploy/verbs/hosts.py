@@ -73,9 +73,12 @@ class Hosts:
         for session in self.sessions.values():
             session.close()
 
-    def each(self, act: Callable[[Session], _Result]) -> dict[str, _Result | Failure]:
-        """Do it with every host side by side; what it gives, or how it failed, in the order of the group."""
-        found = self._beside({name: partial(act, session) for name, session in self.sessions.items()})
+    def each(self, act: Callable[[Session], _Result], *, wide: bool = False) -> dict[str, _Result | Failure]:
+        """Do it with every host side by side; what it gives, or how it failed, in the order of the group.
+
+        `wide`: with all at the same time, since one may wait for the others.
+        """
+        found = self._beside({name: partial(act, session) for name, session in self.sessions.items()}, wide=wide)
         return {name: found[name] if name in found else self.unreached[name] for name in self.names}
 
     def in_turn(self, wait: "str | bool", act: Callable[[], None]) -> None:
@@ -104,11 +107,11 @@ class Hosts:
         for name, failure in self.unreached.items():
             self.report.line(say("! %s was left out and is behind: %s", name, failure.fact), "yellow")
 
-    def _beside(self, acts: Mapping[str, Callable[[], _Result]]) -> dict[str, _Result | Failure]:
+    def _beside(self, acts: Mapping[str, Callable[[], _Result]], *, wide: bool = False) -> dict[str, _Result | Failure]:
         found: dict[str, _Result | Failure] = {}
         if not acts:
             return found
-        with ThreadPoolExecutor(self.group.parallel) as pool:
+        with ThreadPoolExecutor(len(acts) if wide else self.group.parallel) as pool:
             running = {name: pool.submit(act) for name, act in acts.items()}
             for name, one in running.items():
                 try:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +39,21 @@ SettingsFile = Callable[[str], tuple[str, str]]
 
 
 def run_inv(target: str, *words: str, environment: dict[str, str] | None = None) -> Ended:
-    """Run a verb as a process of its own, without a terminal."""
-    named = ("--target", target) if target else ()
-    return Ended(*forked.run((*words, *named), ROOT, environment or {}, 300))
+    """Run a verb as a process of its own, without a terminal; one with an environment of its own is started afresh."""
+    words = (*words, *(("--target", target) if target else ()))
+    if environment is None:
+        return Ended(*forked.run(words, ROOT, 300))
+    ended = subprocess.run(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +196,7 @@ def bare(tmp_path: Path) -> Inv:
     """A checkout without a settings file; runs a verb in it."""
     shutil.copy(ROOT / "tasks.py", tmp_path)
 
-    return lambda *words: Ended(*forked.run(words, tmp_path, {}, 300))
+    return lambda *words: Ended(*forked.run(words, tmp_path, 300))
 
 
 @pytest.fixture
