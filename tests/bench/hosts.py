@@ -20,6 +20,7 @@ from deploy.sandbox import sshd, stack
 from deploy.sandbox.command import run
 from deploy.sandbox.engine import find
 from deploy.sandbox.home import Sandbox, free_ports
+from deploy.sandbox.processes import Process
 from tests.bench.figures import Measured, Row, against
 from tests.bench.proxy import delaying
 from tests.bench.rtt import ROUND_TRIP
@@ -118,7 +119,7 @@ def doors(one: Sandbox, count: int) -> Iterator[list[int]]:
             yield ports
         finally:
             for pid in pids:
-                if pid.exists() and (process := sshd.Process.of(int(pid.read_text(encoding="ascii")))):
+                if pid.exists() and (process := Process.of(int(pid.read_text(encoding="ascii")))):
                     process.end()
 
 

@@ -18,9 +18,11 @@ Moment = Literal["before", "amid", "after"]
 CONFIRM = "confirm"
 # By shape of the app, the steps of an update that changes all that it can: only today's has a frontend and files that
 # lie elsewhere, and code that is mounted moves with the clone. Of several containers a step is held in the first.
-PLAIN = tuple(step for step in HOT_UPDATE if step not in ("build", "files", "ship"))
+# Nothing stands before a sandbox that it could be taken out of.
+EVERY = tuple(step for step in HOT_UPDATE if step not in ("drain", "undrain"))
+PLAIN = tuple(step for step in EVERY if step not in ("build", "files", "ship"))
 STEPS = {
-    "today": HOT_UPDATE,
+    "today": EVERY,
     "january": PLAIN,
     "celery": PLAIN,
     "replicas": PLAIN,

@@ -43,9 +43,9 @@ def ordered(sandbox: Sandbox, seconds: float) -> str:
 
 def eventually(look: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
+    while not (seen := look()) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return look()
+    return seen
 
 
 def processes(sandbox: Sandbox, service: str) -> list[tuple[str, str]]:

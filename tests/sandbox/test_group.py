@@ -274,3 +274,17 @@ def test_a_verb_alone_is_carried_out_on_all_and_a_restart_on_one_after_the_other
     assert restarted.code == Exit.DONE, restarted.text
     ends = [line.split()[0] for line in restarted.out.splitlines() if re.search(r" [▸✓] restart", line)]
     assert ends == [name for one in hosts for name in (one.name, one.name)]
+
+
+def test_another_laptop_confirms_what_all_have_proven(group: Callable[..., Ended], hosts: Hosts) -> None:
+    new, two = stack.release(hosts[0].group, "code"), hosts[:2]
+    only = ("--only", ",".join(one.name for one in two))
+    update = Running(hosts[0].group, "", *only)
+    until(
+        lambda: all(not is_free(one) and any(event[:2] == ("begin", "copy") for event in journal(one)) for one in two)
+    )
+    update.process.kill()
+    update.process.communicate()
+    attached = group("attach", "--confirm", *only)
+    assert (attached.code, running(two)) == (Exit.DONE, [new] * 2), attached.text
+    assert len(re.findall(r"^\S+ +✓ confirmed by ", attached.out, re.MULTILINE)) == 2
