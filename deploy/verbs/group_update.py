@@ -200,19 +200,29 @@ def _decide(
     return decisions
 
 
-def _refuse(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
-    """Refuse for all what one host would be refused, or while another run holds the lock of one."""
+def _refuse(hosts: Hosts, decisions: Mapping[str, Decision], *, locked: bool = True) -> None:
+    """Refuse for all what one host would be refused, and what is `locked` on one."""
     failed: dict[str, Failure] = {}
     for name, decision in decisions.items():
         with every.noting(name, failed):
             decision.refuse(shown=True)
-            refuse_locked(hosts.sessions[name], decision)
-    if not failed:
-        return
     for name, failure in failed.items():
         hosts.report.failure(named(name, failure))
-    code = every.worst(failure.code for failure in failed.values())
-    raise Failure(say("nothing was done anywhere: %s refused", tuple(failed)), code=code)
+    if failed:
+        raise Failure(say("nothing was done anywhere: %s refused", tuple(failed)), code=Exit.REFUSED)
+    for name, decision in decisions.items() if locked else ():
+        with every.noting(name, failed):
+            refuse_locked(hosts.sessions[name], decision)
+    if failed:
+        raise _locked(failed)
+
+
+def _locked(failed: Mapping[str, Failure]) -> Failure:
+    """Say which locks are taken, and by whom."""
+    evidence = tuple(say("%s: %s", name, line) for name, failure in failed.items() for line in failure.evidence[:1])
+    fact = say("another run holds the lock on %s, nothing was done anywhere", tuple(failed))
+    remedy = next(failure.remedy for failure in failed.values())
+    return Failure(fact, evidence=evidence, remedy=remedy, code=Exit.LOCKED)
 
 
 def _bring(
@@ -227,11 +237,7 @@ def _bring(
 ) -> None:
     report = hosts.report
     report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
-    if dry_run:
-        for decision in decisions.values():
-            decision.refuse(shown=True)
-    else:
-        _refuse(hosts, decisions)
+    _refuse(hosts, decisions, locked=not dry_run)
     _tell_plans(hosts, decisions)
     if dry_run:
         return
@@ -251,8 +257,10 @@ def _bring(
                     told=True,
                 )
     every.end(hosts, judged)
-    _carry_out(hosts, decisions, batches, keep_schema=options.keep_schema, probe=probe)
-    hosts.tell_skipped()
+    try:
+        _carry_out(hosts, decisions, batches, keep_schema=options.keep_schema, probe=probe)
+    finally:
+        hosts.tell_skipped()
 
 
 def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
@@ -298,14 +306,15 @@ def _carry_out(
         deliver(work.session, work.decision)
     together = Together(hosts, works, batches, keep_schema=keep_schema, probe=probe)
     failed, culprit = together.carry_out()
-    for work in works:
-        if work.name not in failed:
-            done = work.session.report.done_told(work.name, work.decision.plan.revision)
-            hosts.report.line(done, "bold green")
-            if work.decision.plan.confirm and work.session.settings.bake.after_update:
-                bake.after_update(work.session)
+    # A verb alone proves nothing of the release.
+    for work in (one for one in works if one.name not in failed and one.decision.plan.confirm):
+        hosts.report.line(work.session.report.done_told(work.name, work.decision.plan.revision), "bold green")
+        if work.session.settings.bake.after_update:
+            bake.after_update(work.session)
     if not failed:
         return
+    if every.worst(failure.code for failure in failed.values()) == Exit.LOCKED:
+        raise _locked({culprit: failed[culprit]})
     for name in sorted(failed, key=lambda name: name != culprit):
         failure = failed[name]
         if name == culprit or failure.code in ALARMING:

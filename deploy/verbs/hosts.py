@@ -86,7 +86,7 @@ class Hosts:
         in_turn(wait, act, self._turn)
 
     def _turn(self, failure: Failure, seconds: int) -> None:
-        self.report.line(say("waiting: %s", failure.fact), "dim")
+        self.report.line(say("waiting: %s", failure.evidence[0]), "dim")
         for session in self.sessions.values():
             session.await_lock(seconds)
 

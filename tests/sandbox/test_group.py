@@ -140,9 +140,12 @@ def test_a_lock_that_is_taken_on_one_has_nothing_be_done_on_any(group: Callable[
         ended = group("hot-update", "--yes")
         other.communicate()
     assert ended.code == Exit.LOCKED, ended.text
-    blocks = [line for line in ended.err.splitlines() if line.startswith("✗")]
-    assert blocks[0] == f"✗ {hosts[1].name}: another run holds the lock, nothing was done"
-    assert blocks[-1] == f"✗ hot-update of {hosts[0].group}: {hosts[1].name} failed, and it is done on no host"
+    told = ended.err.splitlines()
+    assert told[0] == f"✗ another run holds the lock on {hosts[1].name}, nothing was done anywhere"
+    assert told[1:] == [
+        f"  {hosts[1].name}: the holder is not known yet",
+        f"→ inv attach --target {hosts[1].name} follows it",
+    ]
     assert list(map(facts, hosts)) == before
 
 
