@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from deploy import remedies
+from deploy.beside import Beside
 from deploy.errors import Exit, Failure
 from deploy.host import Host
 from deploy.message import Told, say
@@ -108,16 +108,20 @@ class Hosts:
             self.report.line(say("! %s was left out and is behind: %s", name, failure.fact), "yellow")
 
     def _beside(self, acts: Mapping[str, Callable[[], _Result]], *, wide: bool = False) -> dict[str, _Result | Failure]:
+        room = threading.Semaphore(max(len(acts), 1) if wide else self.group.parallel)
+
+        def within(act: Callable[[], _Result]) -> _Result:
+            with room:
+                return act()
+
+        # Not a pool: Ctrl-C would have to wait for it.
+        running = {name: Beside(partial(within, act)) for name, act in acts.items()}
         found: dict[str, _Result | Failure] = {}
-        if not acts:
-            return found
-        with ThreadPoolExecutor(len(acts) if wide else self.group.parallel) as pool:
-            running = {name: pool.submit(act) for name, act in acts.items()}
-            for name, one in running.items():
-                try:
-                    found[name] = one.result()
-                except Failure as failure:
-                    found[name] = failure
+        for name, one in running.items():
+            try:
+                found[name] = one.result()
+            except Failure as failure:
+                found[name] = failure
         return found
 
 

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 from deploy import group, remedies, runs
+from deploy.beside import Beside
 from deploy.errors import Exit, Failure
 from deploy.group import Part, Word
 from deploy.host import Disconnected
@@ -68,35 +68,33 @@ class Together:
 
     def carry_out(self) -> tuple[dict[str, Failure], str]:
         """Follow all to their ends; how each failed that did, and which did so first."""
-        pool = ThreadPoolExecutor(max(len(self._works), 1))
         threads = [threading.Thread(target=self._follow, args=(work,), daemon=True) for work in self._works.values()]
         with insistent() as met:
             for thread in threads:
                 thread.start()
             while True:
                 try:
-                    self._lead(threads, pool)
+                    self._lead(threads)
                     break
                 except KeyboardInterrupt:
                     met()
                     self._interrupt()
-        pool.shutdown(wait=False, cancel_futures=True)
         return {name: self._failed[name] for name in self._works if name in self._failed}, self._culprit
 
-    def _lead(self, threads: Sequence[threading.Thread], pool: ThreadPoolExecutor) -> None:
+    def _lead(self, threads: Sequence[threading.Thread]) -> None:
         often = min(work.session.settings.confirm.timeout for work in self._works.values()) * RENEWED
         renewed = time.monotonic()
         while any(thread.is_alive() for thread in threads):
             with self._changed:
                 for name, word in self._next():
                     self._parts[name] = replace(self._parts[name], told=self._parts[name].told | {word})
-                    pool.submit(self._tell, name, word)
+                    Beside(partial(self._tell, name, word))
                 self._changed.wait(0.2)
             if time.monotonic() - renewed > often:
                 renewed = time.monotonic()
                 for name, part in self._parts.items():
                     if part.begun and part.good is None:
-                        pool.submit(renew, self._works[name].session, self._works[name].decision.run)
+                        Beside(partial(renew, self._works[name].session, self._works[name].decision.run))
 
     def _next(self) -> list[tuple[str, Word]]:
         """Decide what to tell now; between two batches nobody is told to begin."""

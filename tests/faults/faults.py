@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +114,13 @@ def start_second_update(scene: Scene) -> None:
     assert ended.code == Exit.LOCKED, f"a second update ended with {ended.code}: {ended.text}"
 
 
-def reboot(scene: Scene) -> None:
+def reboot_host(scene: Scene) -> None:
+    reboot(scene.sandbox, compose.everything(scene.sandbox))
+
+
+def reboot(sandbox: Sandbox, containers: Sequence[str]) -> None:
     """End every process of the host, and start again what a host starts; the lock is of an earlier boot then."""
-    sandbox, listener = scene.sandbox, sshd.process(scene.sandbox)
+    listener = sshd.process(sandbox)
     assert listener
     ours = {listener, *processes.below(listener), *processes.of_host(sandbox.host, sandbox.ssh_port)}
     # All at once: nobody is to see the end of another.
@@ -124,12 +128,11 @@ def reboot(scene: Scene) -> None:
         for process in ours:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, order)
-    containers = compose.everything(sandbox)
     run("docker", "kill", *containers)
     file = sandbox.path / ".git/hot-update/holder"
     file.write_text(re.sub(r"^boot\t.*$", f"boot\t{OLD_BOOT}", file.read_text(), flags=re.MULTILINE))
     # What keeps the data first.
-    run("docker", "start", *sandbox.stores)
+    run("docker", "start", *(store for store in sandbox.stores if store in containers))
     run("docker", "start", *containers)
     # Between two steps it may be that an app does not start: who finishes the run has it do so.
     with suppress(Failure):
@@ -149,7 +152,7 @@ FAULTS = {
     "app-recreated": Fault(recreate_app, moment="amid", victim=True),
     "postgres-stopped": Fault(stop_postgres, moment="amid", victim=True),
     "disk-full": Fault(fill_disk, moment="before", victim=True),
-    "host-rebooted": Fault(reboot),
+    "host-rebooted": Fault(reboot_host),
     ENGINE_RESTARTED: Fault(restart_engine, moment="amid", victim=True),
 }
 

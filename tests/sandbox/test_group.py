@@ -16,7 +16,7 @@ from deploy.sandbox import compose, sshd, stack
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.faults import production
-from tests.faults.faults import cut
+from tests.faults.faults import cut, reboot
 from tests.sandbox.conftest import Ended, run_inv
 from tests.sandbox.facts import facts, holder
 from tests.sandbox.test_runs import Running, is_free, wait_until_free
@@ -291,3 +291,23 @@ def test_another_laptop_confirms_what_all_have_proven(group: Callable[..., Ended
     attached = group("attach", "--confirm", *only)
     assert (attached.code, running(two)) == (Exit.DONE, [new] * 2), attached.text
     assert len(re.findall(r"^\S+ +✓ confirmed by ", attached.out, re.MULTILINE)) == 2
+
+
+def test_what_is_refused_on_one_host_is_refused_for_all(group: Callable[..., Ended], hosts: Hosts) -> None:
+    stack.release(hosts[0].group, "code")
+    old = running(hosts)
+    stack.break_(hosts[2].name, "disk-full")
+    ended = group("hot-update", "--yes")
+    assert (ended.code, running(hosts)) == (Exit.REFUSED, old), ended.text
+    assert f"nothing was done anywhere: {hosts[2].name} refused" in ended.err
+
+
+def test_a_host_that_is_rebooted_meanwhile_has_all_be_undone(group: Callable[..., Ended], hosts: Hosts) -> None:
+    stack.release(hosts[0].group, "code")
+    before = list(map(seen, hosts))
+    update = Running(hosts[0].group, "")
+    update.until(f"{hosts[1].name}  ▸ restart")
+    reboot(hosts[1], [hosts[1].app, hosts[1].redis])
+    ended = update.ended()
+    assert ended.code == Exit.UNDONE, ended.text
+    assert list(map(seen, hosts)) == before
