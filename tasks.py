@@ -618,9 +618,9 @@ def break_(c: Context, kind: str, name: str = "sandbox") -> None:
     stack.show(stack.break_(name, kind))
 
 
-@verb(install=INSTALL)
-def test(c: Context, install: bool = False) -> None:
-    """Run every test; the part on the real stack needs Docker and sshd."""
+@verb(install=INSTALL, deep="also what takes long and is held in part by quicker tests")
+def test(c: Context, install: bool = False, deep: bool = False) -> None:
+    """Run the tests; the part on the real stack needs Docker and sshd."""
     import os
     import subprocess
 
@@ -635,8 +635,8 @@ def test(c: Context, install: bool = False) -> None:
         stack.prepare(install, stack.show, tools=tools)
     except Failure as failure:
         missing = say("%s: %s", failure.fact, failure.remedy) if failure.remedy else failure.fact
-    selected = ["-m", "not stack"] if missing else []
-    code = subprocess.run([sys.executable, "-m", "pytest", *selected], cwd=PROJECT, check=False).returncode
+    selected = " and ".join(filter(None, ("not stack" if missing else "", "" if deep else "not deep")))
+    code = subprocess.run([sys.executable, "-m", "pytest", "-m", selected], cwd=PROJECT, check=False).returncode
     stack.tidy()
     if missing:
         stack.show(say("skipped: every test on the real stack · %s", missing))

@@ -587,7 +587,7 @@ read_named() {
   local name of
   local -A bearers=()
   for name in "$container" $(other_containers | cut -d $'\x1f' -f 1); do
-    of=$(awk -F $'\x1f' -v name="/$name" '$1 == name {print $14}' "$beside/containers")
+    of=$(awk -F $'\x1f' -v name="/$name" '$1 == name {print $14; exit}' "$beside/containers")
     [ -n "$of" ] || continue
     [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
     printf '%s\t%s\n' "$(record named "$name" "$of")" "${bearers[$of]}"
