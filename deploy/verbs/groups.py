@@ -177,12 +177,13 @@ def _current(session: Session, state: State) -> tuple[Told, ...]:
 
 def history(hosts: Hosts, *, as_json: bool) -> None:
     """Tell every run, the newest first; one of several hosts once, with how it ended on each."""
-    found = hosts.each(lambda session: looks.past(session)[0])
+    read = hosts.each(looks.past)
+    found = {name: one if isinstance(one, Failure) else one[0] for name, one in read.items()}
     if as_json:
         document(hosts, found, lambda name, past: {"target": name, "runs": [looks.facts_of(run) for run in past]})
     else:
-        for name, one in hosts.each(lambda session: looks.past(session)[1]).items():
-            for problem in () if isinstance(one, Failure) else one:
+        for name, one in read.items():
+            for problem in () if isinstance(one, Failure) else one[1]:
                 hosts.report.line(say("! %s: %s", name, problem), "yellow")
         past = [(run, name) for name, one in found.items() if not isinstance(one, Failure) for run in one]
         past.sort(key=lambda one: (one[0].id, one[0].ended), reverse=True)

@@ -5,6 +5,7 @@ laptop does is told by many sshd in front of one host, asked for what costs that
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -60,21 +61,20 @@ def _side_by_side(bench: Bench, members: Sequence[Sandbox]) -> Measured:
 def _through_doors(bench: Bench, one: Sandbox) -> Measured:
     remarks = list[str]()
     times: dict[tuple[str, int], list[float]] = {}
-    peaks: dict[int, list[int]] = {count: [] for count in DOORS}
+    own: dict[int, list[tuple[float, int]]] = {count: [] for count in DOORS}
     with ExitStack() as opened:
         ports = opened.enter_context(doors(one, DOORS[-1]))
         far = [opened.enter_context(delaying(port, ROUND_TRIP)) for port in ports]
         for what, reached in (("near", ports), ("far", far)):
             for count in DOORS * bench.rounds:
                 with _targets(one, reached[:count]) as file:
-                    seconds, peak = _inv("history", "--target", GROUP, settings=file)
+                    seconds, busy, peak = _inv("history", "--target", GROUP, settings=file)
                 times.setdefault((what, count), []).append(seconds)
-                peaks[count].append(peak)
-                bench.say(f"{count} doors, {what}: {seconds:.2f} s, {peak / 1024:.0f} MiB")
-    base = median(peaks[DOORS[0]])
-    for count in DOORS[1:]:
-        more = (median(peaks[count]) - base) / 1024 / (count - 1)
-        remarks.append(f"memory: {base / 1024:.0f} MiB with one host, {more:.1f} MiB for each more of {count}")
+                own[count].append((busy, peak))
+                bench.say(f"{count} doors, {what}: {seconds:.2f} s, laptop {busy:.2f} s, {peak / 1024:.0f} MiB")
+    for count, ones in own.items():
+        busy, peak = median(one[0] for one in ones), median(one[1] for one in ones)
+        remarks.append(f"the laptop's own, {count} doors: {busy:.2f} s of processor time, {peak / 1024:.0f} MiB")
     return Measured(tuple(_rows("doors", times)), tuple(remarks))
 
 
@@ -85,10 +85,10 @@ def _rows(case: str, times: dict[tuple[str, int], list[float]]) -> Iterator[Row]
             yield against(f"{case}-{count}-{what}", seconds, times[what, 1])
 
 
-def _inv(*words: str, settings: Path | None = None) -> tuple[float, int]:
-    """Run a verb: its seconds, and its peak memory in KiB."""
+def _inv(*words: str, settings: Path | None = None) -> tuple[float, float, int]:
+    """Run a verb: its seconds, those of its own processor time, and its peak memory in KiB."""
     given = ("-f", str(settings)) if settings else ()
-    begin = time.monotonic()
+    begin, before = time.monotonic(), _processor_time()
     ended = subprocess.run(
         [sys.executable, "-m", "tests.bench.memory", "inv", *given, *words],
         cwd=ROOT,
@@ -97,7 +97,12 @@ def _inv(*words: str, settings: Path | None = None) -> tuple[float, int]:
         text=True,
         check=True,
     )
-    return time.monotonic() - begin, int(ended.stdout.splitlines()[-1])
+    return time.monotonic() - begin, _processor_time() - before, int(ended.stdout.splitlines()[-1])
+
+
+def _processor_time() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager

@@ -15,7 +15,15 @@ from tests.faults.points import points
 pytestmark = pytest.mark.stack
 
 # What tests/sandbox/test_runs.py lets happen too, and what takes an engine of its own.
-ELSEWHERE = {"laptop-killed", "connection-cut", "ctrl-c", "ctrl-c-twice", "harness-killed", ENGINE_RESTARTED}
+ELSEWHERE = {
+    "second-update",
+    "laptop-killed",
+    "connection-cut",
+    "ctrl-c",
+    "ctrl-c-twice",
+    "harness-killed",
+    ENGINE_RESTARTED,
+}
 # The shapes in turns, and the rows turned by half: the first faults meet the steps that change most.
 SHAPES = ("today", "january")
 SPREAD = [

@@ -228,6 +228,7 @@ def test_an_image_that_was_built_since_keeps_its_name_and_the_update_is_no_failu
     assert f"up -d {today.shape.app}" in second.told.partition(told)[2]
 
 
+@pytest.mark.deep
 def test_a_baked_image_rolls_through_a_swarm_without_a_failed_request_and_an_ill_one_is_taken_back(
     today: Sandbox, first: Baked, second: Baked, tmp_path: Path
 ) -> None:

@@ -304,6 +304,7 @@ def test_a_restart_is_of_the_container_that_was_read_whatever_compose_is_told_on
     assert (len(started), facts(sandbox).container) == (3, before.container)
 
 
+@pytest.mark.deep
 def test_a_second_replica_is_updated_too_and_once_it_is_stopped_it_stays_so(
     sandbox: Sandbox, inv: Inv, tmp_path: Path
 ) -> None:

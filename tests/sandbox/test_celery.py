@@ -189,6 +189,7 @@ def test_what_only_celery_cannot_run_is_taken_out_by_the_next_release(celery: Sa
         assert (releases.BROKEN_CELERY in git(celery.origin, "show", f"main:{releases.CELERY}") + "\n") == broken
 
 
+@pytest.mark.deep
 def test_a_restarted_container_is_waited_for_whatever_nginx_says_meanwhile(inv_celery: Inv) -> None:
     restarted = inv_celery("restart", "--strategy", "container")
     assert restarted.code == 0, restarted.text
@@ -221,6 +222,7 @@ def test_what_ails_its_services_is_mended(celery: Sandbox, kind: str) -> None:
     assert asked(celery, "/health") == {"status": "ok", "database": "ok", "redis": "ok"}
 
 
+@pytest.mark.deep
 def test_every_service_of_an_image_has_the_release_that_an_update_baked_into_it(
     celery: Sandbox, inv_celery: Inv, given: SettingsFile
 ) -> None:

@@ -122,6 +122,7 @@ def test_what_a_migration_that_failed_has_left_is_told_and_a_restore_takes_it_aw
     assert (known(mounted), health(mounted)) == (before, WELL)
 
 
+@pytest.mark.deep
 def test_a_migration_that_fails_halfway_is_undone_by_its_dump(mounted: Sandbox, inv_mounted: Inv) -> None:
     before = known(mounted)
     stack.release(mounted.name, "half-migration")
@@ -166,6 +167,7 @@ def test_a_container_that_does_not_start_with_a_newer_schema_says_why_and_is_men
     assert (known(mounted), health(mounted)) == (before, WELL)
 
 
+@pytest.mark.deep
 def test_a_container_that_is_recreated_goes_on_with_the_release(mounted: Sandbox, inv_mounted: Inv) -> None:
     commit = stack.release(mounted.name, "migration")
     assert inv_mounted("hot-update", "--yes").code == 0

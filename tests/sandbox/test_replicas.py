@@ -115,6 +115,7 @@ def test_a_release_that_makes_the_first_ill_never_reaches_users_and_is_undone_in
     assert (releases_served(replicas), health(replicas)["status"]) == (before, "ok")
 
 
+@pytest.mark.deep
 def test_a_migration_that_fails_leaves_the_database_elsewhere_as_it_was(replicas: Sandbox, inv_replicas: Inv) -> None:
     before, at = releases_served(replicas), sql(replicas, "SELECT version_num FROM alembic_version")
     stack.release(replicas.name, "failing-migration")
@@ -135,6 +136,7 @@ def test_one_that_is_ill_is_found_although_nginx_hides_it(replicas: Sandbox, inv
     assert f"health         {ill}: http://localhost:5000/health answers 503" in inv_replicas("preflight").out
 
 
+@pytest.mark.deep
 def test_an_update_restarts_one_that_is_ill_and_meets_it_by_itself(replicas: Sandbox, inv_replicas: Inv) -> None:
     commit = stack.release(replicas.name, "code")
     stack.break_(replicas.name, "ill-replica")
