@@ -73,8 +73,8 @@ def _through_doors(bench: Bench, one: Sandbox) -> Measured:
                 own[count].append((busy, peak))
                 bench.say(f"{count} doors, {what}: {seconds:.2f} s, laptop {busy:.2f} s, {peak / 1024:.0f} MiB")
     for count, ones in own.items():
-        busy, peak = median(one[0] for one in ones), median(one[1] for one in ones)
-        remarks.append(f"the laptop's own, {count} doors: {busy:.2f} s of processor time, {peak / 1024:.0f} MiB")
+        usual, most = median(one[0] for one in ones), median(one[1] for one in ones) / 1024
+        remarks.append(f"the laptop's own, {count} doors: {usual:.2f} s of processor time, {most:.0f} MiB")
     return Measured(tuple(_rows("doors", times)), tuple(remarks))
 
 
