@@ -13,7 +13,7 @@ from deploy.sandbox.engine import find
 from deploy.sandbox.home import Sandbox
 from deploy.sandbox.processes import Process, below
 
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 # Where sshd insists on having an empty folder when root runs it; made by the service that we do not use.
 SEPARATION = Path("/run/sshd")
 
