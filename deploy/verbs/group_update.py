@@ -164,8 +164,10 @@ def _look(hosts: Hosts, target: TargetIs, *, ask: bool) -> Looked:
         return session.examine(target) if ask else ((), session.read(target))
 
     looked = _all(hosts, hosts.each(look))
-    targets = {name: state.repository.target for name, (_, state) in looked.items()}
-    if target != "running" and len(set(filter(None, targets.values()))) > 1 and target != "head":
+    # One whose fetch failed is refused for that.
+    known = {name: state.repository for name, (_, state) in looked.items() if not state.repository.fetch_problem}
+    targets = {name: repository.target for name, repository in known.items()}
+    if target not in ("running", "head") and len(set(filter(None, targets.values()))) > 1:
         evidence = tuple(say("%s: %s", name, revision[:7]) for name, revision in targets.items())
         fact = say("the hosts are not given the same release, nothing was done")
         raise Failure(fact, evidence=evidence, remedy=remedies.SAME_RELEASE, code=Exit.REFUSED)
