@@ -26,7 +26,7 @@ NO_PROSE = (
 )
 # Keys, which are compared, styles, and what other programs read.
 KEYS = {"app container", "work tree", "protected paths", "line endings", "database revision", "as read", "the host"}
-KEYS |= {"bold green", "bold red", "not stack", " INDEX CONCURRENTLY ", "pragma integrity_check"}
+KEYS |= {"bold green", "bold red", "not stack", "not deep", " INDEX CONCURRENTLY ", "pragma integrity_check"}
 KEYS |= {'session=$read_only\nredacted flask_ upgrade --sql "$sql"\n'}
 PROSE = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
 PLACE = re.compile("%[s%]")
