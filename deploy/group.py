@@ -108,9 +108,9 @@ def _tell(parts: Iterable[Part], word: Word) -> list[tuple[str, Word]]:
     return [(part.name, word) for part in parts if part.held == word and word not in part.told]
 
 
-def in_batches(names: Sequence[str], group: Group | None) -> tuple[tuple[str, ...], ...]:
+def in_batches(names: Sequence[str], group: Group) -> tuple[tuple[str, ...], ...]:
     """Divide the hosts as the group says: into one batch where all are confirmed together; the canary goes first."""
-    if group is None or group.commit == "together":
+    if group.commit == "together":
         return (tuple(names),)
     first = tuple(name for name in names if group.canary and name == group.canary.target)
     rest = [name for name in names if name not in first]

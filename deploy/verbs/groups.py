@@ -131,10 +131,8 @@ def preflight_(hosts: Hosts, options: Options) -> None:
     report_findings(hosts, judged)
     failed = every.failures(found)
     for name, findings in judged.items():
-        try:
+        with every.noting(name, failed):
             refuse(findings, [finding.check for finding in findings], shown=True)
-        except Failure as failure:
-            failed[name] = failure
     every.end(hosts, failed)
 
 
@@ -210,8 +208,6 @@ def in_each(hosts: Hosts, act: Callable[[Session], None]) -> None:
     """Do what looks at one host with each, one after the other, and say of which what is told."""
     failed = dict(hosts.unreached)
     for name, session in hosts.sessions.items():
-        try:
+        with every.noting(name, failed):
             act(session)
-        except Failure as failure:
-            failed[name] = failure
     every.end(hosts, failed)

@@ -1,7 +1,7 @@
 """The hosts of a group: a session each, opened and asked side by side."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -141,13 +141,12 @@ def failures(found: Mapping[str, object]) -> dict[str, Failure]:
     return {name: one for name, one in found.items() if isinstance(one, Failure)}
 
 
-def end(hosts: Hosts, failed: Mapping[str, Failure], *, told: Sequence[str] = ()) -> None:
-    """Tell how each host failed, where that is not `told` already, and raise one Failure of the worst exit code."""
+def end(hosts: Hosts, failed: Mapping[str, Failure]) -> None:
+    """Tell how each host failed, and raise one Failure of the worst exit code."""
     if not failed:
         return
     for name, failure in failed.items():
-        if name not in told:
-            hosts.report.failure(named(name, failure))
+        hosts.report.failure(named(name, failure))
     good = tuple(name for name in hosts.names if name not in failed)
     raise Failure(
         say("%s failed, %s did not", tuple(failed), good) if good else say("%s failed", tuple(failed)),
