@@ -36,6 +36,9 @@ from deploy.inside.workers import PAUSE, configured, listened, polls
 # What is left to do of a replacement while others go on; and how a program is replaced.
 Rest = Callable[[], None]
 Way = Callable[[Program, dict[str, Any], dict[str, Any]], Rest | None]
+# Seconds after which uWSGI is asked again: its chain passes over a worker that still loads the app, and ends
+# without it. While a chain goes on, being asked does nothing.
+ASK_AGAIN = 3.0
 
 
 def replace(settings: dict[str, Any], _: BufferedReader) -> None:
@@ -139,19 +142,24 @@ def chain(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) ->
     """Have uWSGI replace its workers itself; what it does not replace, as its HTTP router, loads no app."""
     server, began = server_of(program, settings), uptime()
     with user_of(program.process.pid):
-        old = server.workers
+        old, listens = server.workers, listened(program.process)
     count = min(chain_settings(program.process)["workers"], len(old))
-    ask_chain(program.process)
-    with user_of(program.process.pid):
-        listens, serving, deadline = listened(program.process), set[int](), count * (server.boot + server.drain)
-        while len(serving & server.workers) < count:
-            if uptime() - began > deadline:
-                raise ExpectedError("the workers were not replaced, %s s after that began", f"{deadline:.0f}")
-            for pid in {pid for pid in server.workers - old - serving if polls(pid, listens)}:
+    serving, deadline, asked = set[int](), count * (server.boot + server.drain), -ASK_AGAIN
+    while True:
+        with user_of(program.process.pid):
+            there = server.workers
+            for pid in {pid for pid in there - old - serving if polls(pid, listens)}:
                 say("worker %s serves after %s s", pid, f"{uptime() - began:.1f}")
                 serving.add(pid)
-            time.sleep(PAUSE)
-        apart = sorted(old & server.workers)
+        if len(serving & there) >= count:
+            break
+        if uptime() - began > deadline:
+            raise ExpectedError("the workers were not replaced, %s s after that began", f"{deadline:.0f}")
+        if len(there - old) < count and uptime() - asked > ASK_AGAIN:
+            ask_chain(program.process)
+            asked = uptime()
+        time.sleep(PAUSE)
+    apart = sorted(old & there)
     remember(settings, program.process, programs(settings), workers=count, at=began, ended=uptime(), apart=apart)
 
 

@@ -89,6 +89,9 @@ connected='while IFS= read -r line && [ -n "$line" ]; do export "$line"; done
 
 # refuse_other: the names of databases are what all of this goes by, and a URL may name any.
 refuse_other() {
-  [ -n "$database_container" ] || [[ $connection$'\n' == *$'\n'"HOT_UPDATE_DATABASE=$database"$'\n'* ]] ||
+  [ -z "$database_container" ] || return 0
+  [ -n "$connection" ] ||
+    stop "$(say 'how the app connects to %s could not be asked' "$database")" "$(say 'see the lines above')"
+  [[ $connection$'\n' == *$'\n'"HOT_UPDATE_DATABASE=$database"$'\n'* ]] ||
     stop "$(say 'the database is not called %s' "$database")" "$(say 'set database.name to the name that it has')"
 }

@@ -62,7 +62,7 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
             assert (folder / "reached").exists(), f"the update never came to {cell.point}: {process.stdout.read()}"
             fault.strike(scene)
             (folder / "go").touch()
-        said, _ = process.communicate(timeout=END_SECONDS)
+        said = last_words(process, folder)
         leaks.printed.append(said)
     wait_until(lambda: production.is_free(sandbox), END_SECONDS)
     try:
@@ -72,6 +72,18 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
         with suppress(Failure):
             stack.restore(sandbox.name)
         raise AssertionError("\n".join((*shown, said, journal(folder)))) from problem
+
+
+def last_words(process: subprocess.Popen[str], folder: Path) -> str:
+    try:
+        return process.communicate(timeout=END_SECONDS)[0]
+    except subprocess.TimeoutExpired as late:
+        # It holds bytes, whatever the process was told to give.
+        said = late.output.decode(errors="replace") if isinstance(late.output, bytes) else ""
+        running = subprocess.run(
+            ["ps", "-eo", "pid,ppid,etime,args", "--forest"], capture_output=True, text=True, check=True
+        )
+        raise AssertionError("\n".join(("the laptop has not ended", said, journal(folder), running.stdout))) from None
 
 
 def judge(sandbox: Sandbox, was: production.Before, run: str, fault: Fault) -> str:

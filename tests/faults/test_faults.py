@@ -35,9 +35,14 @@ SPREAD = [
 # Of the others what only they have: a second service, a second container, code that moves with the clone.
 SELECTION = [
     *sorted(SPREAD, key=lambda cell: SHAPES.index(cell.shape)),
-    Cell("celery", "step-fails", "copy"),
-    Cell("replicas", "app-killed", "copy"),
-    Cell("mounted", "step-fails", "restart"),
+    *(
+        pytest.param(cell, marks=pytest.mark.deep)
+        for cell in (
+            Cell("celery", "step-fails", "copy"),
+            Cell("replicas", "app-killed", "copy"),
+            Cell("mounted", "step-fails", "restart"),
+        )
+    ),
 ]
 
 

@@ -71,6 +71,7 @@ def test_gunicorn_is_the_first_process_and_cannot_write_to_its_code(mounted: San
     assert "MariaDB" in sql(mounted, "SELECT version()")
 
 
+@pytest.mark.deep
 def test_what_init_writes_does_unedited(bare: Inv, mounted: Sandbox, tmp_path: Path) -> None:
     stack.release(mounted.name, "migration")
     works(bare, mounted, tmp_path)
@@ -147,6 +148,7 @@ def test_an_ill_release_is_undone_with_its_migration_so_that_the_container_start
 
 
 @pytest.mark.does("mend_loop")
+@pytest.mark.deep
 def test_a_container_that_does_not_start_with_a_newer_schema_says_why_and_is_mended_by_a_restore(
     mounted: Sandbox, inv_mounted: Inv, given: SettingsFile
 ) -> None:

@@ -1,7 +1,12 @@
 """The sandbox with two containers of the app, and its database in another Compose project, on the real stack."""
 
 import json
+import os
 import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from deploy.sandbox.databases import sql
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.bench.client import asking
+from tests.faults.cells import wait_until
 from tests.sandbox.adopting import works
 from tests.sandbox.conftest import Inv, SettingsFile
 from tests.texts import as_text
@@ -38,6 +44,10 @@ def releases_served(sandbox: Sandbox) -> set[int]:
     found = re.findall(r"<p>release (\d+)</p>", pages)
     assert len(found) == ENOUGH * len(both(sandbox))
     return {int(number) for number in found}
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
 
 
 def number_of(sandbox: Sandbox, commit: str) -> int:
@@ -67,6 +77,7 @@ def test_nginx_alone_is_published_and_the_database_belongs_to_another_project(re
     assert health(replicas) == {"status": "ok", "database": "ok"}
 
 
+@pytest.mark.deep
 def test_what_init_writes_does_unedited(bare: Inv, replicas: Sandbox, tmp_path: Path) -> None:
     stack.release(replicas.name, "migration")
     works(bare, replicas, tmp_path)
@@ -98,6 +109,30 @@ def test_containers_are_restarted_one_after_the_other_and_each_is_met_by_itself_
     first, second = both(replicas)
     told = [restarted.out.index(f"{name} by itself is well (200)") for name in (first, second)]
     assert told[0] < restarted.out.index(f"▸ restart@{second}") < told[1]
+
+
+def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes_over_it(
+    replicas: Sandbox, inv_replicas: Inv
+) -> None:
+    master = int(run("docker", "inspect", "--format", "{{.State.Pid}}", replicas.app))
+    before = children(master)
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: bool(children(master) - before), 10)
+    (loading,) = children(master) - before
+    os.kill(loading, signal.SIGSTOP)
+    logs = f"docker logs --since {int(time.time())} {replicas.app}"
+    try:
+        with ThreadPoolExecutor() as beside:
+            restarting = beside.submit(inv_replicas, "restart")
+            wait_until(lambda: "chain reloading complete" in run("sh", "-c", f"{logs} 2>&1"), 60)
+            os.kill(loading, signal.SIGCONT)
+            restarted = restarting.result()
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(loading, signal.SIGCONT)
+    assert restarted.code == 0, restarted.text
+    assert len(children(master)) == 2
+    assert not children(master) & {*before, loading}
 
 
 def test_a_release_that_makes_the_first_ill_never_reaches_users_and_is_undone_in_both(

@@ -18,7 +18,8 @@ from tests.build import SETTINGS
 from tests.plain import plain_ended
 from tests.scripts.docker_here import docker_here
 
-RUN = "20260101T000001-0001"
+# Of this process alone: who ends a run's sessions ends all of its processes that there are here.
+RUN = f"20260101T000001-{os.getpid() & 0xFFFF:04x}"
 
 
 @dataclass

@@ -116,8 +116,10 @@ def mariadb() -> Iterator[Server]:
         port, data = free_port(), str(folder / "data")
         account = pwd.getpwnam("mysql")
         root = "--auth-root-authentication-method=normal"
+        # Temporary tables of two servers in one folder may have the same name.
+        apart = {**os.environ, "TMPDIR": str(folder)}
         subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", root, "--skip-test-db"],
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", root, "--skip-test-db"], env=apart,
             user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd=folder, capture_output=True, check=True,
         )  # fmt: skip
         place = (f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--tmpdir={folder}")
