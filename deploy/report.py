@@ -5,7 +5,8 @@ import io
 import os
 import re
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+    from deploy.board import Board
     from deploy.health import Check
     from deploy.runs import Event
 
@@ -31,7 +33,9 @@ UNBROKEN = 100_000
 # By how many columns more than a line what did not fit into it is indented.
 HANG = 2
 # One line at a time, whoever writes.
-_writing = threading.RLock()
+writing = threading.RLock()
+# What is drawn below the lines of the terminal at the moment.
+_below: "Board | None" = None
 # Blanks at the end of a line, and what ends its colours.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -62,18 +66,43 @@ def _console(name: output.Name = "stdout", margin: int = 0) -> "Console":
     )
 
 
+@contextmanager
+def below(board: "Board") -> Iterator[None]:
+    """Have what is written pass above a board, until that is closed."""
+    global _below
+    board.open()
+    _below = board
+    try:
+        yield
+    finally:
+        board.close()
+        _below = None
+
+
+@contextmanager
+def _cleared() -> Iterator[None]:
+    """Keep the terminal free of what is drawn below, for who writes or asks."""
+    with writing:
+        board = _below if _below and _below.is_open else None
+        if board:
+            output.write(board.erase())
+        yield
+        if board:
+            output.write(board.draw())
+
+
 def _write(written: str, name: output.Name = "stdout", label: str = "") -> None:
     """Write whole lines, each with the label before it; what standard output does not take is told on the other."""
     if label:
         written = "".join(f"{label}{line}" for line in written.splitlines(keepends=True))
-    with _writing:
+    with _cleared():
         why = output.write(written, name)
     if why and name == "stdout":
         lost = say("! standard output cannot be written, so the rest of it is lost: %s", why)
-        _write(f"{_shown(lost, 'stderr')}\n", "stderr")
+        _write(f"{shown(lost, 'stderr')}\n", "stderr")
 
 
-def _shown(told: Told, name: output.Name = "stdout") -> str:
+def shown(told: Told, name: output.Name = "stdout") -> str:
     return output.shown(text(told), name)
 
 
@@ -123,6 +152,8 @@ class Report:
         self._label = label
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
+        # Tells whether an event is seen on the terminal already, and needs no line.
+        self.live: Callable[[Event], bool] | None = None
 
     @cached_property
     def _out(self) -> "Console":
@@ -136,9 +167,9 @@ class Report:
 
     def line(self, told: Told, style: str = "") -> None:
         if _is_plain():
-            _write(f"{_shown(told)}\n", label=self._label)
+            _write(f"{shown(told)}\n", label=self._label)
             return
-        self._print(self._out, _fitted(self._out, _shown(told), style))
+        self._print(self._out, _fitted(self._out, shown(told), style))
 
     def in_words(self, told: Told) -> str:
         """Give the text of a message, for a file that people read."""
@@ -146,7 +177,7 @@ class Report:
 
     def error_line(self, told: Told) -> None:
         """Print a line on standard error."""
-        _write(f"{_shown(told, 'stderr')}\n", "stderr", self._label)
+        _write(f"{shown(told, 'stderr')}\n", "stderr", self._label)
 
     def rows(self, rows: Iterable[Row]) -> None:
         """Print names and what is told of each, and a style where one is to be seen, below one another."""
@@ -157,12 +188,14 @@ class Report:
 
     def ask(self, question: Message) -> str:
         """Ask on the terminal."""
-        _write(_shown(question))
-        return output.answer()
+        with _cleared():
+            output.write(shown(question))
+            return output.answer()
 
     def secret(self, question: Told) -> str:
         """Ask on the terminal for what is not shown while it is typed."""
-        return getpass.getpass(text(question))
+        with _cleared():
+            return getpass.getpass(text(question))
 
     def document(self, value: Any) -> None:
         """Print JSON for machines."""
@@ -184,9 +217,9 @@ class Report:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            told = Text(_shown(_reasoned(finding.evidence)))
+            told = Text(shown(_reasoned(finding.evidence)))
             if finding.remedy and finding.level != "ok":
-                told.append("\n" + _shown(say("→ %s", finding.remedy)), style="dim")
+                told.append("\n" + shown(say("→ %s", finding.remedy)), style="dim")
             style = _STYLE[finding.level]
             table.add_row(Text(output.shown(_MARK[finding.level]), style), Text(finding.check, style), told)
         self._print(self._out, table)
@@ -202,9 +235,9 @@ class Report:
 
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for header in headers:
-            table.add_column(_shown(header), overflow="fold")
+            table.add_column(shown(header), overflow="fold")
         for row, seen in zip(rows, marked, strict=True):
-            table.add_row(*(Text(_shown(cell), "yellow" if at in seen else "") for at, cell in enumerate(row)))
+            table.add_row(*(Text(shown(cell), "yellow" if at in seen else "") for at, cell in enumerate(row)))
         self._print(self._out, table)
 
     def plan(self, plan: Plan, of: Value = "") -> None:
@@ -221,7 +254,10 @@ class Report:
         self.line(say("%s: nothing to do · %s", verb, self.describe(state)), "green")
 
     def event(self, event: "Event") -> None:
-        """Print what the journal tells, as it comes."""
+        """Show what the journal tells, as it comes."""
+        self._time(event)
+        if self.live and self.live(event):
+            return
         match event.kind, event.fields:
             case "run", (run, *_):
                 self.line(say("run %s", run), "dim")
@@ -243,7 +279,6 @@ class Report:
                 undone: Value = say("not confirmed") if step == "confirm" else step
                 self.line(say("✗ %s: undoing what was done", undone), "red")
             case "undo-begin", (step, *_):
-                self._began[step] = event.at
                 self.line(say("◂ undo %s", step), "bold")
             case "undo-end", (step, status, *_):
                 mark, style = ("✓", "green") if status == "0" else ("✗", "red")
@@ -251,18 +286,26 @@ class Report:
                     say("%s undo %s %s s", mark, step, f"{event.at - self._began.get(step, event.at):.1f}"), style
                 )
             case "begin", (step, *_):
-                self._began[step] = event.at
                 self.line(say("▸ %s", step), "bold")
             case "line" | "message", (_, told):
                 self.line(say("    %s", unpack(told)), "dim")
             case "end", (step, status, *_):
-                self.times[step] = event.at - self._began.get(step, event.at)
                 good = status == "0"
                 mark, style = ("✓", "green") if good else ("✗", "red")
                 self.line(say("%s %s %s s", mark, step, f"{self.times[step]:.1f}"), style)
 
-    def done(self, target: str, revision: str) -> None:
+    def _time(self, event: "Event") -> None:
+        match event.kind, event.fields:
+            case "begin" | "undo-begin", (step, *_):
+                self._began[step] = event.at
+            case "end", (step, *_):
+                self.times[step] = event.at - self._began.get(step, event.at)
+
+    def done(self, target: str, revision: str, brought: Sequence[Message]) -> None:
+        """Say that a release runs, and below it what was brought."""
         self.line(self.done_told(target, revision), "bold green")
+        for line in brought:
+            self.line(say("  %s", line))
 
     def done_told(self, target: str, revision: str) -> Message:
         """Say that a release runs, and how long each of its steps took."""
@@ -293,11 +336,11 @@ class Report:
 
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in (say("backup"), say("age"), say("size"), say("database at"), say("code")):
-            table.add_column(_shown(name), overflow="fold")
+            table.add_column(shown(name), overflow="fold")
         for dump in found.all:
             age, size = backups.age(found.now - dump.made), backups.size(dump.bytes)
             code = Printed(dump.code[:7]) or say("unknown")
-            table.add_row(*map(_shown, (Printed(dump.id), age, size, say("%s", _at(dump)), code)))
+            table.add_row(*map(shown, (Printed(dump.id), age, size, say("%s", _at(dump)), code)))
         self._print(self._out, table)
 
     def health(self, checks: Sequence["Check"]) -> None:
@@ -364,7 +407,7 @@ class Report:
         if failure.remedy:
             told.append((say("→ %s", failure.remedy), "bold"))
         for line, style in told:
-            self._print(console, _fitted(console, _shown(line, "stderr"), style), "stderr")
+            self._print(console, _fitted(console, shown(line, "stderr"), style), "stderr")
 
 
 def _at(dump: backups.Backup) -> Value:

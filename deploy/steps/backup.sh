@@ -2,6 +2,7 @@
 # Expects backups.sh and what that expects, keep, code (the revision that runs; empty: unknown).
 
 leave() { # STATUS
+  stop_telling
   rm -f "$part"
   # What is left of it in its container would hold its locks against the next migration.
   [ "$1" = 0 ] || end_sessions >/dev/null 2>&1 || true
@@ -25,6 +26,24 @@ refuse_folder() { # WORDS REMEDY
 
 # What root makes in somebody's clone must still be theirs at their own next run.
 own() { [ "$EUID" != 0 ] || chown --reference="$path" "$@"; }
+
+# Who waits for a long dump sees that it grows, less often the longer it takes.
+tell_growth() {
+  local pause=5 never
+  exec {never}<> <(:)
+  while ! read -r -t "$pause" <&"$never"; do
+    say '%s dumped so far' "$(in_units "$(stat -c %s "$part")")"
+    [ "$pause" -ge 60 ] || pause=$((pause * 2))
+  done
+}
+
+# By a signal that Bash has no words for.
+stop_telling() {
+  [ -z "${growth-}" ] || kill -PIPE "$growth" 2>/dev/null || true
+  growth=
+}
+
+in_units() { numfmt --to=iec-i --suffix=B "$1" | sed 's/[A-Z]/ &/'; }
 
 # The dump is there once it has its name, and its description has it before.
 complete() {
@@ -67,9 +86,13 @@ prepare_folder
 size=$(database_size)
 room "$(df -Pk "$folder" | awk 'NR == 2 {print $4}')" "$size" "$(say 'in %s' "$folder")" "$(say 'free some space there, or set backup.dir')"
 revision=$(revisions)
+# Should it be left alone it holds no lock.
+tell_growth 9>&- &
+growth=$!
 make_dump "$part"
+stop_telling
 tables=$(tables_in "$part")
 complete
-amount=$(numfmt --to=iec-i --suffix=B "$bytes" | sed 's/[A-Z]/ &/')
-say '%s at %s: %s tables, %s in %s' "$database" "$(or_say "$revision" 'no revision')" "$tables" "$amount" "$folder/$run.dump"
+say '%s at %s: %s tables, %s in %s' \
+  "$database" "$(or_say "$revision" 'no revision')" "$tables" "$(in_units "$bytes")" "$folder/$run.dump"
 prune

@@ -75,7 +75,7 @@ class Follower:
 
     `prove` is asked before the run is confirmed; without it, somebody else confirms. Ctrl-C has a run undone that is
     `undoable`; `undo` has it undone at once. What `probing` met goes into the history with the decision. `hear` is
-    called with each event.
+    called with each event. `steps` are the names of those that it is going to carry out, where they are known.
     """
 
     def __init__(
@@ -88,8 +88,10 @@ class Follower:
         undo: bool = False,
         probing: "Probe | None" = None,
         hear: Callable[[Event], None] = lambda event: None,
+        steps: Sequence[str] = (),
     ) -> None:
         self._session = session
+        self._steps = steps
         self._hear = hear
         self._run = run
         self._prove = prove
@@ -108,8 +110,12 @@ class Follower:
 
     def follow(self, journal: Journal) -> None:
         """Show the run's events to its end, and raise how it ended unless it is done."""
+        # It brings what draws on a terminal with it.
+        from deploy import live
+
+        shown = live.following({self._session.settings.target.name: (self._session.report, self._steps)})
         try:
-            with insistent() as met:
+            with insistent() as met, shown:
                 while not self._ended(journal, met):
                     journal = runs.follow(self._session.host, self._variables, self._run, self._next)
         except KeyboardInterrupt:

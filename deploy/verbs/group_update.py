@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import group, releases, remedies, runs, steps
+from deploy import group, live, releases, remedies, runs, steps, summary
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Options
@@ -15,7 +15,7 @@ from deploy.state import PastRun, State, TargetIs, variables
 from deploy.verbs import bake
 from deploy.verbs import hosts as every
 from deploy.verbs import status as looks
-from deploy.verbs.follow import Follower
+from deploy.verbs.follow import Follower, operator
 from deploy.verbs.groups import report_findings, table, tell_difference, told_of
 from deploy.verbs.hosts import Hosts, named
 from deploy.verbs.session import Session, agree
@@ -101,7 +101,8 @@ def attach(hosts: Hosts, *, confirm: bool, undo: bool) -> None:
     if confirm and undo:
         raise Failure(say("--confirm and --undo exclude each other"), code=Exit.USAGE)
     everywhere = _Everywhere(hosts.sessions)
-    failed = every.failures(hosts.each(partial(_follow, everywhere, confirm=confirm, undo=undo), wide=True))
+    with live.following({name: (session.report, ()) for name, session in hosts.sessions.items()}):
+        failed = every.failures(hosts.each(partial(_follow, everywhere, confirm=confirm, undo=undo), wide=True))
     ends = hosts.each(lambda session: (looks.past(session)[0][-1:], session.read("running")))
     headers = (say("runs"), say("last run"), say("it ended"))
     table(hosts, headers, told_of(ends, lambda name, one: _end_of(*one)))
@@ -314,6 +315,7 @@ def _carry_out(
         if work.session.settings.bake.after_update:
             bake.after_update(work.session)
     if not failed:
+        _sum_up(hosts, works)
         return
     if every.worst(failure.code for failure in failed.values()) == Exit.LOCKED:
         raise _locked({culprit: failed[culprit]})
@@ -332,6 +334,17 @@ def _carry_out(
         remedy=remedies.make_equal(hosts.name) if good else None,
         code=every.worst(failure.code for failure in failed.values()),
     )
+
+
+def _sum_up(hosts: Hosts, works: Sequence[Work]) -> None:
+    """Tell once what was brought to all, in the words of the host that had most to do."""
+    done = [work for work in works if work.decision.plan.confirm]
+    if not done:
+        return
+    most = max(done, key=lambda work: len(work.decision.plan.steps))
+    settings, decision = most.session.settings, most.decision
+    for line in summary.of(settings, decision.state, decision.plan, decision.run, operator(), hosts.name):
+        hosts.report.line(say("  %s", line))
 
 
 def _watched(hosts: Hosts, name: str) -> int:

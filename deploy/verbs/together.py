@@ -68,8 +68,16 @@ class Together:
 
     def carry_out(self) -> tuple[dict[str, Failure], str]:
         """Follow all to their ends; how each failed that did, and which did so first."""
+        from deploy import live
+
         threads = [threading.Thread(target=self._follow, args=(work,), daemon=True) for work in self._works.values()]
-        with insistent() as met:
+        shown = live.following(
+            {
+                name: (work.session.report, [step.name for step in work.decision.plan.steps])
+                for name, work in self._works.items()
+            }
+        )
+        with insistent() as met, shown:
             for thread in threads:
                 thread.start()
             while True:

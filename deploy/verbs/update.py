@@ -21,6 +21,7 @@ from deploy import (
     runs,
     shell,
     steps,
+    summary,
     words,
 )
 from deploy.errors import Exit, Failure
@@ -145,7 +146,8 @@ def carry_out(
 ) -> None:
     """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
     proof = partial(prove_and_watch, session, run=run, keep_schema=keep_schema, before=state)
-    follower = Follower(session, run, prove=proof, undoable=plan.undoable, probing=probing)
+    names = [step.name for step in plan.steps]
+    follower = Follower(session, run, prove=proof, undoable=plan.undoable, probing=probing, steps=names)
     follower.follow(hand_over(session, plan, state, run))
 
 
@@ -392,7 +394,9 @@ def bring(
         deliver(session, decision)
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
-        report.done(settings.target.name, plan.revision)
+        report.done(
+            settings.target.name, plan.revision, summary.of(settings, decision.state, plan, decision.run, operator())
+        )
         if settings.bake.after_update:
             # It makes use of us.
             from deploy.verbs import bake

@@ -225,7 +225,7 @@ def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbo
     commit = publish(production, *SUITABLE)
     ended = inv("hot-update", "--yes")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[-1].startswith(f"{production.name} runs {commit[:7]} and is healthy (proof ")
+    assert f"\n{production.name} runs {commit[:7]} and is healthy (proof " in ended.out
     assert_runs(production, commit)
     assert git(production.path, "rev-parse", "HEAD") == commit
     assert revision(production) == newest_migration(production, commit)
@@ -243,7 +243,7 @@ def test_new_settings_of_gunicorn_are_read_by_its_master_and_a_new_worker_holds_
     assert "refreshed: gunicorn.conf.py from nginx/gunicorn/gunicorn-prod.conf.py" in ended.out
     assert "whalefall: has to read its settings again, since gunicorn.conf.py changes" in ended.out
     assert "scheduler.lock: held by a new worker" in ended.out
-    assert ended.out.splitlines()[-1].startswith(f"{production.name} runs {commit[:7]} and is healthy (proof ")
+    assert f"\n{production.name} runs {commit[:7]} and is healthy (proof " in ended.out
     assert_runs(production, commit)
     assert container_started(production) == began
 
