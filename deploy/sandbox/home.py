@@ -187,6 +187,16 @@ def names() -> list[str]:
     return sorted(path.name for path in home().glob("*/") if path.is_dir() and valid(path.name))
 
 
+def taken() -> set[str]:
+    """Name the targets and groups of the project's invoke.yaml; none where it cannot be read."""
+    try:
+        told = yaml.safe_load((home().parent / "invoke.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return set()
+    sections = [told.get(key) for key in ("targets", "groups")] if isinstance(told, dict) else []
+    return {str(name) for section in sections if isinstance(section, dict) for name in section}
+
+
 def valid(name: str) -> bool:
     """Tell whether containers and folders can be named after this."""
     return re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name) is not None

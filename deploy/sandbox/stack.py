@@ -206,12 +206,15 @@ def _agree(name: str, there: tuple[Sandbox, ...], wanted: Shape | None, hosts: i
 def _plan(name: str, shape: Shape, hosts: int) -> tuple[Sandbox, ...]:
     """Think up the hosts of a new sandbox, whose names no other has."""
     planned = home.plan_group(name, shape, hosts) if hosts > 1 else (home.plan(name, shape),)
+    if taken := sorted({name, *(one.name for one in planned)} & home.taken()):
+        fact = say("invoke.yaml has a target or a group %s already", taken[0])
+        raise Failure(fact, remedy=say("choose a --name"), code=Exit.USAGE)
     for one in planned:
         if (one.root / "target.yaml").exists() and load(one.name).group != one.group:
             fact = say("another sandbox is named %s", one.name)
             raise Failure(fact, remedy=say("choose a --name"), code=Exit.USAGE)
-        if taken := compose.foreign_folder(one):
-            fact = say("another sandbox %s is on this Docker engine, made from %s", one.name, taken)
+        if elsewhere := compose.foreign_folder(one):
+            fact = say("another sandbox %s is on this Docker engine, made from %s", one.name, elsewhere)
             raise Failure(fact, remedy=say("choose a --name"))
     return planned
 

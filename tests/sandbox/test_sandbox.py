@@ -83,6 +83,15 @@ def test_a_name_that_containers_cannot_have_is_refused(name: str) -> None:
     assert refused.value.code == Exit.USAGE
 
 
+@pytest.mark.parametrize("name", ["prod", "here"])
+def test_the_name_of_a_target_of_the_settings_is_refused(docker: None, name: str) -> None:
+    with pytest.raises(Failure) as refused:
+        stack.up(name, tell=lambda told: None)
+    assert refused.value.code == Exit.USAGE
+    assert as_text(refused.value).fact == f"invoke.yaml has a target or a group {name} already"
+    assert not home.folder(name).exists()
+
+
 def test_the_app_asks_database_and_redis(sandbox: Sandbox) -> None:
     status, body = answer(sandbox.app_port, "/api/v1/health")
     assert status == 200
