@@ -502,14 +502,22 @@ def rollback(
         )
 
 
-@verb(target=TARGET, only=ONLY, json="print one JSON object", drift="list only the files that were changed by hand")
-def status_(c: Context, target: str = "", only: str = "", json: bool = False, drift: bool = False) -> None:
-    """Tell what runs, drift, services, migrations, lock and last run."""
+@verb(
+    target=TARGET,
+    only=ONLY,
+    json="print one JSON object",
+    drift="list only the files that were changed by hand",
+    watch="tell it again every 5 s until interrupted",
+)
+def status_(
+    c: Context, target: str = "", only: str = "", json: bool = False, drift: bool = False, watch: bool = False
+) -> None:
+    """Tell what runs and is new, drift, services, programs, migrations, room, lock and last run."""
     from deploy.verbs import groups
     from deploy.verbs import status as looks
 
-    one = lambda s: looks.status(s, as_json=json, drift=drift)  # noqa: E731
-    work(c, target, only, one, None if drift else lambda h: groups.status(h, as_json=json))
+    one = lambda s: looks.status(s, as_json=json, drift=drift, watch=watch)  # noqa: E731
+    work(c, target, only, one, None if drift else lambda h: groups.status(h, as_json=json, watch=watch))
 
 
 @verb(target=TARGET, only=ONLY, json="print a JSON list")

@@ -210,7 +210,7 @@ await_go() {
   [ -e hold ] || return 0
   local end=$((SECONDS + $(<hold)))
   event holding "$1" || give_up
-  until [ -e "go.$1" ] || [ -n "$stopped" ] || { [ -L decision ] && [ "$(choice)" = undo ]; }; do
+  until [ -e "go.$1" ] || [ -n "$stopped" ] || { is_decided && [ "$(choice)" = undo ]; }; do
     ! renewed || end=$((SECONDS + $(<hold)))
     [ "$SECONDS" -lt "$end" ] || return
     sleep 0.1
@@ -257,7 +257,9 @@ give_up() {
 # What was decided of this run, and by whom: to confirm or to undo it. The first word counts, and a full disk must not
 # keep it from being said, so it is the target of a link; on one that takes not even that, our own word counts.
 decision() { readlink decision 2>/dev/null | grep -aE $'^(confirm|undo)(\t|$)' || printf '%s\n' "${decided-}"; }
-choice() { decision | cut -f 1; }
+choice() { ! is_decided || decision | cut -f 1; }
+# Asked again and again, so without a process.
+is_decided() { [ -L decision ] || [ -n "${decided-}" ]; }
 chooser() { unescaped "$(decision | cut -f 2)"; }
 decide() { # CHOICE WHO
   decided=$(record "$1" "$2")
@@ -369,7 +371,7 @@ await_confirmation() {
   local end=$((SECONDS + $(<confirm)))
   stage=confirm
   event confirming "$(<confirm)" || give_up
-  while [ -z "$(choice)" ] && [ "$SECONDS" -lt "$end" ] && [ -z "$stopped" ]; do
+  until { is_decided && [ -n "$(choice)" ]; } || [ "$SECONDS" -ge "$end" ] || [ -n "$stopped" ]; do
     ! renewed || end=$((SECONDS + $(<confirm)))
     sleep 0.1
   done

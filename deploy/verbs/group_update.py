@@ -71,6 +71,7 @@ def run_step(hosts: Hosts, verb: str, options: Options) -> None:
     looked = _look(hosts, steps.STEPS[verb].TARGET, ask=False)
     batches = [(name,) for name in looked] if verb in ONE_BY_ONE else [tuple(looked)]
     decisions = _decide(hosts, verb, names, options, looked, batches)
+    _refuse_locked(hosts, decisions)
     _refuse(hosts, decisions)
     for name, decision in decisions.items():
         if not decision.plan.steps:
@@ -203,8 +204,18 @@ def _decide(
     return decisions
 
 
-def _refuse(hosts: Hosts, decisions: Mapping[str, Decision], *, locked: bool = True) -> None:
-    """Refuse for all what one host would be refused, and what is `locked` on one."""
+def _refuse_locked(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
+    """Refuse for all beside a run on one of them: what that is at changes while it is read."""
+    failed: dict[str, Failure] = {}
+    for name, decision in decisions.items():
+        with every.noting(name, failed):
+            refuse_locked(hosts.sessions[name], decision)
+    if failed:
+        raise _locked(failed)
+
+
+def _refuse(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
+    """Refuse for all what one host would be refused."""
     failed: dict[str, Failure] = {}
     for name, decision in decisions.items():
         with every.noting(name, failed):
@@ -213,11 +224,6 @@ def _refuse(hosts: Hosts, decisions: Mapping[str, Decision], *, locked: bool = T
         hosts.report.failure(named(name, failure))
     if failed:
         raise Failure(say("nothing was done anywhere: %s refused", tuple(failed)), code=Exit.REFUSED)
-    for name, decision in decisions.items() if locked else ():
-        with every.noting(name, failed):
-            refuse_locked(hosts.sessions[name], decision)
-    if failed:
-        raise _locked(failed)
 
 
 def _locked(failed: Mapping[str, Failure]) -> Failure:
@@ -239,8 +245,10 @@ def _bring(
     probe: bool = False,
 ) -> None:
     report = hosts.report
+    if not dry_run:
+        _refuse_locked(hosts, decisions)
     report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
-    _refuse(hosts, decisions, locked=not dry_run)
+    _refuse(hosts, decisions)
     _tell_plans(hosts, decisions)
     if dry_run:
         return

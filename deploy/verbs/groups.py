@@ -54,8 +54,16 @@ def document(hosts: Hosts, found: Mapping[str, _Found | Failure], facts: Callabl
     )
 
 
-def status(hosts: Hosts, *, as_json: bool) -> None:
-    """Tell of each host what runs, drift, services, migrations, lock and last run."""
+def status(hosts: Hosts, *, as_json: bool, watch: bool = False) -> None:
+    """Tell of each host what runs, drift, services, migrations, lock and last run, once or again and again."""
+    while watch:
+        with suppress(Failure):
+            _status(hosts, as_json=as_json)
+        time.sleep(looks.WATCH_PAUSE)
+    _status(hosts, as_json=as_json)
+
+
+def _status(hosts: Hosts, *, as_json: bool) -> None:
     states = hosts.each(lambda session: session.read("remote"))
     if as_json:
         document(hosts, states, lambda name, state: looks.facts(hosts.sessions[name], state))

@@ -1,21 +1,35 @@
 """Tell how production stands, what was done to it, and who works on it."""
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from deploy import builds, images, preflight, releases, runs, shell, words
+from deploy import backups, builds, images, preflight, releases, runs, shell, words
 from deploy.errors import Failure
-from deploy.message import Message, Printed, Told, counted, say
+from deploy.message import NOTHING, Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
-from deploy.state import PastRun, State, kept, variables
+from deploy.state import Container, PastRun, State, kept, variables
 from deploy.verbs.follow import DECIDED, Follower, finishing
 from deploy.verbs.session import Session, tail
 
 SCHEMA = 1
+# So many of the commits that are new are named.
+NAMED = 5
+# Seconds between two rounds of status --watch.
+WATCH_PAUSE = 5.0
 
 
-def status(session: Session, *, as_json: bool, drift: bool) -> None:
-    """Tell target, revisions, drift, services, migrations, lock and last run."""
+def status(session: Session, *, as_json: bool, drift: bool, watch: bool = False) -> None:
+    """Tell revisions, drift, services, programs, database, room, lock and last run; `watch`: again and again."""
+    _once(session, as_json=as_json, drift=drift)
+    while watch:
+        time.sleep(WATCH_PAUSE)
+        session.report.line(NOTHING)
+        _once(session, as_json=as_json, drift=drift)
+
+
+def _once(session: Session, *, as_json: bool, drift: bool) -> None:
     state = session.read("remote")
     if as_json:
         session.report.document(facts(session, state))
@@ -28,7 +42,6 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     running = releases.running(state)[:7] or say("unknown")
     remote, target = session.settings.git.remote, repository.target[:7] or say("unknown")
     new = counted(len(repository.incoming), "%s new commit", "%s new commits")
-    services = tuple(f"{name} {found}" for name, found in _services(state).items())
     lock = (finding.evidence for finding in _findings(session, state, "lock"))
     session.report.rows(
         (
@@ -37,10 +50,13 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
                 say("release"),
                 say("%s runs; clone at %s, %s at %s, %s", running, repository.head[:7], remote, target, new),
             ),
+            *_new(repository.incoming),
             (say("drift"), preflight.drift(state) or say("none")),
             *([(say("image"), recreated)] if (recreated := images.told(session.settings, state)) else []),
-            (say("services"), say("%s", services)),
+            (say("services"), say("%s", _uptimes(state))),
+            *([(say("programs"), say("%s", running_programs))] if (running_programs := _programs(state)) else []),
             *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
+            (say("room"), say("%s", _room(state))),
             (say("lock"), next(lock, say("free"))),
             (say("last run"), _told(last) if last else say("none")),
         )
@@ -48,6 +64,47 @@ def status(session: Session, *, as_json: bool, drift: bool) -> None:
     session.report.stale(builds.stale(state))
     for problem in _findings(session, state, "records"):
         session.report.line(say("! %s", problem.evidence), "yellow")
+
+
+def _new(incoming: Sequence[Message]) -> Iterator[tuple[Told, Told]]:
+    """Name the newest commits, below one another."""
+    for number, commit in enumerate(incoming[:NAMED]):
+        yield NOTHING if number else say("new"), commit
+    if len(incoming) > NAMED:
+        yield NOTHING, say("and %s more", len(incoming) - NAMED)
+
+
+def _uptimes(state: State) -> tuple[Message, ...]:
+    """Say how every container is, and for how long."""
+    told = []
+    for name, container in _containers(state).items():
+        found = say("%s %s", name, container.status)
+        since = _moment(state.clock) - _moment(container.started) if container.status == "running" else None
+        told.append(say("%s for %s", found, backups.age(int(since.total_seconds()))) if since else found)
+    return tuple(told)
+
+
+def _moment(told: str) -> datetime:
+    """Read a moment as the engine or the host's clock tells it, both in UTC; of the engine's, whole seconds."""
+    return datetime.strptime(told.replace("-", "").replace(":", "")[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+def _programs(state: State) -> tuple[Message, ...]:
+    return tuple(
+        say("%s with %s", one.name, counted(one.workers, "%s worker", "%s workers"))
+        if one.server
+        else say("%s", one.name)
+        for one in state.programs
+    )
+
+
+def _room(state: State) -> tuple[Message, ...]:
+    """Say what there is left of, and how large the database is."""
+    disk, memory = state.free_mib, state.app.memory_mib if state.app else None
+    told = [] if disk is None else [say("%s free on the disk", backups.size(disk * 1024**2))]
+    told += [] if memory is None else [say("%s of memory", backups.size(memory * 1024**2))]
+    database = state.database
+    return (*told, *([say("the database has %s", backups.size(database.size))] if database.size else []))
 
 
 def facts(session: Session, state: State) -> dict[str, object]:
@@ -98,9 +155,13 @@ def _recreated(session: Session, state: State) -> dict[str, object]:
 
 
 def _services(state: State) -> dict[str, str]:
-    """Give the status of every container that is looked at: by its role, or by its name where it runs the code too."""
-    found = {role.removeprefix("service "): container.status for role, container in state.containers.items()}
-    return found | {one.name: one.state.containers["app"].status for one in state.others if one.state.containers}
+    return {name: container.status for name, container in _containers(state).items()}
+
+
+def _containers(state: State) -> dict[str, Container]:
+    """Give every container that is looked at: by its role, or by its name where it runs the code too."""
+    found = {role.removeprefix("service "): container for role, container in state.containers.items()}
+    return found | {one.name: one.state.containers["app"] for one in state.others if one.state.containers}
 
 
 def _findings(session: Session, state: State, check: str) -> list[Finding]:

@@ -120,6 +120,7 @@ def run_step(session: Session, verb: str, options: Options) -> None:
     """Carry out one verb alone: the same road with a plan of its step, and of what has to go before it."""
     names = (*steps.BEFORE.get(verb, ()), verb, *steps.AFTER.get(verb, ()))
     decision = decide(session, verb, names, steps.STEPS[verb].TARGET, options)
+    refuse_locked(session, decision)
     decision.refuse()
     if not decision.plan.steps:
         session.report.nothing_to_do(Printed(verb), decision.state)
@@ -378,10 +379,11 @@ def bring(
             raise Failure(fact, evidence=meanings, remedy=remedies.GIVE_ID, code=Exit.REFUSED)
         remedy = remedies.list_releases(settings.target.name)
         raise Failure(say("the clone has no commit %s", name), remedy=remedy, code=Exit.REFUSED)
+    if not dry_run:
+        # Before anything else is judged: what another run is at changes while it is read.
+        refuse_locked(session, decision)
     report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
     decision.refuse(shown=True)
-    if not dry_run:
-        refuse_locked(session, decision)
     plan = decision.plan
     if not plan.steps:
         report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)

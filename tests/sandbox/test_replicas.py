@@ -124,7 +124,9 @@ def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes
     try:
         with ThreadPoolExecutor() as beside:
             restarting = beside.submit(inv_replicas, "restart")
-            wait_until(lambda: "chain reloading complete" in run("sh", "-c", f"{logs} 2>&1"), 60)
+            wait_until(lambda: "chain reload starting" in run("sh", "-c", f"{logs} 2>&1"), 60)
+            # Until it is done with the other one.
+            time.sleep(5)
             os.kill(loading, signal.SIGCONT)
             restarted = restarting.result()
     finally:
