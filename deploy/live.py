@@ -25,7 +25,13 @@ OF_ENDS = ("confirming", "confirmed", "undo-begin", "undo-end")
 AFTER_STEPS = ("confirming", "undo", "done", "gone")
 _MARKS = {"waiting": "·", "running": "▸", "done": "✓", "failed": "✗"}
 _STYLES = {"waiting": "dim", "running": "bold", "done": "green", "failed": "red"}
-_STAGES = {"stepping": ("▸", "bold"), "proving": ("▸", "bold"), "undoing": ("◂", "red"), "ended": ("·", "dim")}
+_STAGES = {
+    "stepping": ("▸", "bold"),
+    "proving": ("▸", "bold"),
+    "undoing": ("◂", "red"),
+    "done": ("✓", "green"),
+    "ended": ("✗", "red"),
+}
 # Columns that are left free, for the ^C that a terminal shows.
 MARGIN = 3
 # A style, and the cells of a line.

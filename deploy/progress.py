@@ -8,8 +8,8 @@ from deploy.message import NOTHING, Message, Told, say, unpack
 from deploy.runs import Event
 
 StepState = Literal["waiting", "running", "done", "failed"]
-# A run proves its release once all steps are done; `ended` may be well or not.
-Stage = Literal["stepping", "proving", "undoing", "ended"]
+# A run proves its release once all steps are done, and is `done` or has `ended` otherwise.
+Stage = Literal["stepping", "proving", "undoing", "done", "ended"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ class Progress:
             case "undo-begin", (name, *_):
                 return replace(self, told=say("undoing %s", name))
             case "done", (outcome, *_):
-                return replace(self, stage="ended", told=OUTCOMES.get(outcome, NOTHING))
+                return replace(
+                    self, stage="done" if outcome == "done" else "ended", told=OUTCOMES.get(outcome, NOTHING)
+                )
         return self
 
     def _with(self, step: Seen) -> "Progress":

@@ -57,3 +57,4 @@ def test_how_a_run_ended_is_told() -> None:
     assert heard(("confirming", "120")).stage == "proving"
     ended = heard(("done", "undone", "copy", "1"))
     assert (ended.stage, ended.told) == ("ended", say("undone"))
+    assert heard(("done", "done")).stage == "done"

@@ -396,9 +396,8 @@ def bring(
         deliver(session, decision)
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
-        report.done(
-            settings.target.name, plan.revision, summary.of(settings, decision.state, plan, decision.run, operator())
-        )
+        name = settings.target.name
+        report.done(name, plan.revision, summary.of(settings, decision.state, plan, decision.run, operator(), name))
         if settings.bake.after_update:
             # It makes use of us.
             from deploy.verbs import bake
