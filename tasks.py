@@ -520,13 +520,24 @@ def status_(
     work(c, target, only, one, None if drift else lambda h: groups.status(h, as_json=json, watch=watch))
 
 
-@verb(target=TARGET, only=ONLY, json="print a JSON list")
-def history(c: Context, target: str = "", only: str = "", json: bool = False) -> None:
+@verb(
+    target=TARGET,
+    only=ONLY,
+    json="print a JSON list",
+    html="write them to this file, as a page that needs nothing else",
+)
+def history(c: Context, target: str = "", only: str = "", json: bool = False, html: str = "") -> None:
     """Tell every run: who, what, how it ended."""
     from deploy.verbs import groups
     from deploy.verbs import status as looks
 
-    work(c, target, only, lambda s: looks.history(s, as_json=json), lambda h: groups.history(h, as_json=json))
+    work(
+        c,
+        target,
+        only,
+        lambda s: looks.history(s, as_json=json, html=html),
+        lambda h: groups.history(h, as_json=json, html=html),
+    )
 
 
 @verb(target=TARGET, only=ONLY, yes="do not ask before acting")

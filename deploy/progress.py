@@ -98,11 +98,14 @@ class Progress:
         return replace(self, steps=steps)
 
 
+# How a run ended, in words.
 OUTCOMES = {
     "done": say("done"),
     "refused": say("refused, nothing was changed"),
     "undone": say("undone"),
     "undone-ill": say("undone, and ill"),
+    "altered": say("refused, and something was changed"),
+    "abandoned": say("abandoned"),
     "failed": say("failed"),
     "locked": say("locked"),
     "changed": say("the host changed meanwhile, nothing was done"),

@@ -8,6 +8,9 @@ from deploy.message import Message, Told, Value, say
 
 FIRST_NAMES = 5
 
+# The statuses of a step at which a run ends because somebody decided so.
+DECIDED = ("0", "143")
+
 
 def names(items: Sequence[Value]) -> Value:
     """Name the first few and count the rest."""

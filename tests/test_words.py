@@ -25,7 +25,17 @@ NO_PROSE = (
     "sandbox/",
 )
 # Keys, which are compared, styles, and what other programs read.
-KEYS = {"app container", "work tree", "protected paths", "line endings", "database revision", "as read", "the host"}
+KEYS = {
+    # What a page of HTML begins with.
+    "<!doctype html>\n",
+    "app container",
+    "work tree",
+    "protected paths",
+    "line endings",
+    "database revision",
+    "as read",
+    "the host",
+}
 KEYS |= {"bold green", "bold red", "not stack", "not deep", " INDEX CONCURRENTLY ", "pragma integrity_check"}
 KEYS |= {'session=$read_only\nredacted flask_ upgrade --sql "$sql"\n'}
 PROSE = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # Seconds between two attempts to connect again: the first pause, its growth, the longest; and when to give up.
 PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 
-# The statuses of a run that ends because somebody decided so.
-DECIDED = ("0", "143")
 # How these steps end is decided by the release, as far as no known cause shows another.
 RELEASE_STEPS = ("build", "proof", "migrate", "restart")
 # The host's clock in seconds since the epoch, as the lock's holder told it.
@@ -357,7 +355,7 @@ class Follower:
             return self.because, ()
         step, status, reason, *_ = (*why, "", "", "")
         where = self._session.host.label
-        if status in DECIDED and reason:
+        if status in words.DECIDED and reason:
             return say("%s had the run undone", unpack(reason)), self._told("prove") if unpack(reason) == say(
                 "the host"
             ) else ()

@@ -181,11 +181,14 @@ def _current(session: Session, state: State) -> tuple[Told, ...]:
     return at, say("%s", chain.heads) if chain.heads else say("none"), say("%s", len(pending))
 
 
-def history(hosts: Hosts, *, as_json: bool) -> None:
+def history(hosts: Hosts, *, as_json: bool, html: str = "") -> None:
     """Tell every run, the newest first; one of several hosts once, with how it ended on each."""
     read = hosts.each(looks.past)
     found = {name: one if isinstance(one, Failure) else one[0] for name, one in read.items()}
-    if as_json:
+    if html:
+        there = {name: one for name, one in found.items() if not isinstance(one, Failure)}
+        looks.write_page(hosts.report, html, hosts.name, there)
+    elif as_json:
         document(hosts, found, lambda name, past: {"target": name, "runs": [looks.facts_of(run) for run in past]})
     else:
         for name, one in read.items():

@@ -1,17 +1,22 @@
 """Tell how production stands, what was done to it, and who works on it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deploy import backups, builds, images, preflight, releases, runs, shell, words
-from deploy.errors import Failure
+from deploy import backups, builds, images, page, preflight, releases, runs, shell, words
+from deploy.errors import Exit, Failure
 from deploy.message import NOTHING, Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
 from deploy.state import Container, PastRun, State, kept, variables
-from deploy.verbs.follow import DECIDED, Follower, finishing
+from deploy.verbs.follow import Follower, finishing
 from deploy.verbs.session import Session, tail
+
+if TYPE_CHECKING:
+    from deploy.report import Report
 
 SCHEMA = 1
 # So many of the commits that are new are named.
@@ -174,9 +179,13 @@ def _migrations(session: Session, state: State) -> Told:
     return words.joined(finding.evidence for finding in found) if found else say("unknown")
 
 
-def history(session: Session, *, as_json: bool) -> None:
-    """Tell every run, the newest first: who, what, how it ended, how long it took."""
+def history(session: Session, *, as_json: bool, html: str = "") -> None:
+    """Tell every run, the newest first: who, what, how it ended, how long it took; or write that as `html`, a file."""
     told, damaged = past(session)
+    if html:
+        name = session.settings.target.name
+        write_page(session.report, html, name, {name: told})
+        return
     if as_json:
         session.report.document([facts_of(run) for run in told])
         return
@@ -186,6 +195,18 @@ def history(session: Session, *, as_json: bool) -> None:
         session.report.line(_told(run), "green" if run.outcome == "done" else "yellow")
     if not told:
         session.report.line(say("there was no run on this host yet"))
+
+
+def write_page(report: "Report", file: str, title: str, hosts: Mapping[str, Sequence[PastRun]]) -> None:
+    """Write the runs of hosts as a page; what was there is written over."""
+    place = Path(file).expanduser()
+    try:
+        place.write_text(page.page(title, hosts, report.in_words), encoding="utf-8")
+    except OSError as error:
+        why = Printed(error.strerror or str(error))
+        raise Failure(say("%s cannot be written: %s", str(place), why), code=Exit.USAGE) from None
+    count = sum(map(len, hosts.values()))
+    report.line(say("%s: %s", str(place), counted(count, "%s run", "%s runs")), "green")
 
 
 def past(session: Session) -> tuple[tuple[PastRun, ...], tuple[Message, ...]]:
@@ -245,7 +266,7 @@ def _told(run: PastRun) -> Told:
 def outcome(run: PastRun) -> Told:
     """Say who had the run undone, or what failed."""
     step, status, reason = run.failed
-    if status in DECIDED and reason:
+    if status in words.DECIDED and reason:
         return say("%s by %s", run.outcome, reason)
     if step and reason:
         return say("%s (%s failed: %s)", run.outcome, step, reason)
