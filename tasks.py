@@ -206,7 +206,10 @@ def init(
     check: bool = False,
     accept_host_key: str = "",
 ) -> None:
-    """Write an invoke.yaml of what is found on a host, and run preflight with it; changes nothing there."""
+    """Write an invoke.yaml of what is found on a host, and run preflight with it; changes nothing there.
+
+    Example: inv init --host deploy@prod.example.com --yes
+    """
     from deploy.verbs import init as adoption
 
     accepted = tuple(filter(None, accept_host_key.split(",")))
@@ -223,7 +226,10 @@ def init(
 def preflight(
     c: Context, target: str = "", only: str = "", discard: bool = False, allow_unsuitable: bool = False
 ) -> None:
-    """Read the host's whole state and report every finding; changes nothing."""
+    """Read the host's whole state and report every finding; changes nothing.
+
+    Example: inv preflight --target prod
+    """
     from deploy.plan import Options
     from deploy.verbs import groups, update
 
@@ -233,7 +239,10 @@ def preflight(
 
 @verb(target=TARGET, only=ONLY, wait=WAIT, discard=DISCARD)
 def sync(c: Context, target: str = "", only: str = "", wait: str = "", discard: bool = False) -> None:
-    """Bring the clone on the host to the remote branch."""
+    """Bring the clone on the host to the remote branch.
+
+    Example: inv sync --discard --target prod
+    """
     from deploy.plan import Options
 
     step(c, target, only, wait, "sync", Options(discard=discard))
@@ -241,7 +250,10 @@ def sync(c: Context, target: str = "", only: str = "", wait: str = "", discard: 
 
 @verb(target=TARGET, only=ONLY, wait=WAIT, allow_unsuitable=ALLOW)
 def copy(c: Context, target: str = "", only: str = "", wait: str = "", allow_unsuitable: bool = False) -> None:
-    """Make the app's folder in the container equal to the clone's commit."""
+    """Make the app's folder in the container equal to the clone's commit.
+
+    Example: inv copy --target prod
+    """
     from deploy.plan import Options
 
     step(c, target, only, wait, "copy", Options(allow_unsuitable=allow_unsuitable))
@@ -249,7 +261,10 @@ def copy(c: Context, target: str = "", only: str = "", wait: str = "", allow_uns
 
 @verb(target=TARGET, only=ONLY, wait=WAIT)
 def clean(c: Context, target: str = "", only: str = "", wait: str = "") -> None:
-    """Remove bytecode and caches in the container."""
+    """Remove bytecode and caches in the container.
+
+    Example: inv clean --target prod
+    """
     from deploy.plan import Options
 
     step(c, target, only, wait, "clean", Options())
@@ -276,7 +291,10 @@ def migrate(
     stamp: str = "",
     no_backup: bool = False,
 ) -> None:
-    """Upgrade the database to the code in the container, stamping it first where it was never stamped."""
+    """Upgrade the database to the code in the container, stamping it first where it was never stamped.
+
+    Example: inv migrate --current --target prod
+    """
     from deploy.errors import Exit, Failure
     from deploy.message import say
     from deploy.plan import Options
@@ -313,7 +331,10 @@ def migrate(
 
 @verb(target=TARGET, only=ONLY, wait=WAIT, list="list the dumps; changes nothing")
 def backup(c: Context, target: str = "", only: str = "", wait: str = "", list: bool = False) -> None:
-    """Dump the database into the host's backup folder, and check the dump."""
+    """Dump the database into the host's backup folder, and check the dump.
+
+    Example: inv backup --list --target prod
+    """
     from deploy.plan import Options
     from deploy.verbs import backup as backups
     from deploy.verbs import group_update, update
@@ -336,7 +357,10 @@ def backup(c: Context, target: str = "", only: str = "", wait: str = "", list: b
     yes="do not ask for the database's name",
 )
 def restore(c: Context, target: str = "", only: str = "", wait: str = "", backup: str = "", yes: bool = False) -> None:
-    """Make a dump the database again: restored beside it and checked first, swapped while the app is stopped."""
+    """Make a dump the database again: restored beside it and checked first, swapped while the app is stopped.
+
+    Example: inv restore --backup 20260101T000000-abcd --target prod
+    """
     from deploy.verbs import backup as backups
     from deploy.verbs import group_update
 
@@ -351,7 +375,10 @@ def restore(c: Context, target: str = "", only: str = "", wait: str = "", backup
     target=TARGET, only=ONLY, wait=WAIT, strategy="rolling (worker by worker) or container (default: restart.strategy)"
 )
 def restart(c: Context, target: str = "", only: str = "", wait: str = "", strategy: str = "") -> None:
-    """Have new processes serve: worker by worker without a failed request, or by a restart of the container."""
+    """Have new processes serve: worker by worker without a failed request, or by a restart of the container.
+
+    Example: inv restart --strategy container --target prod
+    """
     from deploy import remedies
     from deploy.errors import Exit, Failure
     from deploy.message import say
@@ -364,7 +391,10 @@ def restart(c: Context, target: str = "", only: str = "", wait: str = "", strate
 
 @verb(target=TARGET, only=ONLY, wait=WAIT, undo="give the image's name back to the one that bore it before")
 def bake(c: Context, target: str = "", only: str = "", wait: str = "", undo: bool = False) -> None:
-    """Make the confirmed release an image, so that a container that is recreated keeps it."""
+    """Make the confirmed release an image, so that a container that is recreated keeps it.
+
+    Example: inv bake --target prod
+    """
     from deploy.verbs import bake as baking
 
     work(c, target, only, lambda s: s.in_turn(wait, lambda: baking.undo(s) if undo else baking.bake(s)))
@@ -372,7 +402,10 @@ def bake(c: Context, target: str = "", only: str = "", wait: str = "", undo: boo
 
 @verb(target=TARGET, only=ONLY, watch="ask again every 2 s until interrupted", json="print one JSON object")
 def health(c: Context, target: str = "", only: str = "", watch: bool = False, json: bool = False) -> None:
-    """Ask every health check and the running revision; exit 0 only when all are healthy."""
+    """Ask every health check and the running revision; exit 0 only when all are healthy.
+
+    Example: inv health --watch --target prod
+    """
     from deploy.verbs import groups
     from deploy.verbs import health as checks
 
@@ -419,7 +452,10 @@ def hot_update(
     watch_after: int = -1,
     probe: str = "",
 ) -> None:
-    """Bring production to the remote branch, prove it and confirm it; what fails is undone."""
+    """Bring production to the remote branch, prove it and confirm it; what fails is undone.
+
+    Example: inv hot-update --dry-run --target prod
+    """
     from deploy.plan import Options
     from deploy.verbs import group_update, update
 
@@ -450,7 +486,10 @@ def hot_update(
     undo="have the run undone",
 )
 def attach(c: Context, target: str = "", only: str = "", confirm: bool = False, undo: bool = False) -> None:
-    """Follow the run in progress on the host, or tell how the last one ended."""
+    """Follow the run in progress on the host, or tell how the last one ended.
+
+    Example: inv attach --undo --target prod
+    """
     from deploy.verbs import group_update, update
 
     work(
@@ -485,7 +524,10 @@ def rollback(
     dry_run: bool = False,
     yes: bool = False,
 ) -> None:
-    """Bring production back to an earlier release; the database stays as it is."""
+    """Bring production back to an earlier release; the database stays as it is.
+
+    Example: inv rollback --to 1a2b3c4 --target prod
+    """
     from deploy.verbs import group_update, update
     from deploy.verbs import status as looks
 
@@ -512,7 +554,10 @@ def rollback(
 def status_(
     c: Context, target: str = "", only: str = "", json: bool = False, drift: bool = False, watch: bool = False
 ) -> None:
-    """Tell what runs and is new, drift, services, programs, migrations, room, lock and last run."""
+    """Tell what runs and is new, drift, services, programs, migrations, room, lock and last run.
+
+    Example: inv status --watch --target prod
+    """
     from deploy.verbs import groups
     from deploy.verbs import status as looks
 
@@ -527,7 +572,10 @@ def status_(
     html="write them to this file, as a page that needs nothing else",
 )
 def history(c: Context, target: str = "", only: str = "", json: bool = False, html: str = "") -> None:
-    """Tell every run: who, what, how it ended."""
+    """Tell every run: who, what, how it ended.
+
+    Example: inv history --html runs.html --target prod
+    """
     from deploy.verbs import groups
     from deploy.verbs import status as looks
 
@@ -542,7 +590,10 @@ def history(c: Context, target: str = "", only: str = "", json: bool = False, ht
 
 @verb(target=TARGET, only=ONLY, yes="do not ask before acting")
 def unlock(c: Context, target: str = "", only: str = "", yes: bool = False) -> None:
-    """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone."""
+    """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone.
+
+    Example: inv unlock --target prod
+    """
     from deploy.verbs import status as looks
 
     work(c, target, only, lambda s: looks.unlock(s, yes=yes))
@@ -570,7 +621,10 @@ def up(
     hosts: int = 1,
     import_seconds: float = 3.5,
 ) -> None:
-    """Make a throwaway production on this machine, one release behind its origin."""
+    """Make a throwaway production on this machine, one release behind its origin.
+
+    Example: inv sandbox.up --shape celery --name blue
+    """
     from deploy.sandbox import stack
 
     stack.up(name, install=install, shape=shape, hosts=hosts, import_seconds=import_seconds)
@@ -578,7 +632,10 @@ def up(
 
 @verb(name=NAME)
 def down(c: Context, name: str = "sandbox") -> None:
-    """Remove a sandbox: containers, volumes, networks, processes, folders."""
+    """Remove a sandbox: containers, volumes, networks, processes, folders.
+
+    Example: inv sandbox.down --name blue
+    """
     from deploy.sandbox import stack
 
     stack.down(name)
@@ -587,7 +644,10 @@ def down(c: Context, name: str = "sandbox") -> None:
 
 @verb(name=NAME)
 def status(c: Context, name: str = "sandbox") -> None:
-    """Show a sandbox's services, ports, deployed commit and origin, of each of its hosts."""
+    """Show a sandbox's services, ports, deployed commit and origin, of each of its hosts.
+
+    Example: inv sandbox.status --name blue
+    """
     from deploy.message import Printed
     from deploy.report import Report
     from deploy.sandbox import stack
@@ -601,7 +661,10 @@ def status(c: Context, name: str = "sandbox") -> None:
 
 @verb(name=NAME)
 def ssh(c: Context, name: str = "sandbox") -> None:
-    """Open a shell on a sandbox's host."""
+    """Open a shell on a sandbox's host.
+
+    Example: inv sandbox.ssh --name blue
+    """
     import subprocess
 
     from deploy.sandbox import stack
@@ -617,7 +680,10 @@ def ssh(c: Context, name: str = "sandbox") -> None:
     "submodule",
 )
 def release(c: Context, kind: str, name: str = "sandbox") -> None:
-    """Publish a new release to a sandbox's origin."""
+    """Publish a new release to a sandbox's origin.
+
+    Example: inv sandbox.release migration --name blue
+    """
     from deploy.message import say
     from deploy.sandbox import stack
 
@@ -631,7 +697,10 @@ def release(c: Context, kind: str, name: str = "sandbox") -> None:
     "rewritten-branch",
 )
 def break_(c: Context, kind: str, name: str = "sandbox") -> None:
-    """Make a sandbox's host ill."""
+    """Make a sandbox's host ill.
+
+    Example: inv sandbox.break dirty --name blue
+    """
     from deploy.sandbox import stack
 
     stack.show(stack.break_(name, kind))
@@ -639,7 +708,10 @@ def break_(c: Context, kind: str, name: str = "sandbox") -> None:
 
 @verb(install=INSTALL, deep="also what takes long and is held in part by quicker tests")
 def test(c: Context, install: bool = False, deep: bool = False) -> None:
-    """Run the tests; the part on the real stack needs Docker and sshd."""
+    """Run the tests; the part on the real stack needs Docker and sshd.
+
+    Example: inv test --install
+    """
     import os
     import subprocess
 
@@ -670,7 +742,10 @@ def test(c: Context, install: bool = False, deep: bool = False) -> None:
     install=INSTALL,
 )
 def faults(c: Context, only: str = "", shape: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
-    """Let every fault happen at every point of an update, and print what came of each."""
+    """Let every fault happen at every point of an update, and print what came of each.
+
+    Example: inv test.faults --shape today --only step-fails
+    """
     from deploy.sandbox import stack
     from tests.faults import table
 
@@ -700,17 +775,57 @@ def bench(
     json: str = "",
     plot: str = "",
 ) -> None:
-    """Measure hot-update beside a plain shell script of the runbook's steps, on a sandbox."""
+    """Measure hot-update beside a plain shell script of the runbook's steps, on a sandbox.
+
+    Example: inv bench --cases nothing,code
+    """
     from tests.bench import bench
 
     bench.bench(name, shape, cases, rounds, quick, Path(json) if json else None, Path(plot) if plot else None)
 
 
-namespace = Collection(
-    init, preflight, sync, copy, clean, backup, restore, migrate, restart, health, hot_update, rollback, bake,
-    attach, status_, history, unlock, bench,
-)  # fmt: skip
+# The verbs in the order of work.
+ORDER = (
+    (init, preflight),
+    (status_, health, history),
+    (hot_update, attach, unlock),
+    (rollback, restore),
+    (sync, copy, clean, migrate, backup, restart, bake),
+)
+
+
+@verb()
+def contents(c: Context) -> None:
+    """Tell every verb, in the order of work.
+
+    Example: inv
+    """
+    from deploy.message import Printed, say
+    from deploy.report import Report
+
+    titles = (say("Begin"), say("Look"), say("Update"), say("Go back"), say("One step alone"))
+    rows = [
+        (title, [(namespace.transform(one.name), one) for one in verbs])
+        for title, verbs in zip(titles, ORDER, strict=True)
+    ]
+    for title, below in ((say("A production to try it on"), "sandbox"), (say("Development"), "test")):
+        named = namespace.collections[below]
+        rows.append(
+            (title, [(below if name == named.default else f"{below}.{name}", one) for name, one in named.tasks.items()])
+        )
+    rows[-1][1].append((bench.name, bench))
+    width = max(len(name) for _, named in rows for name, _ in named)
+    report = Report()
+    for title, named in rows:
+        report.line(title, "bold")
+        for name, one in named:
+            report.line(say("  inv %s  %s", name.ljust(width), Printed((one.__doc__ or "").partition("\n")[0])))
+    report.line(say("inv --help VERB tells its options and gives an example"), "dim")
+
+
+namespace = Collection(*(one for verbs in ORDER for one in verbs), bench)
 tests = Collection("test", faults)
 tests.add_task(test, default=True)
+namespace.add_task(contents, default=True)
 namespace.add_collection(tests)
 namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -15,7 +15,8 @@ GIVEN = re.compile(r"\binv((?: [^\s→·;,()]+)+)")
 def contexts() -> dict[str, ParserContext]:
     import tasks
 
-    return {str(context.name): context for context in tasks.namespace.to_contexts()}
+    known = tasks.namespace.to_contexts()
+    return {str(name): context for context in known for name in (context.name, *context.aliases)}
 
 
 def wrong(text: str) -> list[str]:
@@ -28,13 +29,15 @@ def _wrong(words: list[str]) -> str:
     if name not in contexts():
         return f"inv {name}: there is no such verb"
     context, given = contexts()[name], [name]
-    while rest and rest[0].startswith("-"):
+    positional = len(context.positional_args)
+    while rest and (rest[0].startswith("-") or positional):
         flag = rest.pop(0)
         given.append(flag)
+        positional -= not flag.startswith("-")
         if flag in context.flags and context.flags[flag].takes_value and rest:
             given.append(rest.pop(0))
     try:
-        Parser(list(contexts().values())).parse_argv(given)
+        Parser(list(dict.fromkeys(contexts().values()))).parse_argv(given)
     except ParseError as error:
         return f"{shlex.join(('inv', *given))}: {error}"
     if "--target" in context.flags and "--target" not in given:

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from invoke.context import Context
 
+import tasks
 from deploy.sandbox import stack
 from tests import commands
 
@@ -39,3 +41,20 @@ def test_a_command_that_does_not_exist_is_told(text: str, told: str) -> None:
 def test_the_help_of_the_sandbox_names_every_kind(verb: str, kinds: tuple[str, ...]) -> None:
     told = str(commands.contexts()[f"sandbox.{verb}"].args["kind"].help)
     assert set(re.split(", | or ", told)) == set(kinds)
+
+
+@pytest.mark.parametrize("name", tasks.namespace.task_names)
+def test_the_help_of_every_verb_gives_an_example_that_is_right(name: str) -> None:
+    found = re.search("^ *Example: (inv.*)$", tasks.namespace[name].__doc__ or "", re.MULTILINE)
+    assert found
+    assert commands.wrong(found[1]) == []
+
+
+def test_without_a_verb_every_verb_is_told_in_the_order_of_work(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks.contents(Context())
+    told = re.findall(r"^  inv (\S+) ", capsys.readouterr().out, re.MULTILINE)
+    known = {name.removesuffix(".test") for name in tasks.namespace.task_names} - {"contents"}
+    assert set(told) == known
+    assert [told.index(name) for name in ("preflight", "status", "hot-update", "rollback", "sync", "bench")] == sorted(
+        told.index(name) for name in ("preflight", "status", "hot-update", "rollback", "sync", "bench")
+    )
