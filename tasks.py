@@ -29,6 +29,7 @@ SKIP = "leave out hosts of a group that cannot be reached"
 DISCARD = "discard uncommitted changes and unpushed commits on the host, after saving them under a ref"
 NO_BACKUP = "do not dump the database before it is migrated"
 WAIT = "where another run holds the lock, wait until it has ended, or for so many seconds; says for whom"
+COMMANDS = "with --dry-run: print the scripts of the steps too, as the host would run them"
 ALLOW = "update although dependencies, image or start-up files changed"
 
 
@@ -425,7 +426,8 @@ def health(c: Context, target: str = "", only: str = "", watch: bool = False, js
     discard=DISCARD,
     allow_unsuitable=ALLOW,
     skip_unreachable=SKIP,
-    dry_run="print the findings and the exact plan, change nothing",
+    dry_run="print the findings, what changes and the exact plan, change nothing",
+    commands=COMMANDS,
     keep_schema="leave the database as it is",
     no_backup=NO_BACKUP,
     yes="do not ask before acting",
@@ -446,6 +448,7 @@ def hot_update(
     keep_schema: bool = False,
     no_backup: bool = False,
     dry_run: bool = False,
+    commands: bool = False,
     yes: bool = False,
     with_: str = "",
     keep_built: bool = False,
@@ -463,7 +466,7 @@ def hot_update(
     given: dict[str, object] = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
     if watch_after >= 0:
         given["confirm"] = {"watch": watch_after}
-    how = {"dry_run": dry_run, "yes": yes, "probe": bool(probe)}
+    how = {"dry_run": dry_run, "commands": commands, "yes": yes, "probe": bool(probe)}
 
     def options(s: "Session") -> Options:
         also = update.named_files(s, with_)
@@ -509,7 +512,8 @@ def attach(c: Context, target: str = "", only: str = "", confirm: bool = False, 
     list="list the confirmed releases; changes nothing",
     discard=DISCARD,
     skip_unreachable=SKIP,
-    dry_run="print the findings and the exact plan, change nothing",
+    dry_run="print the findings, what changes and the exact plan, change nothing",
+    commands=COMMANDS,
     yes="do not ask before acting",
 )
 def rollback(
@@ -522,6 +526,7 @@ def rollback(
     discard: bool = False,
     skip_unreachable: bool = False,
     dry_run: bool = False,
+    commands: bool = False,
     yes: bool = False,
 ) -> None:
     """Bring production back to an earlier release; the database stays as it is.
@@ -531,7 +536,7 @@ def rollback(
     from deploy.verbs import group_update, update
     from deploy.verbs import status as looks
 
-    how = {"discard": discard, "dry_run": dry_run, "yes": yes}
+    how = {"discard": discard, "dry_run": dry_run, "commands": commands, "yes": yes}
     if list:
         work(c, target, only, looks.list_releases)
     else:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from deploy import backups, builds, output, preflight, releases
+from deploy.changes import Section
 from deploy.errors import Failure
 from deploy.message import NOTHING, Message, Printed, Told, Value, counted, say, unpack
 from deploy.plan import Finding, Plan
@@ -30,6 +31,8 @@ HEALTH_SCHEMA = 1
 NARROW = 20
 # The width, in columns, of what is no terminal.
 UNBROKEN = 100_000
+# How many lines of a subject a terminal shows of what a release changes.
+FIRST_LINES = 10
 # By how many columns more than a line what did not fit into it is indented.
 HANG = 2
 # One line at a time, whoever writes.
@@ -240,8 +243,22 @@ class Report:
             table.add_row(*(Text(shown(cell), "yellow" if at in seen else "") for at, cell in enumerate(row)))
         self._print(self._out, table)
 
-    def plan(self, plan: Plan, of: Value = "") -> None:
-        """Print each step, why it is needed and what it will do; `of` which hosts, where there are several."""
+    def changes(self, sections: Sequence[Section]) -> None:
+        """Print what a release changes: on a terminal of each subject what fits on a screen, in a pipe all."""
+        for section in sections:
+            self.line(section.title, "bold")
+            shown = section.lines if _is_plain() else section.lines[:FIRST_LINES]
+            for told in shown:
+                line = say("     %s", told)
+                self.line(line, "yellow" if text(told).startswith("!") else "dim")
+            if rest := len(section.lines) - len(shown):
+                self.line(say("     and %s more", rest), "dim")
+
+    def plan(self, plan: Plan, of: Value = "", *, commands: bool = False) -> None:
+        """Print each step, why it is needed and what it will do; `of` which hosts, where there are several.
+
+        With `commands` the scripts that the host runs follow.
+        """
         what = say("%s of %s", plan.verb, of) if of else Printed(plan.verb)
         to = say("Plan: %s to %s", what, plan.revision[:7])
         self.line(to if plan.revision else say("Plan: %s", what), "bold")
@@ -249,6 +266,15 @@ class Report:
             self.line(say("%s. %s (%s)", number, step.name, step.reason))
             for line in step.summary:
                 self.line(say("     %s", line), "dim")
+        for step in plan.steps if commands else ():
+            self._script(say("The script of %s:", step.name), step.script)
+            if step.undo:
+                self._script(say("The script that undoes %s:", step.name), step.undo)
+
+    def _script(self, title: Message, script: str) -> None:
+        """Print Bash as the host runs it."""
+        self.line(title, "bold")
+        self.data(script if script.endswith("\n") else f"{script}\n")
 
     def nothing_to_do(self, verb: Told, state: State) -> None:
         self.line(say("%s: nothing to do · %s", verb, self.describe(state)), "green")

@@ -15,6 +15,8 @@ PURE = (
     "wording",
     "state",
     "migrations",
+    "risks",
+    "changes",
     "releases",
     "builds",
     "causes",

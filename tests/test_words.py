@@ -21,6 +21,7 @@ NO_PROSE = (
     "discovery/records.py",
     "settings/model.py",
     "causes.py",
+    "risks.py",
     "host/dialogue.py",
     "sandbox/",
 )
@@ -171,6 +172,7 @@ def prose(node: ast.AST) -> Iterator[ast.Constant]:
                         | "WAIT"
                         | "ALLOW"
                         | "STRATEGY"
+                        | "COMMANDS"
                         | "NAME"
                         | "INSTALL"
                     )

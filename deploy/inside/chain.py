@@ -20,7 +20,7 @@ from deploy.inside.wire import LINK, Blobs, Entry, raw, shown, text
 
 CHAINS, KEPT = b"chains.json", 3
 # Changed together with what is kept there.
-FORMAT = 2
+FORMAT = 3
 # As Alembic takes them for revisions, and what it separates the places of alembic.ini by.
 REVISION_FILE = re.compile(rb"(?!\.#|__init__).*\.py\Z", re.DOTALL)
 SEPARATORS = {"space": " ", "newline": "\n", "os": ":", ":": ":", ";": ";"}
@@ -197,7 +197,13 @@ def chain(folder: bytes, places: Places, entries: dict[bytes, Entry], read: Call
     return {
         "heads": [revision.id for revision in revisions if revision.id not in followed],
         "revisions": [
-            {"revision": one.id, "down": list(one.down), "depends": list(one.depends), "doc": one.message}
+            {
+                "revision": one.id,
+                "down": list(one.down),
+                "depends": list(one.depends),
+                "doc": one.message,
+                "file": text(one.path),
+            }
             for one in revisions
         ],
     }

@@ -1,6 +1,6 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at; commit:NAME), want_logs, and record_fields: of each kind of
+# running: nothing, only what runs is looked at; commit:NAME), want_logs, want_preview, and record_fields: of each kind of
 # record what its fields are called; those with a * are text, which only passes without secrets. Where the laptop brings the
 # commits (via), offered: the head of the branch there, nothing where it has none to give; bundle_sum: the sha256 of the bundle
 # on stdin, nothing before the laptop knows what is lacking.
@@ -512,6 +512,26 @@ read_differing() {
   fi
 }
 
+# What a dry run tells besides: the commits that the target and what runs have alone, and how many lines change in each file.
+read_preview() {
+  local head target now added gone name
+  [ -n "$want_preview" ] || return 0
+  record previewed
+  await_target
+  [ -n "$running" ] && [ -n "$target" ] && git_ cat-file -e "$running^{commit}" || return 0
+  now=$(date +%s)
+  tell_commits coming "^$running" "$target"
+  tell_commits going "^$target" "$running"
+  git_ diff-tree -r -z --numstat --no-renames "$running" "$target" -- "${copied[@]}" |
+    while IFS=$'\t' read -r -d '' added gone name; do record lines "$name" "$added" "$gone"; done
+}
+
+tell_commits() { # KIND REVISION...
+  local commit made subject
+  git_ log --no-show-signature --no-color --format='%h %ct %s' -n 1000 "${@:2}" -- |
+    while read -r commit made subject; do record "$1" "$commit" $((now - made)) "$subject"; done
+}
+
 # differing KIND REVISION PATHSPEC...: the files in which the target differs from a revision, with the blobs of both. A
 # submodule of which the clone lacks what ran is told as one.
 differing() {
@@ -644,7 +664,7 @@ read_state() {
     { read_containers; read_image; read_named; } >"$beside/engine" &
     read_siblings >"$beside/siblings" &
     share database read_database &
-    read_app >"$beside/app" &
+    { running=; read_app; read_preview; } >"$beside/app" &
     read_others >"$beside/others" &
   else
     for name in compose containers database "sum-$container"; do share "$name" true; done

@@ -8,6 +8,7 @@ from deploy.state.answer import parse, with_texts
 from deploy.state.model import (
     App,
     Chain,
+    Commit,
     Container,
     Database,
     Installed,
@@ -15,6 +16,7 @@ from deploy.state.model import (
     Named,
     Other,
     PastRun,
+    Preview,
     Probe,
     Probed,
     Program,
@@ -32,6 +34,7 @@ from deploy.state.script import asking, dumping, image_pathspecs, inside_setting
 __all__ = [
     "App",
     "Chain",
+    "Commit",
     "Container",
     "Database",
     "Installed",
@@ -39,6 +42,7 @@ __all__ = [
     "Named",
     "Other",
     "PastRun",
+    "Preview",
     "Probe",
     "Probed",
     "Program",

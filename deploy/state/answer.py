@@ -13,12 +13,14 @@ from deploy.state import container, kept
 from deploy.state.model import (
     LONGEST_REVISION,
     App,
+    Commit,
     Container,
     Database,
     Memory,
     Named,
     Other,
     PastRun,
+    Preview,
     Probe,
     Repository,
     Sibling,
@@ -136,6 +138,7 @@ def _state(answer: str, rows: Rows) -> State:
         running_gone=bool(rows["running_gone"]),
         unread={check: unpack(why) for check, why in _pairs(rows["unread"])},
         memory=_memory(rows["memory"][0]) if rows["memory"] else None,
+        preview=_preview(rows) if rows["previewed"] else None,
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.split("\n") if line.startswith("guard\t")
         ),
@@ -184,6 +187,15 @@ def _repository(rows: Rows) -> Repository:
         submodules=tuple((path, commit, getting) for path, commit, getting in rows["submodule"]),
         rewritten=next(((was, now, int(count)) for was, now, count in rows["rewritten"]), None),
     )
+
+
+def _preview(rows: Rows) -> Preview:
+    def commits(kind: str) -> tuple[Commit, ...]:
+        return tuple(Commit(commit, int(age), unpack(subject)) for commit, age, subject in rows[kind])
+
+    # Of what is no text git counts no lines.
+    counted = {name: (int(added), int(gone)) for name, added, gone in rows["lines"] if added.isdecimal()}
+    return Preview(commits("coming"), commits("going"), counted)
 
 
 def _memory(row: tuple[str, ...]) -> Memory:

@@ -112,6 +112,7 @@ def _chain(told: Any, what: Value) -> Chain:
                 tuple(revision(down) for down in _list(one.get("down"), what)),
                 unpack(_text(one.get("doc") or "", what)),
                 tuple(revision(other) for other in _list(one.get("depends") or [], what)),
+                _text(one.get("file") or "", what),
             )
             for one in revisions
         ),

@@ -94,12 +94,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Revision:
-    """A migration: its id, the ids it follows, its message, the ids that it needs besides."""
+    """A migration: its id, the ids it follows, its message, the ids that it needs besides, and its file's path."""
 
     id: str
     down: tuple[str, ...]
     message: Told
     depends: tuple[str, ...] = ()
+    file: str = ""
 
     @property
     def title(self) -> Told:
@@ -369,6 +370,29 @@ class Repository:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """A commit, its age in seconds by the host's clock, and its subject."""
+
+    id: str
+    age: int
+    subject: Told
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is read for a dry run alone: what a release changes against what runs.
+
+    `coming` and `going` are the commits that the one has and the other lacks; `lines` how many of them come and go in
+    each file that is a text; `sources` what pending migrations say, by their ids.
+    """
+
+    coming: tuple[Commit, ...] = ()
+    going: tuple[Commit, ...] = ()
+    lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Probe:
     """The status of the first path of a check that does not answer 404; 0 is no answer."""
 
@@ -444,6 +468,8 @@ class State:
     unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.
     memory: Memory | None = None
+    # None: nobody asked for it.
+    preview: Preview | None = None
 
     @property
     def replicas(self) -> tuple[Sibling, ...]:

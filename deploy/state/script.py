@@ -16,10 +16,20 @@ SOURCES = ("redact.sh", "containers.sh", "worktree.sh", "trees.sh", "built.sh", 
 
 
 def read_script(
-    settings: Settings, *, target: TargetIs, logs: bool = True, offered: str = "", bundle_sum: str = ""
+    settings: Settings,
+    *,
+    target: TargetIs,
+    logs: bool = True,
+    preview: bool = False,
+    offered: str = "",
+    bundle_sum: str = "",
 ) -> str:
-    """Build the script that reads the state. What the laptop has `offered` may come as a bundle on its stdin."""
+    """Build the script that reads the state, with a `preview` also what a dry run tells of the release.
+
+    What the laptop has `offered` may come as a bundle on its stdin.
+    """
     asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS}
+    asked |= {"want_preview": preview}
     asked |= {"offered": offered, "bundle_sum": bundle_sum}
     return shell.script(asking(settings), *SOURCES, **inside.variables(), **variables(settings), **asked)
 

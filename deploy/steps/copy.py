@@ -82,9 +82,11 @@ def _summary(settings: Settings, state: State, recorded: bool) -> tuple[Told, ..
     if not recorded or not state.running:
         return (say("%s, every file", where),)
     changes = tuple(Printed(f"{status} {name}") for status, name in state.changes)
+    # A preview tells them by itself.
+    shown = () if state.preview else changes
     return (
         say("%s, %s changed", where, len(changes)),
-        *changes[:10],
-        *((say("and %s more", len(changes) - 10),) if len(changes) > 10 else ()),
+        *shown[:10],
+        *((say("and %s more", len(shown) - 10),) if len(shown) > 10 else ()),
         *((say("put right: %s", words.names(state.app.drift)),) if state.app and state.app.drift else ()),
     )

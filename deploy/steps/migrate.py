@@ -33,7 +33,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     summary = (
         *((Printed(shell.sh("flask", "db", "stamp", stamp)),) if stamp else ()),
         *((say("flask db upgrade to %s", state.chain.heads[0]),) if waiting else ()),
-        *(revision.title for revision in waiting),
+        *(() if state.preview else (revision.title for revision in waiting)),
         *((say("without a dump before it"),) if waiting and not backup.reason(settings, state, options) else ()),
     )
     tree = f"{settings.app.record}/tree" if proven else settings.app.path

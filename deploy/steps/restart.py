@@ -41,6 +41,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
     restarted = Printed(compose.control(settings, state, "restart"))
     container: tuple[Told, ...] = (
         say("%s: %s", restarted, because) if because else restarted,
+        _noticed(state),
         say("wait up to %s s for %s", settings.restart.timeout, _awaited(settings, state)),
         *map(Printed, settings.restart.reload),
     )
@@ -52,6 +53,15 @@ def _awaited(settings: Settings, state: State) -> Value:
     if serving.answers(settings, state):
         return serving.check(settings).url
     return words.names(tuple(one.name for one in state.programs)) or say("its processes")
+
+
+def _noticed(state: State) -> Message:
+    """Say what users notice of a restart of the container."""
+    if not state.serves:
+        return say("users notice nothing: it serves nobody")
+    if state.crowded:
+        return say("users notice little: the others serve meanwhile, but its requests in flight fail")
+    return say("users notice it: requests fail until the app answers again")
 
 
 def _summary(settings: Settings, state: State, restarted: Told) -> tuple[Told, ...]:
@@ -70,23 +80,28 @@ def _line(settings: Settings, state: State, one: programs.Replacement) -> Messag
             surge = programs.surge(settings, state, one.program)
             workers = counted(one.program.workers, "%s worker", "%s workers")
             if surge > 1:
-                return say("%s: replace %s, up to %s at once, each once a new one answers", name, workers, surge)
-            return say("%s: replace %s, each once a new one answers", name, workers)
+                return say(
+                    "%s: replace %s, up to %s at once, each once a new one answers; users should notice nothing",
+                    name,
+                    workers,
+                    surge,
+                )
+            return say("%s: replace %s, each once a new one answers; users should notice nothing", name, workers)
         case "chain":
             workers = counted(one.program.workers, "%s worker", "%s workers")
-            return say("%s: replaces its %s itself, one after the other", name, workers)
+            return say("%s: replaces its %s itself, one after the other; users should notice nothing", name, workers)
         case "reload":
             return say("%s: has to read its settings again, since %s; requests wait meanwhile", name, one.because)
         case "handover":
             return say("%s: its worker leaves before the next one starts; requests wait meanwhile", name)
         case "command" | "signal":
-            return say("%s: %s", name, one.action)
+            return say("%s: %s; what users notice of that cannot be told", name, one.action)
         case "leave":
             return say("%s: runs on with the old code, since nothing restarts it", name)
         case "restart" if one.program.server:
             return say("%s: restarted by Supervisor, since %s; its requests fail meanwhile", name, one.because)
         case _:
-            return say("%s: restarted by Supervisor", name)
+            return say("%s: restarted by Supervisor; what it is doing ends", name)
 
 
 def wanted(settings: Settings, options: Options) -> str:

@@ -53,7 +53,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
             *((Printed(shell.sh("git", "fetch", git.remote, git.branch)),) if fetches else ()),
             *((say("save what would be lost under refs/hot-update/saved/%s", run),) if saved else ()),
             say("git reset --hard %s on %s", repository.target[:7], git.branch),
-            *repository.incoming[:5],
+            *(() if state.preview else repository.incoming[:5]),
         ),
         undo=shell.script("worktree.sh", "steps/sync.undo.sh", **variables(settings), revision=repository.target),
     )

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy import group, live, releases, remedies, runs, steps, summary
+from deploy import changes, group, live, releases, remedies, runs, steps, summary
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Options
 from deploy.state import PastRun, State, TargetIs, variables
-from deploy.verbs import bake
+from deploy.verbs import bake, preview
 from deploy.verbs import hosts as every
 from deploy.verbs import status as looks
 from deploy.verbs.follow import Follower, operator
@@ -20,7 +20,7 @@ from deploy.verbs.groups import report_findings, table, tell_difference, told_of
 from deploy.verbs.hosts import Hosts, named
 from deploy.verbs.session import Session, agree
 from deploy.verbs.together import Together, Work
-from deploy.verbs.update import Decision, deliver, judge, prove, refuse_locked, weigh
+from deploy.verbs.update import Decision, deliver, demand_dry_run, judge, prove, refuse_locked, weigh
 
 if TYPE_CHECKING:
     from deploy.health import Check
@@ -35,17 +35,23 @@ ONE_BY_ONE = ("restart",)
 ALARMING = (Exit.FAILED, Exit.UNDONE_ILL)
 
 
-def hot_update(hosts: Hosts, options: Options, *, dry_run: bool, yes: bool, probe: bool, skip: bool) -> None:
+def hot_update(
+    hosts: Hosts, options: Options, *, dry_run: bool, commands: bool, yes: bool, probe: bool, skip: bool
+) -> None:
     """Bring every host to the remote branch and prove it, or say what would be done."""
+    demand_dry_run(commands, dry_run)
     hosts.demand_all(skip=skip)
-    looked = _look(hosts, "remote", ask=not dry_run)
+    looked = _look(hosts, "remote", ask=not dry_run, ahead=options if dry_run else None)
     batches = group.in_batches(tuple(looked), hosts.group)
     decisions = _decide(hosts, "hot-update", steps.HOT_UPDATE, options, looked, batches)
-    _bring(hosts, decisions, batches, options, dry_run=dry_run, yes=yes, probe=probe)
+    _bring(hosts, decisions, batches, options, dry_run=dry_run, commands=commands, yes=yes, probe=probe)
 
 
-def rollback(hosts: Hosts, revision: str, *, discard: bool, dry_run: bool, yes: bool, skip: bool) -> None:
+def rollback(
+    hosts: Hosts, revision: str, *, discard: bool, dry_run: bool, commands: bool, yes: bool, skip: bool
+) -> None:
     """Bring every host back to one release, by default the last that all had; where they differ, to the older one."""
+    demand_dry_run(commands, dry_run)
     hosts.demand_all(skip=skip)
     states = _all(hosts, hosts.each(lambda session: session.read("running")))
     confirmed = {name: [run.revision for run in releases.confirmed(state)] for name, state in states.items()}
@@ -54,14 +60,14 @@ def rollback(hosts: Hosts, revision: str, *, discard: bool, dry_run: bool, yes: 
     if not target:
         fact = say("there is no release that all of %s have had", tuple(states))
         raise Failure(fact, remedy=remedies.list_releases(hosts.name), code=Exit.REFUSED)
-    looked = _look(hosts, f"commit:{target}", ask=not dry_run)
+    options = Options(keep_schema=True, back=True, discard=discard)
+    looked = _look(hosts, f"commit:{target}", ask=not dry_run, ahead=options if dry_run else None)
     if lacking := tuple(name for name, (_, state) in looked.items() if not state.repository.target):
         fact = say("the clone on %s has no commit %s, or several of that name", lacking, target)
         raise Failure(fact, remedy=remedies.list_releases(hosts.name), code=Exit.REFUSED)
-    options = Options(keep_schema=True, back=True, discard=discard)
     batches = group.in_batches(tuple(looked), hosts.group)
     decisions = _decide(hosts, "rollback", steps.ROLLBACK, options, looked, batches)
-    _bring(hosts, decisions, batches, options, dry_run=dry_run, yes=yes)
+    _bring(hosts, decisions, batches, options, dry_run=dry_run, commands=commands, yes=yes)
 
 
 def run_step(hosts: Hosts, verb: str, options: Options) -> None:
@@ -159,10 +165,15 @@ def _end_of(past: Sequence[PastRun], state: State) -> tuple[Message | Printed, .
 # ── Reading and deciding ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _look(hosts: Hosts, target: TargetIs, *, ask: bool) -> Looked:
-    """Read every host, and `ask` its health checks; one that cannot be read has nothing be done anywhere."""
+def _look(hosts: Hosts, target: TargetIs, *, ask: bool, ahead: Options | None = None) -> Looked:
+    """Read every host, and `ask` its health checks; one that cannot be read has nothing be done anywhere.
+
+    `ahead`: with what a release changes, that is brought with these options.
+    """
 
     def look(session: Session) -> "tuple[tuple[Check, ...], State]":
+        if ahead:
+            return (), preview.read(session, target, ahead)
         return session.examine(target) if ask else ((), session.read(target))
 
     looked = _all(hosts, hosts.each(look))
@@ -241,6 +252,7 @@ def _bring(
     options: Options,
     *,
     dry_run: bool,
+    commands: bool,
     yes: bool,
     probe: bool = False,
 ) -> None:
@@ -249,7 +261,7 @@ def _bring(
         _refuse_locked(hosts, decisions)
     report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
     _refuse(hosts, decisions)
-    _tell_plans(hosts, decisions)
+    _tell_plans(hosts, decisions, commands=commands)
     if dry_run:
         return
     first = next(iter(decisions.values())).plan
@@ -274,7 +286,7 @@ def _bring(
         hosts.tell_skipped()
 
 
-def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
+def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision], *, commands: bool) -> None:
     """Tell each plan once, with the hosts that it is for, in the words of the first of these."""
     alike: dict[object, list[str]] = {}
     for name, decision in decisions.items():
@@ -282,7 +294,9 @@ def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision]) -> None:
     for names in alike.values():
         decision = decisions[names[0]]
         if decision.plan.steps:
-            hosts.report.plan(decision.plan, tuple(names))
+            settings = hosts.sessions[names[0]].settings
+            hosts.report.changes(changes.sections(settings, decision.state, decision.plan))
+            hosts.report.plan(decision.plan, tuple(names), commands=commands)
             if len(names) > 1:
                 hosts.report.line(say("     shown as on %s; on the others each in its own containers", names[0]), "dim")
         else:

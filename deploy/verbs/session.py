@@ -56,36 +56,38 @@ class Session:
     def close(self) -> None:
         self.host.close()
 
-    def read(self, target: TargetIs) -> State:
-        """Read the host's whole state in one round trip."""
-        return self._read(target, lambda: None)[1]
+    def read(self, target: TargetIs, *, preview: bool = False) -> State:
+        """Read the host's whole state in one round trip, with a `preview` also what a dry run tells of the release."""
+        return self._read(target, lambda: None, preview=preview)[1]
 
     def examine(self, target: TargetIs) -> "tuple[tuple[Check, ...], State]":
         """Ask every health check once while the host reads its state."""
         checks, state = self._read(target, self._ask_app)
         return (*checks, *self._in_replicas(self._once)), state
 
-    def _read(self, target: TargetIs, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
+    def _read(
+        self, target: TargetIs, meanwhile: Callable[[], _Result], *, preview: bool = False
+    ) -> tuple[_Result, State]:
         if target == "remote" and self.settings.git.via == "laptop":
-            result, state = self._bring(meanwhile)
+            result, state = self._bring(meanwhile, preview=preview)
         else:
-            result, answer = self._ask(read_script(self.settings, target=target), meanwhile)
+            result, answer = self._ask(read_script(self.settings, target=target, preview=preview), meanwhile)
             state = parse(answer)
         # From here on nobody looks for them again.
         self.settings = compose.named(self.settings, state)
         self._replicas = tuple(other.name for other in state.others if other.state.replica)
         return result, state
 
-    def _bring(self, meanwhile: Callable[[], _Result]) -> tuple[_Result, State]:
+    def _bring(self, meanwhile: Callable[[], _Result], *, preview: bool) -> tuple[_Result, State]:
         """Read the state with the laptop's branch in the remote's place; what the host lacks goes there first."""
         from deploy import bundle
 
         offer = bundle.fetched(self.settings)
-        result, answer = self._ask(read_script(self.settings, target="remote", offered=offer.tip), meanwhile)
+        script = partial(read_script, self.settings, target="remote", preview=preview)
+        result, answer = self._ask(script(offered=offer.tip), meanwhile)
         if bundle.lacking(answer):
             offer = bundle.packed(self.settings, offer, answer)
-            script = read_script(self.settings, target="remote", offered=offer.tip, bundle_sum=offer.sum)
-            _, answer = self._ask(script, lambda: None, offer.bundle)
+            _, answer = self._ask(script(offered=offer.tip, bundle_sum=offer.sum), lambda: None, offer.bundle)
         return result, bundle.told(parse(answer), offer)
 
     def _ask(self, script: str, meanwhile: Callable[[], _Result], stdin: bytes = b"") -> tuple[_Result, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deploy import (
     building,
     builds,
+    changes,
     elsewhere,
     inside,
     instances,
@@ -28,6 +29,7 @@ from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, say
 from deploy.plan import Finding, Options, Plan, refuse
 from deploy.state import State, TargetIs, asking, kept, variables
+from deploy.verbs import preview
 from deploy.verbs.follow import Follower, Journal, new_run_id, operator
 from deploy.verbs.session import Session
 from deploy.verbs.watching import watch
@@ -65,8 +67,14 @@ def decide(
     options: Options,
     *,
     ask: bool = False,
+    look_ahead: bool = False,
 ) -> Decision:
-    """Read the state, `ask` the health checks too, and plan the named steps; a refused plan has no steps."""
+    """Read the state, `ask` the health checks too, and plan the named steps; a refused plan has no steps.
+
+    To `look_ahead` is to read what the release changes, too.
+    """
+    if look_ahead:
+        return weigh(session, verb, names, options, preview.read(session, target, options))
     checks, state = session.examine(target) if ask else ((), session.read(target))
     return weigh(session, verb, names, options, state, checks)
 
@@ -339,13 +347,24 @@ def _pending(state: State) -> tuple[Message, ...]:
     return (say("migrations are pending"),)
 
 
-def hot_update(session: Session, options: Options, *, dry_run: bool, yes: bool, probe: bool = False) -> None:
+def hot_update(
+    session: Session, options: Options, *, dry_run: bool, commands: bool, yes: bool, probe: bool = False
+) -> None:
     """Bring production to the remote branch and prove it, or say what would be done."""
-    bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, dry_run=dry_run, yes=yes, probe=probe)
+    demand_dry_run(commands, dry_run)
+    how = {"dry_run": dry_run, "commands": commands, "yes": yes, "probe": probe}
+    bring(session, "hot-update", steps.HOT_UPDATE, "remote", options, **how)
 
 
-def rollback(session: Session, revision: str, *, discard: bool, dry_run: bool, yes: bool) -> None:
+def demand_dry_run(commands: bool, dry_run: bool) -> None:
+    """Refuse to show commands beside a run, where they would hide what it tells."""
+    if commands and not dry_run:
+        raise Failure(say("--commands goes with --dry-run alone"), code=Exit.USAGE)
+
+
+def rollback(session: Session, revision: str, *, discard: bool, dry_run: bool, commands: bool, yes: bool) -> None:
     """Bring production back to a release, by default the last confirmed one before the one that runs."""
+    demand_dry_run(commands, dry_run)
     state = session.read("running")
     target = revision or releases.before(state)
     if not target:
@@ -355,7 +374,8 @@ def rollback(session: Session, revision: str, *, discard: bool, dry_run: bool, y
             code=Exit.REFUSED,
         )
     options = Options(keep_schema=True, back=True, discard=discard)
-    bring(session, "rollback", steps.ROLLBACK, f"commit:{target}", options, dry_run=dry_run, yes=yes)
+    how = {"dry_run": dry_run, "commands": commands, "yes": yes}
+    bring(session, "rollback", steps.ROLLBACK, f"commit:{target}", options, **how)
 
 
 def bring(
@@ -366,11 +386,12 @@ def bring(
     options: Options,
     *,
     dry_run: bool,
+    commands: bool,
     yes: bool,
     probe: bool = False,
 ) -> None:
     """Bring production to a release and prove it, or say what would be done; `probe` a URL meanwhile."""
-    decision = decide(session, verb, names, target, options, ask=not dry_run)
+    decision = decide(session, verb, names, target, options, ask=not dry_run, look_ahead=dry_run)
     settings, report = session.settings, session.report
     if verb == "rollback" and not decision.state.repository.target:
         name, meanings = target.removeprefix("commit:"), decision.state.repository.ambiguous
@@ -388,7 +409,8 @@ def bring(
     if not plan.steps:
         report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)
     else:
-        report.plan(plan)
+        report.changes(changes.sections(settings, decision.state, plan))
+        report.plan(plan, commands=commands)
     if dry_run:
         return
     if plan.steps:

@@ -45,8 +45,8 @@ def error(world: World, **versions: bytes) -> str:
 def test_a_chain_is_told_from_base_to_head(world: World) -> None:
     found = chains(world, {"z": revision_file("1", "None"), "y": revision_file("2", "'1'", "print('noise')")})
     revisions = [
-        {"revision": "1", "down": [], "depends": [], "doc": "Add 1"},
-        {"revision": "2", "down": ["1"], "depends": [], "doc": "Add 2"},
+        {"revision": "1", "down": [], "depends": [], "doc": "Add 1", "file": "migrations/versions/z.py"},
+        {"revision": "2", "down": ["1"], "depends": [], "doc": "Add 2", "file": "migrations/versions/y.py"},
     ]
     assert found == [{"heads": ["2"], "revisions": revisions}] * 2
 

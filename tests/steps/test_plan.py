@@ -129,7 +129,7 @@ def test_of_what_was_allowed_twice_the_blob_of_the_image_stays_recorded() -> Non
 def test_a_restart_replaces_each_program_in_its_own_way() -> None:
     step = plan(UPDATED, "restart").steps[0]
     assert step.summary == (
-        "whalefall_web: replace 2 workers, up to 2 at once, each once a new one answers",
+        "whalefall_web: replace 2 workers, up to 2 at once, each once a new one answers; users should notice nothing",
         "whalefall_scheduler: its worker leaves before the next one starts; requests wait meanwhile",
         "a new worker holds userdata/scheduler.lock, if an old one does",
         f"if that cannot be done: {RESTARTED}",
