@@ -80,3 +80,6 @@ RECORDS = (
     "guard name value",
     "end",
 )
+
+# What the script answers with that reads migrations.
+SOURCES = ("source file line*",)

@@ -129,7 +129,8 @@ def test_a_revision_behind_a_symlink_is_an_error_for_it_would_be_missing(world: 
 def test_a_revision_depends_on_others_by_their_labels_too(world: World) -> None:
     versions = {"a": revision_file("1", "None", "branch_labels = ('side',)"), "b": revision_file("2", "None")}
     found = chains(world, {**versions, "c": revision_file("3", "'2'", "depends_on = 'side'")})[1]
-    assert found["revisions"][-1] == {"revision": "3", "down": ["2"], "depends": ["1"], "doc": "Add 3"}
+    told = {"revision": "3", "down": ["2"], "depends": ["1"], "doc": "Add 3", "file": "migrations/versions/c.py"}
+    assert found["revisions"][-1] == told
     assert sorted(found["heads"]) == ["1", "3"]
 
 

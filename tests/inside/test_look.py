@@ -114,5 +114,11 @@ def test_the_message_of_a_migration_stands_apart_from_its_id(world: World) -> No
     assert json.loads(facts)["target_chain"]["heads"] == ["complete"]
     assert "complete the revision" not in facts
     assert world.inspect(commit)["target_chain"]["revisions"] == [
-        {"revision": "complete", "down": [], "depends": [], "doc": "complete the revision"}
+        {
+            "revision": "complete",
+            "down": [],
+            "depends": [],
+            "doc": "complete the revision",
+            "file": "migrations/versions/a.py",
+        }
     ]

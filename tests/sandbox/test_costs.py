@@ -70,8 +70,8 @@ def code(nothing: Cost, shared: Sandbox, tmp_path_factory: pytest.TempPathFactor
     return cost(shared, tmp_path_factory.mktemp("code"))
 
 
-def cost(sandbox: Sandbox, place: Path) -> Cost:
-    """Update from afar, with the round trips and the engine's events counted."""
+def cost(sandbox: Sandbox, place: Path, how: str = "--yes") -> Cost:
+    """Update from afar, or do as if, with the round trips and the engine's events counted."""
     asked = (f"--filter=container={sandbox.app}", "--filter=event=exec_start", "--format={{.Action}}")
     # Followed while they happen: of what is past the engine keeps a few hundred events of all containers, no more.
     with subprocess.Popen(("docker", "events", *asked), stdout=subprocess.PIPE, text=True) as events:
@@ -85,7 +85,7 @@ def cost(sandbox: Sandbox, place: Path) -> Cost:
             }
             distant = place / "distant.yaml"
             distant.write_text(yaml.safe_dump({"targets": {sandbox.name: own}}), encoding="utf-8")
-            ended = run_inv(sandbox.name, "-f", str(distant), "hot-update", "--yes")
+            ended = run_inv(sandbox.name, "-f", str(distant), "hot-update", how)
         run("docker", "exec", sandbox.app, "echo", END)
         assert events.stdout is not None
         told = "".join(takewhile(lambda line: END not in line, events.stdout))
@@ -107,6 +107,16 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
 ) -> None:
     assert nothing.started == ["inspect"]
     assert code.started == ["inspect", "scan", "stage", "scan", "apply", "clean", "replace", "inspect"]
+
+
+def test_a_dry_run_waits_for_one_script_and_for_one_more_where_migrations_are_pending(
+    code: Cost, shared: Sandbox, tmp_path: Path
+) -> None:
+    for kind, scripts in (("code", 1), ("migration", 2)):
+        stack.release(shared.name, kind)
+        (tmp_path / kind).mkdir()
+        ran = cost(shared, tmp_path / kind, "--dry-run")
+        assert (ran.waits <= CONNECT + scripts * SCRIPT, ran.started) == (True, ["inspect"])
 
 
 def test_an_update_without_a_probe_has_none_in_the_history(code: Cost, inv: Inv) -> None:

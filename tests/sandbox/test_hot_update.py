@@ -6,6 +6,7 @@ Nothing is mended between these tests: what a bad release breaks the next one cu
 import hashlib
 import io
 import os
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -218,6 +219,37 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(production: Sandbox, inv:
     assert [step.split()[1] for step in steps] == ["proof", "backup", "sync", "migrate", "copy", "clean", "restart"]
     assert f"     flask db upgrade to {newest_migration(production, commit)}" in plan
     assert (facts(production), revision(production), processes(production)) == before
+
+
+def test_a_dry_run_tells_what_changes_and_what_a_migration_does_to_others(production: Sandbox, inv: Inv) -> None:
+    deleted = publish(production, "deleted-file")
+    commit = risky_migration(production)
+    ended = inv("hot-update", "--dry-run", "--commands")
+    assert (ended.code, ended.err) == (0, "")
+    told, plan = ended.out.split(f"Plan: hot-update to {commit[:7]}\n")
+    assert re.search(rf"^     {deleted[:7]}  Release \d+: deleted-file  \(\d+ seconds\)$", told, re.M)
+    assert re.search(
+        r"^2 files are deleted\n     app/legacy/report_\d+\.py\n     docs/archive/page-\d+\.md$", told, re.M
+    )
+    assert re.search(r"^     A    \+15     -0  migrations/versions/\d+_note_\d+\.py$", told, re.M)
+    assert told.endswith(
+        f"migration {newest_migration(production, commit)} Release {git(production.origin, 'rev-list', '--count', commit)}."
+        "\n     ! line 11, index-blocks-writes: builds an index on instances without CONCURRENTLY: writes wait until it "
+        "is built\n"
+    )
+    assert f"\nrevision={commit}\n" in plan.split("The script of sync:\n")[1]
+
+
+def risky_migration(sandbox: Sandbox) -> str:
+    """Publish a migration that also builds an index."""
+    name = git(sandbox.origin, "show", "--name-only", "--diff-filter=A", "--format=", publish(sandbox, "migration"))
+    file = sandbox.developer / name
+    source = file.read_text(encoding="utf-8")
+    index = f'    op.create_index("ix_{file.stem}", "instances", ["id"])\n'
+    file.write_text(source.replace("def upgrade():\n", f"def upgrade():\n{index}"), encoding="utf-8")
+    made = committed(sandbox.developer, "Build an index")
+    git(sandbox.developer, "push", "--quiet", "origin", "main")
+    return made
 
 
 @pytest.mark.does("update")

@@ -173,6 +173,7 @@ def test_a_restart_of_the_container_runs_what_the_runbook_says() -> None:
     step = plan(UPDATED, "restart", strategy="container").steps[0]
     assert step.summary == (
         RESTARTED,
+        "users notice it: requests fail until the app answers again",
         "wait up to 120 s for http://localhost:5001",
         "nginx -t",
         "nginx -s reload",

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from deploy import shell
 from deploy.message import pack, say
 from deploy.plan import Options
 from deploy.preflight import judge
+from deploy.verbs import preview
 from tests.build import SETTINGS
 from tests.steps.site import Site, write
 from tests.texts import as_text
@@ -372,3 +374,20 @@ def test_root_can_read_as_the_owner_of_the_clone(foreign: Site) -> None:
     subprocess.run(["chown", "-R", "nobody", str(foreign.clone), str(foreign.origin)], check=True)
     assert os.geteuid() == 0
     assert foreign.read().unread == {}
+
+
+# What pending migrations say
+
+
+def test_a_migration_is_read_as_the_commit_has_it_but_for_secrets(site: Site) -> None:
+    (site.clone / ".env").write_text("DB_PASSWORD=hunter2hunter2\n")
+    name = "migrations/versions/数.py"
+    source = '"""Add \\t\tnotes."""\n\nx = "hunter2hunter2"\n    \nlast = 1'
+    new = site.release({name: source})
+    site.git("fetch", "-q")
+    settings = replace(SETTINGS, target=replace(SETTINGS.target, path=str(site.clone)))
+    asked = preview.script(settings, new, (name, "no/such.py"))
+    told = subprocess.run(
+        ["bash", "-c", asked], env=site.environment, capture_output=True, encoding="utf-8", check=True
+    )
+    assert preview.parse(told.stdout) == {name: source.replace("hunter2hunter2", "[DB_PASSWORD]") + "\n"}
