@@ -1,7 +1,7 @@
 """What a release changes, for whoever decides on it: commits, files, migrations; by what was read for a dry run."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from deploy import backups, migrations, risks
 from deploy.message import Message, Printed, Told, counted, say
@@ -12,30 +12,49 @@ from deploy.state import Commit, Preview, Revision, State
 
 @dataclass(frozen=True)
 class Section:
-    """Lines below a title; those that warn begin with a mark."""
+    """Lines below a title; those that warn begin with a mark. `what` tells two apart whose lines differ by the hour."""
 
     title: Told
     lines: tuple[Told, ...]
+    what: tuple[str, ...] = ()
 
 
 def sections(settings: Settings, state: State, plan: Plan) -> tuple[Section, ...]:
     """Tell what a plan changes, one subject after the other; nothing where that was not read."""
     if state.preview is None:
         return ()
-    found = [*_commits(state.preview), *_files(state, state.preview)]
+    found = [*_unknown(state), *_commits(state.preview), *_files(state, state.preview)]
     if state.chain and any(step.name == "migrate" for step in plan.steps):
         for revision in migrations.pending(settings, state.database, state.chain):
             found.append(_migration(settings, state.preview, revision))
     return tuple(found)
 
 
+def together(found: Mapping[str, tuple[Section, ...]]) -> tuple[Section, ...]:
+    """Tell what is the same on several hosts once, and of the rest on which of them."""
+    alike: dict[object, tuple[Section, list[str]]] = {}
+    for name, several in found.items():
+        for one in several:
+            alike.setdefault((one.title, one.what or one.lines), (one, []))[1].append(name)
+    return tuple(
+        one if len(names) == len(found) else replace(one, title=say("%s (on %s)", one.title, tuple(names)))
+        for one, names in alike.values()
+    )
+
+
+def _unknown(state: State) -> Iterator[Section]:
+    if not state.running:
+        yield Section(say("every file comes: what runs is unknown, so commits are compared with the clone's"), ())
+
+
 def _commits(preview: Preview) -> Iterator[Section]:
-    if preview.coming:
-        title = counted(len(preview.coming), "%s commit comes", "%s commits come")
-        yield Section(title, tuple(map(_commit, preview.coming)))
-    if preview.going:
-        title = counted(len(preview.going), "%s commit goes", "%s commits go")
-        yield Section(title, tuple(map(_commit, preview.going)))
+    titles = (
+        counted(len(preview.coming), "%s commit comes", "%s commits come"),
+        counted(len(preview.going), "%s commit goes", "%s commits go"),
+    )
+    for title, commits in zip(titles, (preview.coming, preview.going), strict=True):
+        if commits:
+            yield Section(title, tuple(map(_commit, commits)), tuple(one.id for one in commits))
 
 
 def _commit(one: Commit) -> Message:

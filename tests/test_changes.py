@@ -55,6 +55,13 @@ def test_commits_files_and_migrations_are_told_each_below_a_title() -> None:
     ]
 
 
+def test_where_what_runs_is_unknown_that_is_said_first() -> None:
+    assert told(replace(SEEN, running="", changes=()))[:2] == [
+        ("every file comes: what runs is unknown, so commits are compared with the clone's", ()),
+        ("2 commits come", ("2222222  fix the page  (2 hours)", "3333333  drop  (5 seconds)")),
+    ]
+
+
 def test_a_migration_whose_source_was_not_read_is_not_taken_for_harmless() -> None:
     seen = replace(SEEN, preview=replace(PREVIEW, sources={HEAD: ""}))
     assert told(seen)[-2][1] == ("! what it does cannot be told: its source could not be read",)
@@ -67,6 +74,20 @@ def test_without_a_preview_the_plan_tells_it_in_short() -> None:
         for state in (SEEN, replace(SEEN, preview=None))
     )
     assert {name: lines for name, lines in unseen.items() if lines != seen[name]}.keys() == {"sync", "migrate", "copy"}
+
+
+def test_what_is_the_same_on_several_hosts_is_told_once_and_the_rest_with_its_hosts() -> None:
+    later = replace(PREVIEW, coming=tuple(replace(one, age=one.age + 7200) for one in PREVIEW.coming))
+    first, other = SEEN, replace(SEEN, preview=later, database=STATE.database)
+    found = {name: changes.sections(SETTINGS, state, planned(state)) for name, state in (("a", first), ("b", other))}
+    assert as_text(tuple(one.title for one in changes.together(found))) == (
+        "2 commits come",
+        "1 commit goes",
+        "2 files come or change, +12 -3",
+        "1 file is deleted",
+        f"migration {MIDDLE} drop (on a)",
+        f"migration {HEAD} time zone (on a)",
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

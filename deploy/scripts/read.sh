@@ -512,17 +512,20 @@ read_differing() {
   fi
 }
 
-# What a dry run tells besides: the commits that the target and what runs have alone, and how many lines change in each file.
+# What a dry run tells besides: the commits that the target and what runs have alone, and how many lines change in each
+# file. Where what runs is unknown, the clone's commit stands for it.
 read_preview() {
-  local head target now added gone name
+  local head target from now added gone name
   [ -n "$want_preview" ] || return 0
   record previewed
   await_target
-  [ -n "$running" ] && [ -n "$target" ] && git_ cat-file -e "$running^{commit}" || return 0
+  from=$running
+  git_ cat-file -e "$from^{commit}" || from=$head
+  [ -n "$from" ] && [ -n "$target" ] || return 0
   now=$(date +%s)
-  tell_commits coming "^$running" "$target"
-  tell_commits going "^$target" "$running"
-  git_ diff-tree -r -z --numstat --no-renames "$running" "$target" -- "${copied[@]}" |
+  tell_commits coming "^$from" "$target"
+  tell_commits going "^$target" "$from"
+  git_ diff-tree -r -z --numstat --no-renames "$from" "$target" -- "${copied[@]}" |
     while IFS=$'\t' read -r -d '' added gone name; do record lines "$name" "$added" "$gone"; done
 }
 

@@ -287,15 +287,19 @@ def _bring(
 
 
 def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision], *, commands: bool) -> None:
-    """Tell each plan once, with the hosts that it is for, in the words of the first of these."""
+    """Tell what changes, and each plan once, with the hosts that it is for, in the words of the first of these."""
+    found = {
+        name: changes.sections(hosts.sessions[name].settings, decision.state, decision.plan)
+        for name, decision in decisions.items()
+        if decision.plan.steps
+    }
+    hosts.report.changes(changes.together(found))
     alike: dict[object, list[str]] = {}
     for name, decision in decisions.items():
         alike.setdefault(tuple((step.name, step.reason) for step in decision.plan.steps), []).append(name)
     for names in alike.values():
         decision = decisions[names[0]]
         if decision.plan.steps:
-            settings = hosts.sessions[names[0]].settings
-            hosts.report.changes(changes.sections(settings, decision.state, decision.plan))
             hosts.report.plan(decision.plan, tuple(names), commands=commands)
             if len(names) > 1:
                 hosts.report.line(say("     shown as on %s; on the others each in its own containers", names[0]), "dim")

@@ -221,6 +221,20 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(production: Sandbox, inv:
     assert (facts(production), revision(production), processes(production)) == before
 
 
+@pytest.mark.does("update")
+def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbox, inv: Inv) -> None:
+    commit = publish(production, *SUITABLE)
+    ended = inv("hot-update", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"\n{production.name} runs {commit[:7]} and is healthy (proof " in ended.out
+    assert_runs(production, commit)
+    assert git(production.path, "rev-parse", "HEAD") == commit
+    assert revision(production) == newest_migration(production, commit)
+    number = git(production.origin, "rev-list", "--count", commit)
+    assert f"release {number}" in answer(production.http_port, "/")[1]
+    assert answer(production.http_port, "/static/release.txt") == (200, f"release {number}\n")
+
+
 def test_a_dry_run_tells_what_changes_and_what_a_migration_does_to_others(production: Sandbox, inv: Inv) -> None:
     deleted = publish(production, "deleted-file")
     commit = risky_migration(production)
@@ -228,15 +242,12 @@ def test_a_dry_run_tells_what_changes_and_what_a_migration_does_to_others(produc
     assert (ended.code, ended.err) == (0, "")
     told, plan = ended.out.split(f"Plan: hot-update to {commit[:7]}\n")
     assert re.search(rf"^     {deleted[:7]}  Release \d+: deleted-file  \(\d+ seconds\)$", told, re.M)
-    assert re.search(
-        r"^2 files are deleted\n     app/legacy/report_\d+\.py\n     docs/archive/page-\d+\.md$", told, re.M
-    )
+    assert re.search(r"^\d+ files are deleted\n(     .+\n)*     app/legacy/report_\d+\.py\n", told, re.M)
     assert re.search(r"^     A    \+15     -0  migrations/versions/\d+_note_\d+\.py$", told, re.M)
-    assert told.endswith(
-        f"migration {newest_migration(production, commit)} Release {git(production.origin, 'rev-list', '--count', commit)}."
-        "\n     ! line 11, index-blocks-writes: builds an index on instances without CONCURRENTLY: writes wait until it "
-        "is built\n"
-    )
+    risk = "index-blocks-writes: builds an index on instances without CONCURRENTLY: writes wait until it is built"
+    title, found = told.splitlines()[-2:]
+    assert title.startswith(f"migration {newest_migration(production, commit)} Release ")
+    assert found == f"     ! line 10, {risk}"
     assert f"\nrevision={commit}\n" in plan.split("The script of sync:\n")[1]
 
 
@@ -250,20 +261,6 @@ def risky_migration(sandbox: Sandbox) -> str:
     made = committed(sandbox.developer, "Build an index")
     git(sandbox.developer, "push", "--quiet", "origin", "main")
     return made
-
-
-@pytest.mark.does("update")
-def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbox, inv: Inv) -> None:
-    commit = publish(production, *SUITABLE)
-    ended = inv("hot-update", "--yes")
-    assert (ended.code, ended.err) == (0, "")
-    assert f"\n{production.name} runs {commit[:7]} and is healthy (proof " in ended.out
-    assert_runs(production, commit)
-    assert git(production.path, "rev-parse", "HEAD") == commit
-    assert revision(production) == newest_migration(production, commit)
-    number = git(production.origin, "rev-list", "--count", commit)
-    assert f"release {number}" in answer(production.http_port, "/")[1]
-    assert answer(production.http_port, "/static/release.txt") == (200, f"release {number}\n")
 
 
 def test_new_settings_of_gunicorn_are_read_by_its_master_and_a_new_worker_holds_the_schedulers_lock(
