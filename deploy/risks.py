@@ -275,7 +275,8 @@ def _retyped(line: int, name: str, dialect: str) -> Iterator[Risk]:
         case "postgres":
             # "ALTER TABLE", notes: unless the old type is binary coercible to the new one.
             told = say(
-                "changes the type of %s: the table is written anew, unless both are stored alike, while all wait",
+                "changes the type of %s: unless both are stored alike, the table is written anew, "
+                "reads and writes wait meanwhile",
                 name,
             )
             yield Risk(line, "change-type", told)
