@@ -101,7 +101,7 @@ def _line(settings: Settings, state: State, one: programs.Replacement) -> Messag
         case "restart" if one.program.server:
             return say("%s: restarted by Supervisor, since %s; its requests fail meanwhile", name, one.because)
         case _:
-            return say("%s: restarted by Supervisor; what it is doing ends", name)
+            return say("%s: restarted by Supervisor; its work waits meanwhile", name)
 
 
 def wanted(settings: Settings, options: Options) -> str:
