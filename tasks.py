@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ DISCARD = "discard uncommitted changes and unpushed commits on the host, after s
 NO_BACKUP = "do not dump the database before it is migrated"
 WAIT = "where another run holds the lock, wait until it has ended, or for so many seconds; says for whom"
 COMMANDS = "with --dry-run: print the scripts of the steps too, as the host would run them"
+EVENTS = "tell events instead, a JSON object a line (deploy/events.schema.json)"
 ALLOW = "update although dependencies, image or start-up files changed"
 
 
@@ -67,29 +69,44 @@ sys.excepthook = unreadable_settings
 
 
 def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
-    """Make a task of a function: no invented short flags, and every failure is one block and its exit code."""
+    """Make a task of a function: no invented short flags, and every failure is one block and its exit code.
+
+    A verb for hosts, unless its --json prints a document of its own, has one that tells events.
+    """
 
     def decorate(body: Callable[..., None]) -> Any:
+        given = signature(body)
+        streams = "json" not in given.parameters and ("only" in given.parameters or body.__name__ == "init")
+
         @wraps(body)
         def run(c: Context, *arguments: Any, **options: Any) -> None:
             from deploy import output
             from deploy.errors import Exit, Failure
 
+            if streams and options.pop("json", False):
+                from deploy import report
+                from deploy.events import Events
+
+                report.want(Events)
             output.forgive()
             try:
                 body(c, *arguments, **options)
             except Failure as failure:
-                from deploy.report import Report
+                from deploy import report
 
-                Report().failure(failure)
+                report.new().failure(failure)
                 raise InvokeExit(code=failure.code) from None
             except KeyboardInterrupt:
+                from deploy import report
                 from deploy.message import say
-                from deploy.report import Report
 
-                Report().error_line(say("interrupted"))
+                report.new().error_line(say("interrupted"))
                 raise InvokeExit(code=Exit.INTERRUPTED) from None
 
+        if streams:
+            json = Parameter("json", Parameter.POSITIONAL_OR_KEYWORD, default=False)
+            run.__signature__ = given.replace(parameters=[*given.parameters.values(), json])  # type: ignore[attr-defined]
+            help_texts["json"] = EVENTS
         # A probe may be told what to ask, a wait how long it may be, and several settings may be given.
         names = {"optional": ("probe", "wait"), "iterable": ("set",)}
         return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, **names)

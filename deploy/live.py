@@ -44,7 +44,7 @@ def following(parts: Mapping[str, tuple[report.Report, Sequence[str]]]) -> Itera
 
     Where there is no terminal the reports tell each line as it comes.
     """
-    if not Board.possible():
+    if not (Board.possible() and all(told.draws for told, _ in parts.values())):
         yield
         return
     with ExitStack() as stack:

@@ -53,6 +53,12 @@ def document(value: Any) -> None:
     _whole("\n".join("".join(_json(c) if _acts(c) else c for c in part) for part in told.split("\n")) + "\n")
 
 
+def record(value: Any) -> None:
+    """Print one JSON object in a line of its own. It is whole, or a Failure."""
+    told = json.dumps(value, ensure_ascii=not _fits("中", encoding_of("stdout")))
+    _whole("".join(_json(c) if _acts(c) else c for c in told) + "\n")
+
+
 def data(text: str) -> None:
     """Print what a program reads, such as SQL, whole or a Failure: into a pipe as it is, on a terminal safe to see."""
     if is_terminal("stdout") or not _fits(text, encoding_of("stdout")):

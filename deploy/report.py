@@ -148,11 +148,15 @@ def _fitted(console: "Console", line: str, style: str = "") -> "Text":
 class Report:
     """Prints for people, on standard output; failures go to standard error.
 
-    Where several hosts are told of side by side, the `label` before each line says of which.
+    Where several hosts are told of side by side, the `label` before each line says of which; `of` is the target.
     """
 
-    def __init__(self, label: str = "") -> None:
+    # May runs be drawn while they go on?
+    draws = True
+
+    def __init__(self, label: str = "", of: str = "") -> None:
         self._label = label
+        self._of = of
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
         # Tells whether an event is seen on the terminal already, and needs no line.
@@ -438,3 +442,18 @@ class Report:
 
 def _at(dump: backups.Backup) -> Value:
     return dump.revisions or say("no revision")
+
+
+# What is made where something is to be told.
+_kind: type[Report] = Report
+
+
+def new(label: str = "", of: str = "") -> Report:
+    """Make a report of the kind that is wanted."""
+    return _kind(label, of)
+
+
+def want(kind: type[Report]) -> None:
+    """Have reports of this kind made from now on."""
+    global _kind
+    _kind = kind

@@ -171,6 +171,7 @@ def prose(node: ast.AST) -> Iterator[ast.Constant]:
                         | "NO_BACKUP"
                         | "WAIT"
                         | "ALLOW"
+                        | "EVENTS"
                         | "STRATEGY"
                         | "COMMANDS"
                         | "NAME"

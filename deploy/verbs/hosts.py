@@ -58,9 +58,9 @@ class Hosts:
     @cached_property
     def report(self) -> "Report":
         """What is said of all of them."""
-        from deploy.report import Report
+        from deploy import report
 
-        return Report()
+        return report.new(of=self.name)
 
     @property
     def first(self) -> Session:

@@ -21,7 +21,7 @@ from deploy.errors import Exit, Failure
 from deploy.host import Host
 from deploy.host.known_hosts import UnknownKey
 from deploy.message import Message, say
-from deploy.report import Report
+from deploy.report import Report, new
 from deploy.settings.model import SECTIONS, Ssh, Target
 from deploy.settings.writing import Line, write
 
@@ -75,7 +75,7 @@ def _read(key: str, value: str) -> Any:
 
 def init(project: Path, wanted: Wanted) -> None:
     """Read the host, ask what cannot be known, and write the file."""
-    report, file = Report(), project / "invoke.yaml"
+    report, file = new(), project / "invoke.yaml"
     if file.exists() and not wanted.force:
         raise Failure(say("there is %s already", str(file)), remedy=remedies.FORCE_OR_CHECK, code=Exit.USAGE)
     wanted = _with_host(report, wanted)
@@ -96,7 +96,7 @@ def init(project: Path, wanted: Wanted) -> None:
 
 def check(project: Path, extra: Path | None, name: str, accepted: tuple[str, ...]) -> None:
     """Compare the settings with the host; Failure where that has drifted."""
-    report = Report()
+    report = new()
     chosen = settings.load(project=project, extra=extra, target=name or None)
     with _connected(report, chosen.target, chosen.ssh, accepted) as connection:
         told = _facts(connection, chosen.target.path, chosen.env.file)

@@ -44,9 +44,9 @@ class Session:
     @cached_property
     def report(self) -> "Report":
         """What is printed goes through this; made when there is something to print."""
-        from deploy.report import Report
+        from deploy import report
 
-        return Report(self._label)
+        return report.new(self._label, self.settings.target.name)
 
     def reconnect(self) -> None:
         """Open a new connection in place of one that was lost."""
