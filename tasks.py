@@ -17,6 +17,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit as InvokeExit
 from invoke.tasks import task
 
+from deploy import language
+from deploy.wording import translated
+
 if TYPE_CHECKING:
     from deploy.message import Told
     from deploy.plan import Options
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from deploy.verbs.session import Session
 
 PROJECT = Path(__file__).resolve().parent
+_ARGUMENTS = dict(zip(sys.argv, sys.argv[1:], strict=False))
+# The settings file that is named on the command line, as far as that is known before Invoke reads it.
+GIVEN = _ARGUMENTS.get("-f") or _ARGUMENTS.get("--config")
+language.begin(PROJECT / "invoke.yaml", *([Path(GIVEN)] if GIVEN else []))
 TARGET = "the target of invoke.yaml to work on, or a group of them (default: default_target)"
 ONLY = "of a group these targets alone: NAME, or NAME,NAME"
 SKIP = "leave out hosts of a group that cannot be reached"
@@ -49,10 +56,8 @@ def unreadable_settings(kind: type[BaseException], error: BaseException, trace: 
     if not any(Path(frame.filename).match("invoke/config.py") for frame in traceback.extract_tb(trace)):
         sys.__excepthook__(kind, error, trace)
         return
-    arguments = dict(zip(sys.argv, sys.argv[1:], strict=False))
-    given = arguments.get("-f") or arguments.get("--config")
     try:
-        settings.load(project=PROJECT, extra=Path(given) if given else None)
+        settings.load(project=PROJECT, extra=Path(GIVEN) if GIVEN else None)
     except Failure as failure:
         # It has no evidence where only the default target, which may not be meant, has no host yet.
         if failure.evidence or not isinstance(error, AmbiguousMergeError):
@@ -109,7 +114,9 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             help_texts["json"] = EVENTS
         # A probe may be told what to ask, a wait how long it may be, and several settings may be given.
         names = {"optional": ("probe", "wait"), "iterable": ("set",)}
-        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=help_texts, **names)
+        run.__doc__ = translated(body.__doc__ or "")
+        told = {flag: translated(help_text) for flag, help_text in help_texts.items()}
+        return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=told, **names)
 
     return decorate
 
@@ -806,6 +813,18 @@ def bench(
     bench.bench(name, shape, cases, rounds, quick, Path(json) if json else None, Path(plot) if plot else None)
 
 
+@verb()
+def messages(c: Context) -> None:
+    """Bring every message into the catalogue of translations, and compile that.
+
+    Example: inv messages
+    """
+    import subprocess
+
+    command = [sys.executable, "-m", "tests.catalogue"]
+    raise InvokeExit(code=subprocess.run(command, cwd=PROJECT, check=False).returncode)
+
+
 # The verbs in the order of work.
 ORDER = (
     (init, preflight),
@@ -835,7 +854,7 @@ def contents(c: Context) -> None:
         rows.append(
             (title, [(below if name == named.default else f"{below}.{name}", one) for name, one in named.tasks.items()])
         )
-    rows[-1][1].append((bench.name, bench))
+    rows[-1][1] += [(one.name, one) for one in (bench, messages)]
     width = max(len(name) for _, named in rows for name, _ in named)
     report = Report()
     for title, named in rows:
@@ -845,7 +864,7 @@ def contents(c: Context) -> None:
     report.line(say("inv --help VERB tells its options and gives an example"), "dim")
 
 
-namespace = Collection(*(one for verbs in ORDER for one in verbs), bench)
+namespace = Collection(*(one for verbs in ORDER for one in verbs), bench, messages)
 tests = Collection("test", faults)
 tests.add_task(test, default=True)
 namespace.add_task(contents, default=True)

@@ -38,6 +38,14 @@ def shown(text: str, name: Name = "stdout") -> str:
     )
 
 
+def cells(text: str) -> int:
+    """Count the columns of a terminal that a text takes: two for a full-width character, none for what joins one."""
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "FW")
+        for character in text
+    )
+
+
 def write(text: str, name: Name = "stdout") -> str:
     """Write what is safe already. Where that is impossible it is lost, and the verb goes on.
 

@@ -16,7 +16,7 @@ from deploy.errors import Failure
 from deploy.message import NOTHING, Message, Printed, Told, Value, counted, say, unpack
 from deploy.plan import Finding, Plan
 from deploy.state import State
-from deploy.wording import text
+from deploy.wording import english, text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -112,14 +112,14 @@ def shown(told: Told, name: output.Name = "stdout") -> str:
 def _reasoned(told: Told) -> Told:
     """Say so where a program that failed gave no reason."""
     fact = text(told).rstrip()
-    return say("%s it gave no reason", fact) if fact.endswith(":") else told
+    return say("%s it gave no reason", fact) if fact.endswith((":", "：")) else told
 
 
 def _texts(value: Any) -> Any:
-    """Give what a program reads of a value: the text of every message in it."""
+    """Give what a program reads of a value: the text of every message in it, in English whoever looks."""
     match value:
         case Message():
-            return text(value)
+            return english(value)
         case Mapping():
             return {key: _texts(below) for key, below in value.items()}
         case list() | tuple():
@@ -189,9 +189,10 @@ class Report:
     def rows(self, rows: Iterable[Row]) -> None:
         """Print names and what is told of each, and a style where one is to be seen, below one another."""
         laid_out = tuple(rows)
-        width = max(len(text(name)) for name, *_ in laid_out)
-        for name, told, *style in laid_out:
-            self.line(say("%s  %s", text(name).ljust(width), told), *style)
+        names = [text(name) for name, *_ in laid_out]
+        width = max(map(output.cells, names))
+        for name, (_, told, *style) in zip(names, laid_out, strict=True):
+            self.line(say("%s  %s", name + " " * (width - output.cells(name)), told), *style)
 
     def ask(self, question: Message) -> str:
         """Ask on the terminal."""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.leaks import Watch
 
+# Whatever language the developer reads, here and in each verb that a test starts.
+os.environ["HOT_UPDATE_LANG"] = "en"
 # Started in the background of a shell, we would hand on to every verb that Ctrl-C is to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -37,7 +37,9 @@ FOREIGN = {
 
 _Shape = TypeVar("_Shape")
 
-_TOP_KEYS = ("targets", "groups", "default_target")
+_TOP_KEYS = ("targets", "groups", "default_target", "lang")
+# What deploy/language.py knows.
+_LANGUAGES = ("auto", "zh", "en")
 _TARGET_KEYS = ("host", "path", "sudo", "local")
 _DEFAULT_TARGET = "prod"
 
@@ -92,6 +94,9 @@ def choose(
     forced = given(overrides or {}, Place("overrides"))
 
     general = _only(_judged(tree, (*SECTIONS, *_TOP_KEYS), problems), SECTIONS)
+    language = tree.value.get("lang")
+    if language and language.value not in _LANGUAGES:
+        problems.add(language.place, say("must be one of %s", _LANGUAGES))
     # Judged by themselves too, also where no target takes them as they are.
     _validate(_SETTINGS_SHAPE, merge(general, given({"target": {"name": "any"}}, general.place)), problems)
     _judged(forced, SECTIONS, problems)

@@ -1,0 +1,49 @@
+"""Language: which one the operator reads. It is known before the settings are, as their errors are told in it."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy import wording
+
+LOCALE = Path(__file__).parent / "locale"
+_KEY = re.compile(rb"""^lang:[ \t]*["']?([A-Za-z]+)""", re.MULTILINE)
+
+
+def begin(*files: Path) -> None:
+    """Speak the language that the environment asks for, else the last of these settings files, else the locale."""
+    if chosen(os.environ, *files) == "en":
+        return
+    import gettext
+
+    with (LOCALE / "zh" / "LC_MESSAGES" / "messages.mo").open("rb") as compiled:
+        wording.speak(gettext.GNUTranslations(compiled).gettext)
+
+
+def chosen(environ: Mapping[str, str], *files: Path) -> str:
+    """Choose zh or en. A file is read leniently: what is wrong with it is told later, when it is loaded."""
+    asked = environ.get("HOT_UPDATE_LANG") or next(filter(None, map(_written, reversed(files))), "auto")
+    return _of_locale(environ) if asked == "auto" else _known(asked) or "en"
+
+
+def _written(file: Path) -> str:
+    try:
+        found = _KEY.search(file.read_bytes())
+    except OSError:
+        return ""
+    return found[1].decode() if found else ""
+
+
+def _of_locale(environ: Mapping[str, str]) -> str:
+    """Choose as gettext does: LANGUAGE is a list to be tried, and counts only where the locale is one of people."""
+    locale = next(filter(None, map(environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "C")
+    if locale.partition(".")[0] in ("C", "POSIX"):
+        return "en"
+    return next(filter(None, map(_known, (environ.get("LANGUAGE") or locale).split(":"))), "en")
+
+
+def _known(locale: str) -> str:
+    """Give the language of a locale's name, such as zh_CN.UTF-8, where there is a catalogue of it."""
+    language = re.split("[_.@-]", locale)[0].lower()
+    return language if language in ("zh", "en") else ""
