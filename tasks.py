@@ -18,7 +18,6 @@ from invoke.exceptions import Exit as InvokeExit
 from invoke.tasks import task
 
 from deploy import language
-from deploy.wording import translated
 
 if TYPE_CHECKING:
     from deploy.message import Told
@@ -114,8 +113,8 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
             help_texts["json"] = EVENTS
         # A probe may be told what to ask, a wait how long it may be, and several settings may be given.
         names = {"optional": ("probe", "wait"), "iterable": ("set",)}
-        run.__doc__ = translated(body.__doc__ or "")
-        told = {flag: translated(help_text) for flag, help_text in help_texts.items()}
+        run.__doc__ = language.help_text(body.__doc__ or "")
+        told = {flag: language.help_text(help_text) for flag, help_text in help_texts.items()}
         return task(run, name=body.__name__.rstrip("_"), auto_shortflags=False, help=told, **names)
 
     return decorate

@@ -21,6 +21,11 @@ def begin(*files: Path) -> None:
         wording.speak(gettext.GNUTranslations(compiled).gettext)
 
 
+def help_text(text: str) -> str:
+    """Give what Invoke shows of a verb, which is no message but a text from the start."""
+    return wording.translated(text)
+
+
 def chosen(environ: Mapping[str, str], *files: Path) -> str:
     """Choose zh or en. A file is read leniently: what is wrong with it is told later, when it is loaded."""
     asked = environ.get("HOT_UPDATE_LANG") or next(filter(None, map(_written, reversed(files))), "auto")

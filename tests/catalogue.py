@@ -18,6 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import normalize, read_po, write_po
 
+from deploy.message import LIST
 from tests.shell_words import literal
 from tests.test_messages_born import MAKERS, PROGRAM, SCRIPTS, formats_of, said
 from tests.test_words import calls, formats, trees
@@ -63,10 +64,11 @@ def in_help() -> Iterator[tuple[str, str]]:
 
 @cache
 def found() -> dict[str, tuple[str, ...]]:
-    """Give every format that has words, and the files that say it."""
+    """Give every format that has words or punctuation, and the files that say it."""
     places: dict[str, set[str]] = {JOINER: {"deploy/wording.py"}}
     for format, file in (*in_python(), *in_bash(), *in_help()):
-        if re.search("[A-Za-z]", format.replace("%s", "")):
+        # Chinese has its own punctuation.
+        if re.search("[A-Za-z:;,(]", format.replace("%s", "")) and format != LIST:
             places.setdefault(format, set()).add(file)
     return {format: tuple(sorted(files)) for format, files in sorted(places.items(), key=lambda one: sorted(one[1]))}
 
@@ -102,7 +104,7 @@ def untranslated() -> list[str]:
 
 def pasteable(wanted: list[str]) -> str:
     """Write formats as entries of the .po, to be filled in."""
-    return "".join(f"\nmsgid {normalize(format)}\nmsgstr \"\"\n" for format in wanted)
+    return "".join(f'\nmsgid {normalize(format)}\nmsgstr ""\n' for format in wanted)
 
 
 def main(file: str = "") -> None:
