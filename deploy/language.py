@@ -2,28 +2,32 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy import wording
-
 LOCALE = Path(__file__).parent / "locale"
+# None while English is spoken, which then costs no import.
+_spoken: Callable[[str], str] | None = None
 _KEY = re.compile(rb"""^lang:[ \t]*["']?([A-Za-z]+)""", re.MULTILINE)
 
 
 def begin(*files: Path) -> None:
     """Speak the language that the environment asks for, else the last of these settings files, else the locale."""
+    global _spoken
     if chosen(os.environ, *files) == "en":
         return
     import gettext
 
+    from deploy import wording
+
     with (LOCALE / "zh" / "LC_MESSAGES" / "messages.mo").open("rb") as compiled:
-        wording.speak(gettext.GNUTranslations(compiled).gettext)
+        _spoken = gettext.GNUTranslations(compiled).gettext
+    wording.speak(_spoken)
 
 
 def help_text(text: str) -> str:
     """Give what Invoke shows of a verb, which is no message but a text from the start."""
-    return wording.translated(text)
+    return _spoken(text) if _spoken and text else text
 
 
 def chosen(environ: Mapping[str, str], *files: Path) -> str:

@@ -34,7 +34,8 @@ JOINER = ", "
 
 def in_python() -> Iterator[tuple[str, str]]:
     """Give each format that Python and the program in the container make a message of, and where."""
-    sources = [*((name, tree, ("say", "counted")) for name, tree in trees())]
+    sources: list[tuple[str, ast.Module, tuple[str, ...]]] = []
+    sources += [(name, tree, ("say", "counted")) for name, tree in trees()]
     sources += [(f"deploy/inside/{name}", tree, MAKERS) for name, tree in PROGRAM]
     for name, tree, makers in sources:
         for call in calls(tree, *makers):

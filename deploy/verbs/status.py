@@ -266,11 +266,26 @@ def _told(run: PastRun) -> Told:
 def outcome(run: PastRun) -> Told:
     """Say who had the run undone, or what failed."""
     step, status, reason = run.failed
+    ended = _ENDED.get(run.outcome) or Printed(run.outcome)
     if status in words.DECIDED and reason:
-        return say("%s by %s", run.outcome, reason)
+        return say("%s by %s", ended, reason)
     if step and reason:
-        return say("%s (%s failed: %s)", run.outcome, step, reason)
-    return say("%s (%s failed)", run.outcome, step) if step else Printed(run.outcome)
+        return say("%s (%s failed: %s)", ended, step, reason)
+    return say("%s (%s failed)", ended, step) if step else ended
+
+
+# The outcomes by the words that JSON has for them, for who reads another language.
+_ENDED = {
+    "done": say("done"),
+    "refused": say("refused"),
+    "undone": say("undone"),
+    "undone-ill": say("undone-ill"),
+    "altered": say("altered"),
+    "abandoned": say("abandoned"),
+    "failed": say("failed"),
+    "locked": say("locked"),
+    "changed": say("changed"),
+}
 
 
 def facts_of(run: PastRun) -> dict[str, object]:
