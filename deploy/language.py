@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 LOCALE = Path(__file__).parent / "locale"
+EXAMPLE = "Example: "
 # None while English is spoken, which then costs no import.
 _spoken: Callable[[str], str] | None = None
 _KEY = re.compile(rb"""^lang:[ \t]*["']?([A-Za-z]+)""", re.MULTILINE)
@@ -26,8 +27,11 @@ def begin(*files: Path) -> None:
 
 
 def help_text(text: str) -> str:
-    """Give what Invoke shows of a verb, which is no message but a text from the start."""
-    return _spoken(text) if _spoken and text else text
+    """Give what Invoke shows of a verb, no message but a text from the start: a line, and an example below it."""
+    if not _spoken or not text:
+        return text
+    first, end, rest = text.partition("\n")
+    return _spoken(first) + end + rest.replace(EXAMPLE, _spoken(EXAMPLE), 1)
 
 
 def chosen(environ: Mapping[str, str], *files: Path) -> str:

@@ -4,7 +4,6 @@
 """
 
 import ast
-import inspect
 import io
 import json
 import re
@@ -18,6 +17,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import normalize, read_po, write_po
 
+from deploy.language import EXAMPLE
 from deploy.message import LIST
 from tests.shell_words import literal
 from tests.test_messages_born import MAKERS, PROGRAM, SCRIPTS, formats_of, said
@@ -56,10 +56,11 @@ def in_help() -> Iterator[tuple[str, str]]:
     """Give what `inv --list` and `inv --help` tell of each verb."""
     import tasks
 
+    yield EXAMPLE, "tasks.py"
     for name in dir(tasks):
         task = getattr(tasks, name)
         if hasattr(task, "help") and hasattr(task, "body"):
-            yield inspect.getdoc(task) or "", "tasks.py"
+            yield (task.__doc__ or "").partition("\n")[0], "tasks.py"
             yield from ((text, "tasks.py") for text in task.help.values())
 
 
