@@ -853,7 +853,7 @@ def contents(c: Context) -> None:
         rows.append(
             (title, [(below if name == named.default else f"{below}.{name}", one) for name, one in named.tasks.items()])
         )
-    rows[-1][1] += [(one.name, one) for one in (bench, messages)]
+    rows[-1][1].extend((one.name, one) for one in (bench, messages))
     width = max(len(name) for _, named in rows for name, _ in named)
     report = Report()
     for title, named in rows:
