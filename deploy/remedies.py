@@ -390,6 +390,7 @@ def bring_file(name: str) -> Message:
 
 
 # Of an image that a release is to be baked into.
+MEND_HOOK = say("mend what it minds, or take it out of the settings")
 CONFIRM_FIRST = say("what an update or a rollback brought, proved and confirmed can be baked: the next release can")
 SET_IMAGE = say("set app.image to what the container was made from")
 NAME_IMAGE = say("give the service an image with a name in the compose file, and recreate it (standard deployment)")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from tests.chat import Chat, running
 from tests.leaks import Watch
 
 # Whatever language the developer reads, here and in each verb that a test starts.
@@ -38,3 +39,10 @@ def watch() -> Iterator[Watch]:
 # No test asserts a time: a busy machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    """Give a chat's webhook that takes what it is sent."""
+    with running() as there:
+        yield there

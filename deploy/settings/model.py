@@ -496,6 +496,33 @@ class Drain:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Hooks:
+    """Commands `before` a run, which may refuse it, and `after` it is done or has `failed`; on the laptop or the host.
+
+    `timeout` is in seconds.
+    """
+
+    before: Text = ""
+    after: Text = ""
+    failed: Text = ""
+    where: Literal["laptop", "host"] = "laptop"
+    timeout: Positive = 60
+
+
+Told = Literal["started", "done", "refused", "undone", "undone-ill", "interrupted", "failed", "kept"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Notice:
+    """Whom to tell of which events: the laptop's variables that have the webhook's URL, and the key that signs."""
+
+    kind: Literal["feishu", "dingtalk", "wecom", "slack", "json"]
+    url: Variable
+    secret: OptionalVariable = ""
+    events: tuple[Told, ...] = ()
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Bake:
     """Whether each confirmed release is made an image, and how many of these are kept."""
 
@@ -650,6 +677,8 @@ class Sections:
     confirm: Confirm = field(default_factory=Confirm)
     drain: Drain = field(default_factory=Drain)
     undo: Undo = field(default_factory=Undo)
+    hooks: Hooks = field(default_factory=Hooks)
+    notify: tuple[Notice, ...] = ()
     bake: Bake = field(default_factory=Bake)
     history: History = field(default_factory=History)
 

@@ -8,6 +8,7 @@ from deploy.plan import Options, Plan, refuse
 from deploy.state import State
 from deploy.verbs.follow import new_run_id
 from deploy.verbs.session import Session
+from deploy.verbs.telling import Telling, facts_of
 from deploy.verbs.update import carry_out
 
 
@@ -36,7 +37,10 @@ def restore(session: Session, wanted: str, *, yes: bool) -> None:
     if told := _mismatch(state, dump, settings.target.name):
         report.line(say("! %s", told), "yellow")
     _agree(session, settings.database.name, yes=yes)
-    carry_out(session, plan, state, run)
+    facts = facts_of(settings.target.name, plan.verb, run, releases.running(state), "")
+    with Telling(settings, report, (session,), facts) as telling:
+        telling.begin()
+        carry_out(session, plan, state, run)
     report.restored(settings.target.name, settings.database.name, dump)
 
 

@@ -157,6 +157,16 @@ class Follower:
         return next((event.fields[field] for event in self._seen if event.kind == "run"), "")
 
     @property
+    def kept(self) -> dict[str, str]:
+        """Tell of a run that the host has proven and kept alone; nothing where it is no such one."""
+        alone = pack(say("the host"))
+        if not any(event.kind == "confirmed" and event.fields[0] == alone for event in self._seen):
+            return {}
+        names = ("run", "verb", "operator", "to")
+        facts = {name: self._about(number) for number, name in enumerate(names)}
+        return {"target": self._session.settings.target.name, "from": "", **facts}
+
+    @property
     def _next(self) -> int:
         return self._seen[-1].line + 1 if self._seen else 1
 

@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +20,7 @@ from deploy.verbs.follow import Follower, operator
 from deploy.verbs.groups import report_findings, table, tell_difference, told_of
 from deploy.verbs.hosts import Hosts, named
 from deploy.verbs.session import Session, agree
+from deploy.verbs.telling import Telling, facts_of
 from deploy.verbs.together import Together, Work
 from deploy.verbs.update import Decision, deliver, demand_dry_run, judge, prove, refuse_locked, weigh
 
@@ -82,7 +84,10 @@ def run_step(hosts: Hosts, verb: str, options: Options) -> None:
     for name, decision in decisions.items():
         if not decision.plan.steps:
             hosts.sessions[name].report.nothing_to_do(Printed(verb), decision.state)
-    _carry_out(hosts, decisions, batches)
+    with _telling(hosts, decisions) as told:
+        if any(decision.plan.steps for decision in decisions.values()):
+            told.begin()
+        _carry_out(hosts, decisions, batches)
 
 
 def once_per_database(hosts: Hosts, act: Callable[[Session], None]) -> None:
@@ -257,33 +262,42 @@ def _bring(
     probe: bool = False,
 ) -> None:
     report = hosts.report
-    if not dry_run:
-        _refuse_locked(hosts, decisions)
-    report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
-    _refuse(hosts, decisions)
-    _tell_plans(hosts, decisions, commands=commands)
-    if dry_run:
-        return
-    first = next(iter(decisions.values())).plan
-    if any(decision.plan.steps for decision in decisions.values()):
-        agree(report, say("Go on with the %s of %s to %s", first.verb, hosts.name, first.revision[:7]), yes=yes)
-    judged: dict[str, Failure] = {}
-    for name, decision in decisions.items():
-        if not decision.plan.steps:
-            with every.noting(name, judged):
-                judge(
-                    hosts.sessions[name],
-                    decision.checks,
-                    decision.state,
-                    first.revision,
-                    keep_schema=options.keep_schema,
-                    told=True,
-                )
-    every.end(hosts, judged)
-    try:
-        _carry_out(hosts, decisions, batches, keep_schema=options.keep_schema, probe=probe)
-    finally:
-        hosts.tell_skipped()
+    with nullcontext() if dry_run else _telling(hosts, decisions) as told:
+        if told:
+            _refuse_locked(hosts, decisions)
+        report_findings(hosts, {name: decision.findings for name, decision in decisions.items()})
+        _refuse(hosts, decisions)
+        _tell_plans(hosts, decisions, commands=commands)
+        if not told:
+            return
+        first = next(iter(decisions.values())).plan
+        if any(decision.plan.steps for decision in decisions.values()):
+            agree(report, say("Go on with the %s of %s to %s", first.verb, hosts.name, first.revision[:7]), yes=yes)
+            told.begin()
+        judged: dict[str, Failure] = {}
+        for name, decision in decisions.items():
+            if not decision.plan.steps:
+                with every.noting(name, judged):
+                    judge(
+                        hosts.sessions[name],
+                        decision.checks,
+                        decision.state,
+                        first.revision,
+                        keep_schema=options.keep_schema,
+                        told=True,
+                    )
+        every.end(hosts, judged)
+        try:
+            _carry_out(hosts, decisions, batches, keep_schema=options.keep_schema, probe=probe)
+        finally:
+            hosts.tell_skipped()
+
+
+def _telling(hosts: Hosts, decisions: Mapping[str, Decision]) -> Telling:
+    """Have hooks and notices told once of all hosts, as their first one's settings say."""
+    first = next(iter(decisions.values()))
+    facts = facts_of(hosts.name, first.plan.verb, first.run, releases.running(first.state), first.plan.revision)
+    return Telling(hosts.first.settings, hosts.report, tuple(hosts.sessions.values()), facts)
 
 
 def _tell_plans(hosts: Hosts, decisions: Mapping[str, Decision], *, commands: bool) -> None:

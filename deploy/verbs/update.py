@@ -32,6 +32,7 @@ from deploy.state import State, TargetIs, asking, kept, variables
 from deploy.verbs import preview
 from deploy.verbs.follow import Follower, Journal, new_run_id, operator
 from deploy.verbs.session import Session
+from deploy.verbs.telling import Telling, facts_of
 from deploy.verbs.watching import watch
 
 if TYPE_CHECKING:
@@ -133,8 +134,17 @@ def run_step(session: Session, verb: str, options: Options) -> None:
     if not decision.plan.steps:
         session.report.nothing_to_do(Printed(verb), decision.state)
         return
-    deliver(session, decision)
-    carry_out(session, decision.plan, decision.state, decision.run)
+    with telling(session, decision) as told:
+        told.begin()
+        deliver(session, decision)
+        carry_out(session, decision.plan, decision.state, decision.run)
+
+
+def telling(session: Session, decision: Decision) -> Telling:
+    """Have hooks and notices told of what was decided."""
+    plan, name = decision.plan, session.settings.target.name
+    facts = facts_of(name, plan.verb, decision.run, releases.running(decision.state), plan.revision)
+    return Telling(session.settings, session.report, (session,), facts)
 
 
 def deliver(session: Session, decision: Decision) -> None:
@@ -236,6 +246,8 @@ def attach(session: Session, *, confirm: bool, undo: bool) -> None:
         raise Failure(say("--confirm and --undo exclude each other"), code=Exit.USAGE)
     follower = Follower(session, "", prove=partial(prove, session) if confirm else None, undo=undo)
     follower.follow(runs.follow(session.host, variables(session.settings)))
+    if facts := follower.kept:
+        Telling(session.settings, session.report, (session,), facts).kept()
 
 
 def refuse_locked(session: Session, decision: Decision) -> None:
@@ -400,30 +412,32 @@ def bring(
             raise Failure(fact, evidence=meanings, remedy=remedies.GIVE_ID, code=Exit.REFUSED)
         remedy = remedies.list_releases(settings.target.name)
         raise Failure(say("the clone has no commit %s", name), remedy=remedy, code=Exit.REFUSED)
-    if not dry_run:
-        # Before anything else is judged: what another run is at changes while it is read.
-        refuse_locked(session, decision)
-    report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
-    decision.refuse(shown=True)
-    plan = decision.plan
-    if not plan.steps:
-        report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)
-    else:
-        report.changes(changes.sections(settings, decision.state, plan))
-        report.plan(plan, commands=commands)
-    if dry_run:
-        return
-    if plan.steps:
+    with nullcontext() if dry_run else telling(session, decision) as told:
+        if told:
+            # Before anything else is judged: what another run is at changes while it is read.
+            refuse_locked(session, decision)
+        report.findings([finding for finding in decision.findings if dry_run or finding.level != "ok"])
+        decision.refuse(shown=True)
+        plan = decision.plan
+        if not plan.steps:
+            report.nothing_to_do(say("%s of %s", verb, settings.target.name), decision.state)
+        else:
+            report.changes(changes.sections(settings, decision.state, plan))
+            report.plan(plan, commands=commands)
+        if not told:
+            return
+        if not plan.steps:
+            judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema, told=True)
+            return
         session.agree(say("Go on with the %s of %s to %s", verb, settings.target.name, plan.revision[:7]), yes=yes)
+        told.begin()
         deliver(session, decision)
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         name = settings.target.name
         report.done(name, plan.revision, summary.of(settings, decision.state, plan, decision.run, operator(), name))
-        if settings.bake.after_update:
-            # It makes use of us.
-            from deploy.verbs import bake
+    if settings.bake.after_update:
+        # It makes use of us.
+        from deploy.verbs import bake
 
-            bake.after_update(session)
-    else:
-        judge(session, decision.checks, decision.state, plan.revision, keep_schema=options.keep_schema, told=True)
+        bake.after_update(session)
