@@ -1,6 +1,10 @@
 """A command that does not exist is found in whatever is told, and the help tells all that there is."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from invoke.context import Context
@@ -48,6 +52,19 @@ def test_the_help_of_every_verb_gives_an_example_that_is_right(name: str) -> Non
     found = re.search("^ *Example: (inv.*)$", tasks.namespace[name].__doc__ or "", re.MULTILINE)
     assert found
     assert commands.wrong(found[1]) == []
+
+
+def test_the_shell_completes_verbs_and_flags() -> None:
+    script = """source <(inv --print-completion-script bash)
+        COMP_LINE="inv hot-update --dry" COMP_WORDS=(inv hot-update --dry) COMP_CWORD=2
+        _complete_invoke
+        printf '%s\n' "${COMPREPLY[@]}"
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert "--dry-run" in ended.stdout.split()
 
 
 def test_without_a_verb_every_verb_is_told_in_the_order_of_work(capsys: pytest.CaptureFixture[str]) -> None:
