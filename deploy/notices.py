@@ -18,6 +18,8 @@ from deploy.settings import Notice
 if TYPE_CHECKING:
     import requests
 
+# In bytes of UTF-8: WeCom takes 2048, the others more.
+LONGEST = 2000
 # Seconds for a connection, and for each wait for an answer.
 PATIENCE = 5.0
 # What the services answer, beside a status of 200, where they took it: the key, and the value that is good.
@@ -35,6 +37,7 @@ class Request:
 
 def request(notice: Notice, url: str, key: str, facts: Mapping[str, str], text: str, now: float) -> Request:
     """Build what is posted; `now` is in seconds since the epoch, `key` signs it where there is one."""
+    text = _cut(text)
     match notice.kind:
         case "feishu":
             body: dict[str, Any] = {"msg_type": "text", "content": {"text": text}}
@@ -51,9 +54,16 @@ def request(notice: Notice, url: str, key: str, facts: Mapping[str, str], text: 
         case "wecom":
             return Request(url, {"msgtype": "text", "text": {"content": text}})
         case "slack":
-            return Request(url, {"text": text})
+            # These three begin links and names there.
+            return Request(url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
         case "json":
             return Request(url, {"schema": _SCHEMA, **facts, "text": text})
+
+
+def _cut(text: str) -> str:
+    # A character must not be cut in two.
+    whole = text.encode("utf-8", "replace")
+    return whole.decode() if len(whole) <= LONGEST else whole[: LONGEST - 3].decode("utf-8", "ignore") + "…"
 
 
 def _sum(key: str, message: str) -> str:

@@ -60,6 +60,17 @@ def test_without_a_key_nothing_is_signed(chat: Chat, kind: str, expected: object
     assert chat.came == [("/hook?access_token=t", expected)]
 
 
+def test_a_long_text_is_cut_between_two_characters(chat: Chat) -> None:
+    notice = Notice("wecom", "URL")
+    body = notices.request(notice, chat.url, "", FACTS, "警" * 1000, 0.0).body
+    assert body["text"]["content"] == "警" * 665 + "…"
+
+
+def test_no_word_is_a_link_or_a_name_in_slack(chat: Chat) -> None:
+    body = notices.request(Notice("slack", "URL"), chat.url, "", FACTS, "<!channel> & me", 0.0).body
+    assert body == {"text": "&lt;!channel&gt; &amp; me"}
+
+
 @pytest.mark.parametrize(
     ("kind", "answer", "told"),
     [
