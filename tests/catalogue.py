@@ -19,6 +19,7 @@ from babel.messages.pofile import normalize, read_po, write_po
 
 from deploy.language import EXAMPLE
 from deploy.message import LIST
+from tests.commands import contexts
 from tests.shell_words import literal
 from tests.test_messages_born import MAKERS, PROGRAM, SCRIPTS, formats_of, said
 from tests.test_words import calls, formats, trees
@@ -61,7 +62,9 @@ def in_help() -> Iterator[tuple[str, str]]:
         task = getattr(tasks, name)
         if hasattr(task, "help") and hasattr(task, "body"):
             yield (task.__doc__ or "").partition("\n")[0], "tasks.py"
-            yield from ((text, "tasks.py") for text in task.help.values())
+    # Invoke takes the help out of a task when it first asks for its arguments.
+    for context in contexts().values():
+        yield from ((argument.help, "tasks.py") for argument in context.args.values() if argument.help)
 
 
 @cache

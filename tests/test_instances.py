@@ -62,6 +62,7 @@ def test_what_serves_nobody_is_restarted_gracefully_and_waited_for_by_its_progra
     assert step.summary == (
         "docker compose -p whalefall -f /opt/whalefall/docker-compose.prod.yml restart celery_worker: "
         "celery -A app worker: it serves nobody",
+        "users notice nothing: it serves nobody",
         "wait up to 120 s for celery -A app worker",
     )
     assert "\nanswers=()\n" in step.script
