@@ -144,18 +144,22 @@ def chain(program: Program, wanted: dict[str, Any], settings: dict[str, Any]) ->
     with user_of(program.process.pid):
         old, listens = server.workers, listened(program.process)
     count = min(chain_settings(program.process)["workers"], len(old))
-    serving, deadline, asked = set[int](), count * (server.boot + server.drain), -ASK_AGAIN
+    serving, deadline, asked = set[int](), count * (server.boot + server.drain), 0.0
     while True:
         with user_of(program.process.pid):
             there = server.workers
-            for pid in {pid for pid in there - old - serving if polls(pid, listens)}:
+            polling = {pid for pid in there if polls(pid, listens)}
+            for pid in polling - old - serving:
                 say("worker %s serves after %s s", pid, f"{uptime() - began:.1f}")
                 serving.add(pid)
         if len(serving & there) >= count:
             break
         if uptime() - began > deadline:
             raise ExpectedError("the workers were not replaced, %s s after that began", f"{deadline:.0f}")
-        if len(there - old) < count and uptime() - asked > ASK_AGAIN:
+        late = uptime() - (asked or began) > ASK_AGAIN
+        # While one of them loads the app, those that do not would be replaced again and again.
+        due = (late or not asked) if len(polling) >= count else (late and not asked)
+        if due and len(there - old) < count:
             ask_chain(program.process)
             asked = uptime()
         time.sleep(PAUSE)

@@ -124,7 +124,9 @@ def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes
     try:
         with ThreadPoolExecutor() as beside:
             restarting = beside.submit(inv_replicas, "restart")
-            wait_until(lambda: "chain reload starting" in run("sh", "-c", f"{logs} 2>&1"), 60)
+            started = "chain reload starting"
+            wait_until(lambda: restarting.done() or started in run("sh", "-c", f"{logs} 2>&1"), 60)
+            assert not restarting.done(), restarting.result().text
             # Until it is done with the other one.
             time.sleep(5)
             os.kill(loading, signal.SIGCONT)
