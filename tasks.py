@@ -616,6 +616,39 @@ def history(c: Context, target: str = "", only: str = "", json: bool = False, ht
     )
 
 
+@verb(
+    target=TARGET,
+    only=ONLY,
+    service="of the containers of this service alone (default: of all that run the code)",
+    kind="of one kind alone: container (what it prints), server, nginx, supervisor or app",
+    tail="at most so many of the last lines of each (default: 200; 5000 with --since and --run)",
+    follow="go on with what comes, until interrupted",
+    since="from then on: 10m, 2h, 3d, or a time such as 2026-07-02T10:00, here where it has no zone",
+    grep="what matches this regular expression, with the lines that go on with it, such as a traceback",
+    run="of the time of this run, as inv history names it, with what itself told",
+)
+def logs(
+    c: Context,
+    target: str = "",
+    only: str = "",
+    service: str = "",
+    kind: str = "",
+    tail: int = -1,
+    follow: bool = False,
+    since: str = "",
+    grep: str = "",
+    run: str = "",
+) -> None:
+    """Tell the last lines of every log in the order of their time, without secrets; --follow goes on.
+
+    Example: inv logs --kind server --since 10m --target prod
+    """
+    from deploy.verbs import logs as reading
+
+    wanted = reading.wanted(service=service, kind=kind, tail=tail, follow=follow, since=since, grep=grep, run=run)
+    work(c, target, only, lambda s: reading.show(s, wanted), lambda h: reading.show_all(h, wanted))
+
+
 @verb(target=TARGET, only=ONLY, yes="do not ask before acting")
 def unlock(c: Context, target: str = "", only: str = "", yes: bool = False) -> None:
     """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone.
@@ -827,7 +860,7 @@ def messages(c: Context) -> None:
 # The verbs in the order of work.
 ORDER = (
     (init, preflight),
-    (status_, health, history),
+    (status_, health, logs, history),
     (hot_update, attach, unlock),
     (rollback, restore),
     (sync, copy, clean, migrate, backup, restart, bake),

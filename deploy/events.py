@@ -28,14 +28,18 @@ class Events(Report):
 
     draws = False
 
-    def _tell(self, event: str, **facts: object) -> None:
-        output.record({"schema": SCHEMA, "event": event, "target": self._of or None, **facts})
+    def _tell(self, event: str, **facts: object) -> bool:
+        """Tell whether somebody reads it still."""
+        return output.record({"schema": SCHEMA, "event": event, "target": self._of or None, **facts})
 
     def line(self, told: Told, style: str = "") -> None:
         self._tell("message", message=self._message(told))
 
     def error_line(self, told: Told) -> None:
         self.line(told)
+
+    def log(self, source: str, moment: float, told: Told, colour: str) -> bool:
+        return self._tell("log", source=source.rstrip(), at=moment, text=self.in_words(told))
 
     def rows(self, rows: Iterable[Row]) -> None:
         for name, told, *_ in rows:

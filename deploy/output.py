@@ -61,10 +61,10 @@ def document(value: Any) -> None:
     _whole("\n".join("".join(_json(c) if _acts(c) else c for c in part) for part in told.split("\n")) + "\n")
 
 
-def record(value: Any) -> None:
-    """Print one JSON object in a line of its own. It is whole, or a Failure."""
+def record(value: Any) -> bool:
+    """Print one JSON object in a line of its own, whole or a Failure; tell whether somebody reads it still."""
     told = json.dumps(value, ensure_ascii=not _fits("中", encoding_of("stdout")))
-    _whole("".join(_json(c) if _acts(c) else c for c in told) + "\n")
+    return _whole("".join(_json(c) if _acts(c) else c for c in told) + "\n")
 
 
 def data(text: str) -> None:
@@ -72,6 +72,11 @@ def data(text: str) -> None:
     if is_terminal("stdout") or not _fits(text, encoding_of("stdout")):
         text = "\n".join("\t".join(map(shown, part.split("\t"))) for part in text.split("\n"))
     _whole(text)
+
+
+def line(text: str) -> bool:
+    """Print a line of what goes on, safe already, whole or a Failure; tell whether somebody reads it still."""
+    return _whole(f"{text}\n")
 
 
 def answer() -> str:
@@ -103,12 +108,13 @@ def forgive() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _whole(text: str) -> None:
+def _whole(text: str) -> bool:
     problem = _write(text, "stdout")
     if problem and problem.errno != errno.EPIPE:
         raise Failure(
             say("standard output cannot be written: %s", str(problem.strerror)), remedy=remedies.WRITE_ELSEWHERE
         )
+    return problem is None
 
 
 def _write(text: str, name: Name) -> OSError | None:

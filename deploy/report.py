@@ -178,6 +178,21 @@ class Report:
             return
         self._print(self._out, _fitted(self._out, shown(told), style))
 
+    def log(self, source: str, moment: float, told: Told, colour: str) -> bool:
+        """Print a line of a log, unbroken, its source before it; tell whether somebody reads it still."""
+        line = "\t".join(map(output.shown, text(told).split("\t")))
+        with writing:
+            return output.line(f"{self._label}{self._coloured(source, colour)}  {line}")
+
+    def _coloured(self, name: str, colour: str) -> str:
+        if _is_plain():
+            return output.shown(name)
+        from rich.text import Text
+
+        with self._out.capture() as laid_out:
+            self._out.print(Text(output.shown(name), colour), end="", soft_wrap=True)
+        return laid_out.get()
+
     def in_words(self, told: Told) -> str:
         """Give the text of a message, for a file that people read."""
         return text(told)

@@ -38,6 +38,7 @@ def test_every_event_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]) -
     events.error_line(Printed("two\nlines"))
     events.rows(((say("lock"), say("free")),))
     events.data("SELECT 1;\n")
+    events.log("app  ", 1.5, Printed("started"), "cyan")
     events.findings((Finding("refusal", "env", say("it lacks %s", "KEY"), say("set it")),))
     events.table((say("runs"),), ((Printed("1a2b3c4"),),), (set(),))
     events.changes((Section(say("commits"), (Printed("1a2b3c4 fix"),)),))

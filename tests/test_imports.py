@@ -26,6 +26,7 @@ PURE = (
     "elsewhere",
     "instances",
     "images",
+    "logs",
     "mounted",
     "preflight",
     "plan",

@@ -73,6 +73,11 @@ def discovering() -> str:
     return _apart("message", "wire", "processes", "as_worker", "programs", "discovering")
 
 
+def logs() -> str:
+    """Give what tells the container's logs: a program of its own, run as root, that changes nothing there."""
+    return _apart("moments", "logs")
+
+
 def _apart(*modules: str) -> str:
     sources = {f"{__name__}.{name}": files(__name__).joinpath(f"{name}.py").read_text("utf-8") for name in modules}
     return f"""

@@ -9,15 +9,17 @@ longest_text=65536
 # only where it begins as one, as whoever reads it has it too; a mark elsewhere is text. A program that prints the mark first
 # in a line passes for us so far, and could have written its secret in a way of its own as well.
 redact() {
-  local prompt=()
-  # mawk reads a pipe in blocks unless told otherwise; gawk doesn't know the option.
-  case $(awk -W version 2>&1 </dev/null) in mawk*) prompt=(-W interactive) ;; esac
-  bounded | redact_ ${prompt[@]+"${prompt[@]}"}
+  # shellcheck disable=SC2046 # words
+  bounded | redact_ $(promptly)
 }
 
-# redact_records: the same for records, but of these the facts pass untouched: what record_fields names, without a *.
+# promptly: how awk is told to take each line as it comes: mawk reads a pipe in blocks; gawk doesn't know the option.
+promptly() { case $(awk -W version 2>&1 </dev/null) in mawk*) echo -W interactive ;; esac; }
+
+# redact_records OPTION...: the same for records, but of these the facts pass untouched: what record_fields names, without
+# a *.
 redact_records() {
-  REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact_
+  REDACT_FIELDS=$(printf '%s\n' "${record_fields[@]}") redact_ "$@"
 }
 
 # redacted COMMAND...: run it with both of its streams cleaned; its own status is kept.
