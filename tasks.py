@@ -633,7 +633,7 @@ def logs(
     only: str = "",
     service: str = "",
     kind: str = "",
-    tail: int = -1,
+    tail: str = "",
     follow: bool = False,
     since: str = "",
     grep: str = "",

@@ -162,8 +162,10 @@ class Log:
             self._pass(line)
 
     def finish(self) -> None:
-        """Tell the last line, although it has no end."""
-        self._pass(os.pread(self._descriptor, LONGEST, self.place))
+        """Tell the last line, where that is the next one, although it has no end."""
+        line = os.pread(self._descriptor, LONGEST, self.place)
+        if b"\n" not in line:
+            self._pass(line)
 
     @property
     def _at_line(self) -> bool:

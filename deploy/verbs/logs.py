@@ -61,15 +61,17 @@ class Wanted:
     pattern: Pattern[str] | None
 
 
-def wanted(*, service: str, kind: str, tail: int, follow: bool, since: str, grep: str, run: str) -> Wanted:
-    """Read what the command line asks for; a negative `tail` leaves it to us."""
+def wanted(*, service: str, kind: str, tail: str, follow: bool, since: str, grep: str, run: str) -> Wanted:
+    """Read what the command line asks for."""
     known = next((one for one in logs.KINDS if one == kind), None)
     if kind and not known:
         raise Failure(say("--kind takes one of %s, not %s", logs.KINDS, repr(kind)), code=Exit.USAGE)
     if run and (follow or since):
         raise Failure(say("--run excludes --follow and --since: a run says itself from when to when"), code=Exit.USAGE)
     ago, at = logs.since(since) if since else (None, None)
-    count = tail if tail >= 0 else LONG_TAIL if since or run else TAIL
+    if tail and not (tail.isdecimal() and len(tail) < 10):
+        raise Failure(say("--tail takes a number of lines, not %s", repr(tail)), code=Exit.USAGE)
+    count = int(tail) if tail else LONG_TAIL if since or run else TAIL
     return Wanted(service, known, count, ago, at, run, follow, logs.pattern(grep) if grep else None)
 
 
