@@ -134,8 +134,9 @@ class _Logs:
         # Who has not told yet what was there.
         self._readers: set[str] | None = None
         self._positions: dict[str, str] = {}
-        # The source that a file is told as: containers may share a volume.
+        # The file that each source has now; and those that are another's too, since containers may share a volume.
         self._devices: dict[str, str] = {}
+        self._shared: set[str] = set()
         # When the last line of a container's output came, and which of them have times of their own.
         self._latest: dict[str, float] = {}
         self._timed: set[str] = set()
@@ -235,9 +236,11 @@ class _Logs:
             case ("read", name):
                 self._readers = (self._readers or set()) - {name}
             case ("found", source, device, position):
-                if not device or self._devices.setdefault(device, source) == source:
+                if source not in self.called and device and device in self._devices.values():
+                    self._shared.add(source)
+                if source not in self._shared:
                     self._know(source)
-                    self._positions[source] = position
+                    self._devices[source], self._positions[source] = device, position
             case ("line", logs.JOURNAL, at, _, text):
                 self._know(logs.JOURNAL)
                 merge.add(self._key(logs.JOURNAL), float(at), _event(text))
