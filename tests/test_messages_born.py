@@ -56,6 +56,8 @@ PRINTED = {"ssh", "root", "HEAD", "branch", "other", "names", "-v", "'%s/backups
 PRINTED |= {"'runuser -u %s -- '", "'sudo -u %s '", "':100644 D\\0%s\\0'", '"%s%s %s %.1f",'}
 PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'", '"%.2f\\n",'}
 PRINTED |= {"host", "'PGAPPNAME=hot-update %s\\n%s\\n\\n'"}
+PRINTED |= {"-W", "interactive", "'%s%09dZ'"}
+PRINTED |= {rf"'%s\x1f{more}\n'" for more in (r"\x1f", r"\x1f-", r"%s\x1f%s", r"%s\x1f-")}
 # How a built folder is, for the plan.
 PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.

@@ -1,9 +1,10 @@
 """Tell the last lines of the container's logs, and what is added to them, whatever rotates them.
 
 A program of its own, which changes nothing and ends with its stdin. It answers in records: found SOURCE DEVICE
-POSITION · missing SOURCE WHY · line SOURCE MOMENT POSITION TEXT, without a moment where it goes on with the line
-before it · read, once all is told that was there. A source is CONTAINER:FILE; a position tells a later one of us where
-to go on: how many bytes of the file have been told, and a sum of the last of these, by which the file is known again.
+POSITION · absent SOURCE · unread SOURCE WHY · line SOURCE MOMENT POSITION TEXT, without a moment where it goes on with
+the line before it · read NAME, once all is told that was there. A source is CONTAINER:FILE; a position tells a later
+one of us where to go on: how many bytes of the file have been told, and a sum of the last of these, by which the file
+is known again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 import zlib
 from typing import IO, Any, NamedTuple
 
+from deploy.inside.message import message
 from deploy.inside.moments import moment
 
 BLOCK = 65536
@@ -116,7 +118,7 @@ class Log:
     def open(self) -> None:
         """Open it; a pipe or a device would keep us waiting."""
         if not stat.S_ISREG(os.stat(self.path).st_mode):
-            raise OSError(0, "no regular file")
+            raise OSError(0, message("it is no regular file"))
         self.file = io.FileIO(self.path)
 
     @property
@@ -287,8 +289,10 @@ def main(told: str) -> None:
         try:
             log.open()
         except OSError as error:
-            if not (asked["optional"] and isinstance(error, FileNotFoundError)):
-                record(b"missing", log.source, os.fsencode(error.strerror or ""))
+            if not isinstance(error, FileNotFoundError):
+                record(b"unread", log.source, os.fsencode(error.strerror or ""))
+            elif not asked["optional"]:
+                record(b"absent", log.source)
             continue
         position = asked["positions"].get(os.fsdecode(log.source))
         # By its device it is known where another container has it too, and that has to be known first.

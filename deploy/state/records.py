@@ -83,3 +83,17 @@ RECORDS = (
 
 # What the script answers with that reads migrations.
 SOURCES = ("source file line*",)
+
+# Those of logs.sh.
+OF_LOGS = (
+    "reader name",
+    "run since until",
+    "no-run",
+    "services" + " name" * 100,
+    "found source device position",
+    "absent source",
+    "unread source why*",
+    "line source moment position text*",
+    "read name",
+    "beat",
+)

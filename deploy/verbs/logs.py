@@ -14,27 +14,15 @@ from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
 from deploy.inside.moments import moment
 from deploy.logs import Entry, Kind, Merge
-from deploy.message import Message, Printed, Told, say, unpack
+from deploy.message import NOTHING, Message, Printed, Told, say, unpack
 from deploy.settings import Settings, of_service
 from deploy.state import variables
+from deploy.state.records import OF_LOGS
 from deploy.verbs import hosts as every
 from deploy.verbs.follow import GROWTH, LONGEST_PAUSE, PATIENCE, PAUSE
 from deploy.verbs.hosts import Hosts
 from deploy.verbs.session import Session
 
-# What the script answers with; state/records.py says how these are read.
-RECORDS = (
-    "reader name",
-    "run since until",
-    "no-run",
-    "services" + " name" * 100,
-    "found source device position",
-    "missing source why*",
-    "unread source why*",
-    "line source moment position text*",
-    "read name",
-    "beat",
-)
 # How many of the last lines of each log are told, and how many where a time says which.
 TAIL, LONG_TAIL = 200, 5000
 # Seconds for which a line waits for earlier ones of other logs, once or twice.
@@ -44,7 +32,6 @@ ROOM = 10_000
 # Seconds between two lines of a container's output that may be one: a traceback is printed at once.
 AT_ONCE = 0.1
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
-_ABSENT = "No such file or directory"
 
 
 @dataclass(frozen=True)
@@ -212,7 +199,7 @@ class _Logs:
             "run": self._wanted.run,
             "follow": self._wanted.follow,
             "told_until": tuple(word for pair in output for word in pair),
-            "record_fields": RECORDS,
+            "record_fields": OF_LOGS,
         }
         return shell.script("redact.sh", "containers.sh", "logs.sh", **{**variables(settings), **asked})
 
@@ -247,7 +234,9 @@ class _Logs:
             case ("line", source, at, position, text) if source in self.called:
                 self._positions[source] = position
                 self._take(source, at, position, unpack(text), merge)
-            case ("missing" | "unread", source, why):
+            case ("absent", source):
+                self._complaints[source] = NOTHING
+            case ("unread", source, why):
                 self._complaints[source] = unpack(why)
             case ("services", *known) if not self.called:
                 service = self._wanted.service or self._session.settings.app.service
@@ -302,7 +291,7 @@ class _Logs:
             if source in self._complained:
                 continue
             self._complained.add(source)
-            if why == _ABSENT:
+            if why == NOTHING:
                 absent.setdefault(container, []).append(path)
                 continue
             what = {"": say("its output"), "files": say("its files")}.get(path, Printed(path))

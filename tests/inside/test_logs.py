@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from deploy import inside, shell
+from deploy.message import pack, say
 
 START = Callable[..., "Reading"]
 
@@ -132,7 +133,7 @@ def test_what_was_written_just_before_a_file_was_emptied_is_told_from_its_copy(s
 def test_a_file_that_comes_later_is_told_from_its_beginning(start: START, tmp_path: Path) -> None:
     reading = start(tmp_path / "late.log", tail=0)
     reading.read()
-    assert ("missing", f"c:{tmp_path / 'late.log'}", "No such file or directory") in reading.records
+    assert ("absent", f"c:{tmp_path / 'late.log'}") in reading.records
     add(tmp_path / "late.log", "first\n")
     reading.until("first")
 
@@ -201,7 +202,7 @@ def test_a_pipe_is_no_log(start: START, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reading = start(tmp_path / "pipe", follow=False)
     reading.end()
-    assert reading.records[0] == ("missing", f"c:{tmp_path / 'pipe'}", "no regular file")
+    assert reading.records[0] == ("unread", f"c:{tmp_path / 'pipe'}", pack(say("it is no regular file")))
 
 
 def test_of_a_line_that_is_too_long_the_rest_is_not_told_as_another(start: START, log: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy import inside, shell
-from deploy.verbs.logs import RECORDS
+from deploy.state.records import OF_LOGS
 from tests.scripts.docker_here import docker_here
 
 SECRET = "s3cret-of-the-app"
@@ -67,7 +67,7 @@ class Site:
             "run": "",
             "follow": follow,
             "told_until": (),
-            "record_fields": RECORDS,
+            "record_fields": OF_LOGS,
         }
         paths = f"PATH={shlex.quote(str(self.folder / 'bin'))}:$PATH\n"
         return paths + shell.script("redact.sh", "containers.sh", "logs.sh", **told)
