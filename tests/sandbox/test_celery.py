@@ -74,6 +74,7 @@ def test_gunicorn_is_the_first_process_and_nobody_is_root(celery: Sandbox) -> No
     assert "0" not in {euid for euid, _ in found}
 
 
+@pytest.mark.deep
 def test_an_app_of_another_layout_is_updated_with_the_file_as_it_was_written(
     bare: Inv, celery: Sandbox, tmp_path: Path
 ) -> None:
