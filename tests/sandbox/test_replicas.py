@@ -123,7 +123,7 @@ def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes
     logs = f"docker logs --since {int(time.time())} {replicas.app}"
     try:
         with ThreadPoolExecutor() as beside:
-            restarting = beside.submit(inv_replicas, "restart")
+            restarting = beside.submit(inv_replicas, "restart", "--strategy", "rolling")
             started = "chain reload starting"
             wait_until(lambda: restarting.done() or started in run("sh", "-c", f"{logs} 2>&1"), 60)
             assert not restarting.done(), restarting.result().text
