@@ -200,19 +200,18 @@ def _detach(sandbox: Sandbox) -> Message:
 
 
 def _make_login_noisy(sandbox: Sandbox) -> Message:
-    sshd.set_login_file(sandbox, _NOISY_LOGIN.format(home=Path.home()))
+    sshd.set_login_file(sandbox, _NOISY_LOGIN)
     return say("every login prints lines, exports names of git, Compose and Bash, ignores signals and sets limits")
 
 
-# Whatever is found in people's ~/.bashrc, and worse. The home that sshd tells is but the folder of this file.
+# Whatever is found in people's ~/.bashrc, and worse.
 _NOISY_LOGIN = """\
-export HOME={home}
 echo 'Welcome to production: every login is logged'
 printf 'Last maintenance: none'
 echo "stty: 'standard input': Inappropriate ioctl for device" >&2
 export GIT_DIR=/nowhere GIT_CONFIG_COUNT=broken LC_ALL=de_DE.UTF-8 CDPATH=/ TMPDIR=/nowhere POSIXLY_CORRECT=1
 export COMPOSE_PROJECT_NAME=other COMPOSE_FILE=other.yml DOCKER_DEFAULT_PLATFORM=none GREP_OPTIONS=-v BASH_ENV=/nowhere
-git() {{ echo 'not git'; }}; docker() {{ echo 'not docker'; }}; export -f git docker
+git() { echo 'not git'; }; docker() { echo 'not docker'; }; export -f git docker
 set -u; trap '' TERM INT PIPE; trap 'echo Goodbye' EXIT
 ulimit -S -f 100; umask 077; cd /tmp
 """

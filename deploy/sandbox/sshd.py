@@ -1,7 +1,7 @@
 """An sshd of the sandbox's own, on a loopback port, with keys that only the sandbox knows."""
 
 import os
-import shutil
+import shlex
 import socket
 import time
 from pathlib import Path
@@ -45,16 +45,11 @@ def stop(sandbox: Sandbox) -> None:
 
 
 def set_login_file(sandbox: Sandbox, text: str) -> None:
-    """Have each login read this in place of its user's ~/.bashrc; an empty text takes that back."""
-    if not text and not _login_home(sandbox).exists():
+    """Have each login read this as its ~/.bashrc; an empty text takes that back."""
+    if _login_file(sandbox).exists() and _login_file(sandbox).read_text(encoding="utf-8") == _login(text):
         return
     stop(sandbox)
-    if text:
-        _login_home(sandbox).mkdir(exist_ok=True)
-        (_login_home(sandbox) / ".bashrc").write_text(text, encoding="utf-8")
-    else:
-        shutil.rmtree(_login_home(sandbox))
-    _write_config(sandbox)
+    _write_config(sandbox, text)
     start(sandbox)
 
 
@@ -87,14 +82,15 @@ def _configure(sandbox: Sandbox) -> None:
     authorized = sandbox.ssh / "authorized_keys"
     authorized.write_text(_public(sandbox.identity), encoding="utf-8")
     sandbox.known_hosts.write_text(f"[127.0.0.1]:{sandbox.ssh_port} {_public(host_key)}", encoding="utf-8")
-    _write_config(sandbox)
+    _write_config(sandbox, "")
 
 
-def _write_config(sandbox: Sandbox) -> None:
+def _write_config(sandbox: Sandbox, login: str) -> None:
+    _login_file(sandbox).parent.mkdir(exist_ok=True)
+    _login_file(sandbox).write_text(_login(login), encoding="utf-8")
     # The host talks to the engine that the sandbox is on, when that is not the default one.
     environment = {name: value for name, value in os.environ.items() if name == "DOCKER_HOST"}
-    if _login_home(sandbox).exists():
-        environment["HOME"] = str(_login_home(sandbox))
+    environment["HOME"] = str(_login_file(sandbox).parent)
     lines = (
         f"Port {sandbox.ssh_port}",
         "ListenAddress 127.0.0.1",
@@ -111,7 +107,7 @@ def _write_config(sandbox: Sandbox) -> None:
         "PrintMotd no",
         "PermitUserRC no",
         # Of several such lines sshd takes the first.
-        *(["SetEnv " + " ".join(f'"{name}={value}"' for name, value in environment.items())] if environment else []),
+        "SetEnv " + " ".join(f'"{name}={value}"' for name, value in environment.items()),
     )
     _config(sandbox).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -132,8 +128,15 @@ def _config(sandbox: Sandbox) -> Path:
     return sandbox.ssh / "sshd_config"
 
 
-def _login_home(sandbox: Sandbox) -> Path:
-    return sandbox.ssh / "login"
+def _login_file(sandbox: Sandbox) -> Path:
+    # What whoever develops this has in their own belongs to no production, and takes its time at each login.
+    return sandbox.ssh / "login" / ".bashrc"
+
+
+def _login(text: str) -> str:
+    # The home that sshd tells is but the folder of this file; the engine's program is where theirs finds it.
+    engine = Path(find("docker") or "/usr/bin/docker").parent
+    return f"export HOME={shlex.quote(str(Path.home()))} PATH=$PATH:{shlex.quote(str(engine))}\n{text}"
 
 
 def _log(sandbox: Sandbox) -> Path:

@@ -37,16 +37,18 @@ said() { if [ -n "$2" ]; then say '%s: %s' "$1" "${2##*$'\n'}"; else printf '%s\
 # remote, by the proxies that it is to use, and is ended after that many seconds. What lies in the objects of scratch it
 # takes for the clone's.
 git_() {
-  local ssh=ssh surroundings=(GIT_NO_LAZY_FETCH=1)
+  # In the environment by themselves: asked for hundreds of times, env would be a process more each time.
+  local ssh=${GIT_SSH_COMMAND:-}
+  local -x GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND='ssh -o BatchMode=yes' GIT_NO_LAZY_FETCH=1
   if [ -n "${git_timeout-}" ]; then
-    ssh=${GIT_SSH_COMMAND:-$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)}
-    surroundings=()
+    [ -n "$ssh" ] || ssh=$(by_owner git -C "$path" config core.sshCommand 2>/dev/null || echo ssh)
+    GIT_SSH_COMMAND="$ssh -o BatchMode=yes"
+    unset GIT_NO_LAZY_FETCH
   fi
   if [ -d "${scratch-}/objects" ] && [ -z "${GIT_OBJECT_DIRECTORY-}" ]; then
-    surroundings+=("GIT_ALTERNATE_OBJECT_DIRECTORIES=$scratch/objects")
+    local -x GIT_ALTERNATE_OBJECT_DIRECTORIES=$scratch/objects
   fi
-  ${git_timeout:+by_proxies} by_owner env GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="$ssh -o BatchMode=yes" \
-    ${surroundings[@]+"${surroundings[@]}"} ${git_timeout:+timeout -k 5 "$git_timeout"} \
+  ${git_timeout:+by_proxies} by_owner ${git_timeout:+timeout -k 5 "$git_timeout"} \
     git -C "$path" -c submodule.recurse=false -c fetch.recurseSubmodules=false "$@"
 }
 
