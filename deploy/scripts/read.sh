@@ -1,6 +1,6 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at; commit:NAME), want_logs, want_preview, and record_fields: of each kind of
+# running: nothing, only what runs is looked at; serving: of that what a proof judges; commit:NAME), want_logs, want_preview, and record_fields: of each kind of
 # record what its fields are called; those with a * are text, which only passes without secrets. Where the laptop brings the
 # commits (via), offered: the head of the branch there, nothing where it has none to give; bundle_sum: the sha256 of the bundle
 # on stdin, nothing before the laptop knows what is lacking.
@@ -108,7 +108,7 @@ read_repository() {
       target=$(git_ rev-parse -q --verify "refs/remotes/$remote/$branch^{commit}")
       ;;
     head) target=$head ;;
-    running) ;;
+    running | serving) ;;
     *) find_named "${target_is#commit:}" ;;
   esac
   [ -z "$target" ] || attempt read_missing repository
@@ -659,13 +659,16 @@ read_history() {
   tail -n 500 "$folder/history" | cut -b -16384 | sed 's/^/history\t/'
 }
 
+# beyond_serving FUNCTION: what a proof does not judge, and users wait for at its end.
+beyond_serving() { [ "$target_is" = serving ] || "$1"; }
+
 # What does not wait for the repository is read beside it.
 read_state() {
   local name
   if command -v docker >/dev/null; then
     share compose compose_containers &
-    { read_containers; read_image; read_named; } >"$beside/engine" &
-    read_siblings >"$beside/siblings" &
+    { read_containers; beyond_serving read_image; beyond_serving read_named; } >"$beside/engine" &
+    beyond_serving read_siblings >"$beside/siblings" &
     share database read_database &
     { running=; read_app; read_preview; } >"$beside/app" &
     read_others >"$beside/others" &
@@ -673,13 +676,10 @@ read_state() {
     for name in compose containers database "sum-$container"; do share "$name" true; done
   fi
   ! command -v curl >/dev/null || { read_health >"$beside/health"; read_logs "$beside/health" >"$beside/logs"; } &
-  read_host >"$beside/host" &
-  read_repository
+  beyond_serving read_host >"$beside/host" &
+  beyond_serving read_repository
   tell_target
-  read_lock
-  read_backup_room
-  read_dumps
-  read_history
+  for name in read_lock read_backup_room read_dumps read_history; do beyond_serving "$name"; done
   wait
   cat "$beside"/{host,engine,siblings,database,app,health,logs,others} 2>/dev/null
 }
@@ -695,8 +695,8 @@ scratch=$beside
   if [ -n "$offered" ] && [ -z "$bundle_sum" ] && ! has_offered; then tell_known; exit; fi
   know_submodules
   # First of all: what changes while the rest is read then differs from it under the lock.
-  guard >"$beside/guard" &
-  read_env
+  beyond_serving guard >"$beside/guard" &
+  beyond_serving read_env
   read_state
   sed 's/^/guard\t/' "$beside/guard"
   record end

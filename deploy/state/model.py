@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from deploy.message import NOTHING, Message, Printed, Told, say, unpack
 
-# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`; else commit:NAME.
+# The remote branch's head, fetched first; the clone's `head`; nothing, only what is `running`, or of that what a proof
+# judges, `serving`; else commit:NAME.
 TargetIs = str
 
 _NOT_READ, _NOT_ASKED = say("not read"), say("not asked")

@@ -267,7 +267,7 @@ def prove(session: Session, revision: str, *, keep_schema: bool = False, before:
 
     What ran `before` has to run now.
     """
-    judge(session, *session.examine("running"), revision, keep_schema=keep_schema, before=before)
+    judge(session, *session.examine("serving"), revision, keep_schema=keep_schema, before=before)
 
 
 def prove_and_watch(session: Session, revision: str, *, run: str, keep_schema: bool, before: State) -> None:
