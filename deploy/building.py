@@ -38,10 +38,14 @@ def check(settings: Settings, one: Build, commit: str) -> None:
         raise _refused(one, why, remedies.build_or_keep(str(folder)))
 
 
-def deliver(host: Host, settings: Settings, one: Build, commit: str) -> None:
-    """Have the host keep what the laptop has or makes, by the digest of its sources; Failure where either fails."""
+def made(settings: Settings, one: Build, commit: str) -> bytes:
+    """Give what the laptop has or makes, as a tar; Failure where that fails."""
     with _built(settings, one, commit) as folder:
-        tar = _tar(folder)
+        return _tar(folder)
+
+
+def deliver(host: Host, settings: Settings, one: Build, tar: bytes) -> None:
+    """Have the host keep it, by the digest of its sources; Failure where it does not."""
     script = shell.script(
         "trees.sh",
         "built.sh",

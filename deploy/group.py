@@ -24,15 +24,18 @@ _Cell = TypeVar("_Cell")
 class Part:
     """A host's part of the run, as far as it has told, and what it was `told`.
 
-    `held` is the point where it waits. `migrates`: others rely on its migration. `good`: it ended well; None: it has
-    not ended. `failed`: it is not going to be confirmed, and sees to its undo by itself.
+    `held` is the point where it waits. `migrates`: others rely on its migration. `dumps`: its dump has to be whole
+    before anybody's proof, which could write to the database. `good`: it ended well; None: it has not ended. `failed`:
+    it is not going to be confirmed, and sees to its undo by itself.
     """
 
     name: str
     migrates: bool = False
+    dumps: bool = False
     begun: bool = False
     held: str = ""
     locked: bool = False
+    dumped: bool = False
     migrated: bool = False
     proven: bool = False
     good: bool | None = None
@@ -50,6 +53,8 @@ class Part:
                 return replace(self, locked=True, held="")
             case "begin", *_:
                 return replace(self, held="")
+            case "end", "backup", "0", *_:
+                return replace(self, dumped=True)
             case "end", "migrate", "0", *_:
                 return replace(self, migrated=True)
             case "undo", *_:
@@ -70,6 +75,11 @@ def points(steps: Iterable[str]) -> dict[str, str]:
     first = next((name for name in names if name.partition("@")[0] not in BEFOREHAND), "")
     found = {names[0]: "start"} if names else {}
     return found | ({first: "apply"} if first else {})
+
+
+def dumps_first(steps: Sequence[str]) -> bool:
+    """Tell whether a run of these steps dumps the database before it proves the release."""
+    return "backup" in steps and "proof" in steps[steps.index("backup") :]
 
 
 def next_words(
@@ -94,7 +104,8 @@ def next_words(
 
 
 def _next_of(batch: Sequence[Part]) -> list[tuple[str, Word]]:
-    words = _tell(batch, "start")
+    dumping = [part for part in batch if part.dumps and not part.dumped]
+    words = _tell(dumping or batch, "start")
     if all(part.ready for part in batch):
         first = [part for part in batch if part.migrates]
         done = all(part.migrated or part.good for part in first)

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from deploy import building
 from deploy.builds import Build
 from deploy.errors import Exit, Failure
 from deploy.host.local import LocalHost
+from deploy.plan import Plan
 from deploy.sandbox.git import commit, git
 from deploy.settings import Settings, Target
 from deploy.settings.model import Built, Git
 from deploy.state import Sources
+from deploy.verbs import update
+from deploy.verbs.session import Session
+from deploy.verbs.update import Decision
+from tests.build import STATE
 from tests.texts import as_text
 
 PATHSPEC = ":(glob)frontend/**"
@@ -111,7 +117,8 @@ def test_a_command_needs_no_more_than_the_commit(laptop: Laptop) -> None:
 def deliver(laptop: Laptop, command: str = "", timeout: int = 60) -> dict[str, bytes]:
     """What the host keeps of it, the clone being the host's too."""
     host = LocalHost()
-    building.deliver(host, laptop.settings, laptop.wanted(command, timeout), laptop.commit)
+    one = laptop.wanted(command, timeout)
+    building.deliver(host, laptop.settings, one, building.made(laptop.settings, one, laptop.commit))
     host.close()
     kept = laptop.clone / f".git/hot-update/built/frontend/{laptop.digest}.tar"
     with tarfile.open(kept) as tar:
@@ -144,3 +151,26 @@ def test_a_command_that_fails_is_a_refusal_that_says_how(laptop: Laptop, command
     refused = as_text(failure.value)
     assert (failure.value.code, told in refused.fact) == (Exit.REFUSED, True)
     assert ("no such module" in refused.evidence) == command.startswith("echo")
+
+
+def test_what_several_hosts_need_is_built_once(
+    laptop: Laptop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = [Laptop(_folder(tmp_path / name)) for name in ("one", "other")]
+    built = laptop.wanted(f"echo built >>{tmp_path}/log; mkdir frontend/dist && cp frontend/main.js frontend/dist/")
+    plan = Plan("hot-update", laptop.commit, ())
+    decision = Decision(STATE, (), (), plan, "run", made=(built,))
+    clone = Git(clone=str(laptop.clone))
+    sessions = [Session(replace(host.settings, git=clone), LocalHost) for host in hosts]
+    update.deliver((session, decision) for session in sessions)
+    kept = [host.clone / f".git/hot-update/built/frontend/{laptop.digest}.tar" for host in hosts]
+    assert [file.exists() for file in kept] == [True, True]
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "built\n"
+    assert capsys.readouterr().out.count("building frontend") == 1
+    for session in sessions:
+        session.host.close()
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path / "clone"

@@ -46,6 +46,24 @@ def test_all_begin_together() -> None:
     assert group.next_words(there, ALL) == [(name, "start") for name in NAMES]
 
 
+def test_where_a_proof_could_write_nobody_begins_his_before_the_database_is_dumped() -> None:
+    first = part("a", held="start", dumps=True)
+    others = [part(name, held="start") for name in ("b", "c")]
+    assert group.next_words([first, *others], ALL) == [("a", "start")]
+    dumping = replace(first, held="", told=frozenset({"start"}))
+    assert group.next_words([dumping, *others], ALL) == []
+    dumped = dumping.hear("end", ("backup", "0", ""))
+    assert group.next_words([dumped, *others], ALL) == [("b", "start"), ("c", "start")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(("backup", "proof", "sync"), True), (("proof", "backup", "sync"), False), (("proof", "sync"), False)],
+)
+def test_it_is_where_the_dump_comes_before_the_proof(steps: tuple[str, ...], expected: bool) -> None:
+    assert group.dumps_first(steps) == expected
+
+
 def test_nobody_changes_anything_before_all_have_proven_the_code() -> None:
     assert group.next_words(parts(c=part("c", told=frozenset({"lock", "start"}))), ALL) == []
 

@@ -334,19 +334,13 @@ def _carry_out(
 ) -> None:
     """Have every host carry its plan out, and tell how each ended; a Failure where not all are done."""
     works = [
-        Work(
-            hosts.sessions[name],
-            decision,
-            migrates=any(step.name == "migrate" for step in decision.plan.steps),
-            watch=_watched(hosts, name),
-        )
+        Work(hosts.sessions[name], decision, _watched(hosts, name))
         for name, decision in decisions.items()
         if decision.plan.steps
     ]
     if not works:
         return
-    for work in works:
-        deliver(work.session, work.decision)
+    deliver((work.session, work.decision) for work in works)
     together = Together(hosts, works, batches, keep_schema=keep_schema, probe=probe)
     failed, culprit = together.carry_out()
     # A verb alone proves nothing of the release.

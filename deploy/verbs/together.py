@@ -28,16 +28,24 @@ RENEWED, PAUSE = 1 / 4, 1.0
 
 @dataclass(frozen=True)
 class Work:
-    """What a host is to do, whether others rely on its migration, and for how many seconds its release is watched."""
+    """What a host is to do, and for how many seconds its release is watched."""
 
     session: Session
     decision: Decision
-    migrates: bool = False
     watch: int = 0
 
     @property
     def name(self) -> str:
         return self.session.settings.target.name
+
+    @property
+    def steps(self) -> list[str]:
+        return [step.name for step in self.decision.plan.steps]
+
+    @property
+    def part(self) -> Part:
+        """Its part of the run, before that begins."""
+        return Part(self.name, migrates="migrate" in self.steps, dumps=group.dumps_first(self.steps))
 
 
 class Together:
@@ -57,7 +65,7 @@ class Together:
         self._hosts = hosts
         self._keep_schema, self._probe = keep_schema, probe
         self._changed = threading.Condition()
-        self._parts = {work.name: Part(work.name, work.migrates) for work in works}
+        self._parts = {work.name: work.part for work in works}
         self._followers: dict[str, Follower] = {}
         self._verdicts: dict[str, Word] = {}
         # The first that failed: the others are undone because of it.
@@ -71,12 +79,7 @@ class Together:
         from deploy import live
 
         threads = [threading.Thread(target=self._follow, args=(work,), daemon=True) for work in self._works.values()]
-        shown = live.following(
-            {
-                name: (work.session.report, [step.name for step in work.decision.plan.steps])
-                for name, work in self._works.items()
-            }
-        )
+        shown = live.following({name: (work.session.report, work.steps) for name, work in self._works.items()})
         with insistent() as met, shown:
             for thread in threads:
                 thread.start()
@@ -131,7 +134,7 @@ class Together:
                     hear=partial(self._hear, name),
                 )
                 follower.interrupted = self._interrupted
-                holds = group.points(step.name for step in decision.plan.steps)
+                holds = group.points(work.steps)
                 follower.attend(hand_over(work.session, decision.plan, decision.state, decision.run, holds))
         except Failure as failure:
             self._end(work, failure)

@@ -1,6 +1,6 @@
 """Change production: read, decide, carry out, prove."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -136,7 +136,7 @@ def run_step(session: Session, verb: str, options: Options) -> None:
         return
     with telling(session, decision) as told:
         told.begin()
-        deliver(session, decision)
+        deliver([(session, decision)])
         carry_out(session, decision.plan, decision.state, decision.run)
 
 
@@ -147,11 +147,16 @@ def telling(session: Session, decision: Decision) -> Telling:
     return Telling(session.settings, session.report, (session,), facts)
 
 
-def deliver(session: Session, decision: Decision) -> None:
-    """Build what is built on the laptop, and have the host keep it."""
-    for one in decision.made:
-        session.report.line(say("building %s from %s", one.name, decision.plan.revision[:7]), "dim")
-        building.deliver(session.host, session.settings, one, decision.plan.revision)
+def deliver(works: Iterable[tuple[Session, Decision]]) -> None:
+    """Build what is built on the laptop, once for all, and have each host keep it."""
+    tars: dict[object, bytes] = {}
+    for session, decision in works:
+        for one in decision.made:
+            same = building.clone_of(session.settings), one.name, one.built, one.sources.target
+            if same not in tars:
+                session.report.line(say("building %s from %s", one.name, decision.plan.revision[:7]), "dim")
+                tars[same] = building.made(session.settings, one, decision.plan.revision)
+            building.deliver(session.host, session.settings, one, tars[same])
 
 
 def carry_out(
@@ -431,7 +436,7 @@ def bring(
             return
         session.agree(say("Go on with the %s of %s to %s", verb, settings.target.name, plan.revision[:7]), yes=yes)
         told.begin()
-        deliver(session, decision)
+        deliver([(session, decision)])
         with watched(session) if probe else nullcontext() as probing:
             carry_out(session, plan, decision.state, decision.run, keep_schema=options.keep_schema, probing=probing)
         name = settings.target.name
