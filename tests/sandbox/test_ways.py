@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from deploy.sandbox.command import run
 from deploy.sandbox.compose import execute
 from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
-from tests.sandbox.conftest import Ended, run_inv
+from tests.sandbox.conftest import ROOT, Ended, run_inv
 from tests.sandbox.facts import facts
 from tests.sshd import Sshd, new_key, start
 
@@ -98,6 +100,32 @@ def test_sudo_that_wants_a_password_is_refused_where_nobody_can_be_asked(
     assert f"sudo on {sudoer}@127.0.0.1:{sandbox.ssh_port} needs a password" in ended.err
     assert "NOPASSWD" in ended.err
     assert facts(sandbox) == before
+
+
+@needs_root
+def test_the_password_for_sudo_is_asked_once_for_all_hosts_of_a_group(
+    sandbox: Sandbox, tmp_path: Path, sudoer: str
+) -> None:
+    Path(f"/etc/sudoers.d/{sudoer}").write_text(f"{sudoer} ALL=(ALL) ALL\n", encoding="ascii")
+    subprocess.run(["chpasswd"], input=f"{sudoer}:pass word\n", text=True, check=True)
+    target = target_of(sandbox) | {"host": f"{sudoer}@127.0.0.1:{sandbox.ssh_port}", "sudo": True}
+    settings = {"targets": {"one": target, "other": target}, "groups": {"both": {"targets": ["one", "other"]}}}
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    words = [sys.executable, "-m", "invoke", "-f", str(file), "health", "--target", "both"]
+    # It gives the verb a terminal.
+    words = ["script", "--quiet", "--return", "--command", shlex.join(words), "/dev/null"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as typing:
+        assert typing.stdin
+        assert typing.stdout
+        told = b""
+        while not told.endswith(b"sudo password for the hosts of both: "):
+            told += typing.stdout.read(1) or pytest.fail(told.decode())
+        typing.stdin.write(b"pass word\n")
+        typing.stdin.flush()
+        told += typing.stdout.read()
+    assert typing.returncode == 0, told.decode()
+    assert (told.count(b"sudo password"), told.count(b"healthy"), b"pass word" in told) == (1, 2, False)
 
 
 @needs_root
