@@ -55,15 +55,17 @@ def carry_out(sandbox: Sandbox, cell: Cell, engine: Engine | None = None) -> str
         assert process.stdout
         run = process.stdout.readline().strip()
         folder = sandbox.path / ".git/hot-update/runs" / run
+        reached = folder / "reached"
         assert run.startswith("20"), run + process.stdout.read()
         scene = Scene(sandbox, process, was, engine)
         if not fault.fail:
-            wait_until(lambda: (folder / "reached").exists() or process.poll() is not None, REACH_SECONDS)
-            assert (folder / "reached").exists(), f"the update never came to {cell.point}: {process.stdout.read()}"
+            wait_until(lambda: reached.exists() or process.poll() is not None, REACH_SECONDS)
+            assert reached.exists(), f"the update never came to {cell.point}: {process.stdout.read()}"
             fault.strike(scene)
             (folder / "go").touch()
         said = last_words(process, folder)
         leaks.printed.append(said)
+    assert reached.exists(), f"the update never came to {cell.point}: {said}"
     wait_until(lambda: production.is_free(sandbox), END_SECONDS)
     try:
         return judge(sandbox, scene.was, run, fault)

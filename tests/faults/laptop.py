@@ -34,6 +34,7 @@ def carry_out(session: Session, point: str, moment: points.Moment, *, fail: bool
 
     def proof(session: Session, revision: str, **options: Any) -> None:
         if fail:
+            points.reach(folder)
             raise Failure(say("made to fail"))
         points.wait(folder)
         prove(session, revision, **options)

@@ -1,6 +1,7 @@
 """How a run is held at a point: the scripts of its steps are wrapped before the host gets them.
 
-A held run says so by a file `reached` in its folder, and goes on once there is a file `go`.
+A held run says so by a file `reached` in its folder, and goes on once there is a file `go`; one that is made to fail
+there says the same.
 """
 
 import time
@@ -55,7 +56,8 @@ PAUSE = 0.05
 _HOLD = """held_in=$PWD
 hold_here() { : >"$held_in/reached"; until [ -e "$held_in/go" ]; do sleep 0.05; done; }
 """
-_FAIL = """echo 'made to fail' >&2
+_FAIL = """: >reached
+echo 'made to fail' >&2
 exit 1
 """
 _MOMENTS = {
@@ -63,7 +65,7 @@ _MOMENTS = {
     # A short while into it: none of these commands is over at once.
     "amid": 'command "$@" <&0 & sleep 0.3; hold_here; wait "$!" || status=$?',
     "after": 'command "$@" || status=$?; hold_here',
-    "fail": 'command "$@" || true; echo "made to fail" >&2; status=1',
+    "fail": 'command "$@" || true; : >"$held_in/reached"; echo "made to fail" >&2; status=1',
 }
 # Every program that a step starts outside of its shell is started by one of these.
 _DECISIVE = """decisive() { # PROGRAM ARGUMENT...
@@ -74,7 +76,7 @@ _DECISIVE = """decisive() { # PROGRAM ARGUMENT...
 }
 docker() { decisive docker "$@"; }
 timeout() { decisive timeout "$@"; }
-env() { decisive env "$@"; }
+git() { decisive git "$@"; }
 """
 
 
@@ -94,9 +96,14 @@ def held(plan: Plan, point: str, moment: Moment, *, fail: bool) -> Plan:
     )
 
 
+def reach(folder: Path) -> None:
+    """Say that this process came to the point, as the scripts do."""
+    (folder / "reached").touch()
+
+
 def wait(folder: Path) -> None:
     """Hold this process at the point, as the scripts do."""
-    (folder / "reached").touch()
+    reach(folder)
     while not (folder / "go").exists():
         time.sleep(PAUSE)
 
