@@ -32,6 +32,12 @@ or_say() { if [ -n "$1" ]; then printf '%s\n' "$1"; else say "$2"; fi; }
 # said FACT OUTPUT: the fact, and the last line of what was said of it, if anything.
 said() { if [ -n "$2" ]; then say '%s: %s' "$1" "${2##*$'\n'}"; else printf '%s\n' "$1"; fi; }
 
+# pause SECONDS: a moment, without a process for it: many wait at once, or often.
+pause() {
+  [ -n "${nothing-}" ] || exec {nothing}<> <(:)
+  read -r -t "$1" -u "$nothing" || true
+}
+
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
 # It never asks for anything, minds no submodule, and reading takes no lock. Only with git_timeout set it talks to the
 # remote, by the proxies that it is to use, and is ended after that many seconds. What lies in the objects of scratch it

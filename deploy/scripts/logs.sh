@@ -8,10 +8,6 @@
 # service) · unread SOURCE WHY · beat.
 set -uo pipefail
 
-# pause SECONDS: without a process for it.
-exec {nothing}<> <(:)
-pause() { read -r -t "$1" -u "$nothing" || true; }
-
 runs() { [ "$(docker inspect --type container --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 # candidates: every container that has logs: its name, its service, and who reads its files: nothing for the app's, - for

@@ -1,9 +1,9 @@
 # Tell the host's whole state in records. Changes nothing but the remote-tracking branch, when the remote is asked.
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
-# running: nothing, only what runs is looked at; serving: of that what a proof judges; commit:NAME), want_logs, want_preview, and record_fields: of each kind of
-# record what its fields are called; those with a * are text, which only passes without secrets. Where the laptop brings the
-# commits (via), offered: the head of the branch there, nothing where it has none to give; bundle_sum: the sha256 of the bundle
-# on stdin, nothing before the laptop knows what is lacking.
+# running: nothing, only what runs is looked at; serving: of that what a proof judges; commit:NAME), want_logs, want_preview,
+# and record_fields: of each kind of record what its fields are called; those with a * are text, which only passes without
+# secrets. Where the laptop brings the commits (via), offered: the head of the branch there, nothing where it has none to
+# give; bundle_sum: the sha256 of the bundle on stdin, nothing before the laptop knows what is lacking.
 
 # problem COMMAND...: run it quietly; what it complained of is the answer, nothing when it succeeded.
 problem() {
@@ -23,9 +23,8 @@ attempt() {
   for check in "${@:2}"; do record unread "$check" "$why"; done
 }
 
-# pause: a moment, without a process for it: several wait at once. Where the reading was cut off nobody waits on.
-exec {nothing}<> <(:)
-pause() { [ -d "$beside" ] || exit; read -r -t 0.03 -u "$nothing" || true; }
+# wait_on: for a moment. Where the reading was cut off nobody waits on.
+wait_on() { [ -d "$beside" ] || exit; pause 0.03; }
 
 # What several ask for who read side by side is asked once: `share` has a command write it down, `shared` waits for that.
 share() { # NAME COMMAND...
@@ -36,7 +35,7 @@ share() { # NAME COMMAND...
 shared() { # NAME
   until [ -e "$beside/$1" ]; do
     [ "$SECONDS" -lt $((2 * fetch_timeout + 120)) ] || return
-    pause
+    wait_on
   done
   cat "$beside/$1"
 }
@@ -249,7 +248,7 @@ await_target() {
   # Who was to tell it may have been killed; asking the remote takes its timeout twice at the most.
   until [ -e "$beside/target" ]; do
     [ "$SECONDS" -lt $((2 * fetch_timeout + 60)) ] || exit
-    pause
+    wait_on
   done
   { read -r head; read -r target; } <"$beside/target"
 }
@@ -659,8 +658,8 @@ read_history() {
   tail -n 500 "$folder/history" | cut -b -16384 | sed 's/^/history\t/'
 }
 
-# beyond_serving FUNCTION: what a proof does not judge, and users wait for at its end.
-beyond_serving() { [ "$target_is" = serving ] || "$1"; }
+# beyond_serving COMMAND...: what a proof does not judge, and users wait for at its end.
+beyond_serving() { [ "$target_is" = serving ] || "$@"; }
 
 # What does not wait for the repository is read beside it.
 read_state() {
@@ -675,7 +674,8 @@ read_state() {
   else
     for name in compose containers database "sum-$container"; do share "$name" true; done
   fi
-  ! command -v curl >/dev/null || { read_health >"$beside/health"; read_logs "$beside/health" >"$beside/logs"; } &
+  ! command -v curl >/dev/null ||
+    { beyond_serving read_health >"$beside/health"; beyond_serving read_logs "$beside/health" >"$beside/logs"; } &
   beyond_serving read_host >"$beside/host" &
   beyond_serving read_repository
   tell_target

@@ -213,7 +213,7 @@ await_go() {
   until [ -e "go.$1" ] || [ -n "$stopped" ] || { is_decided && [ "$(choice)" = undo ]; }; do
     ! renewed || end=$((SECONDS + $(<hold)))
     [ "$SECONDS" -lt "$end" ] || return
-    sleep 0.1
+    pause 0.03
   done
 }
 
@@ -373,7 +373,7 @@ await_confirmation() {
   event confirming "$(<confirm)" || give_up
   until { is_decided && [ -n "$(choice)" ]; } || [ "$SECONDS" -ge "$end" ] || [ -n "$stopped" ]; do
     ! renewed || end=$((SECONDS + $(<confirm)))
-    sleep 0.1
+    pause 0.03
   done
   settle_choice
 }
