@@ -112,6 +112,12 @@ def test_an_env_file_that_cannot_be_read_is_refused_and_hides_no_other_finding()
     assert finding("env", state).level == "refusal"
 
 
+def test_where_there_is_no_env_file_by_the_settings_none_is_missed() -> None:
+    findings = judge(replace(SETTINGS, env=None), replace(STATE, env="none"), Options())
+    (found,) = (as_text(one) for one in findings if one.check == "env")
+    assert (found.level, found.evidence) == ("ok", "there is none, by the settings")
+
+
 def test_a_stopped_service_is_refused_with_the_command_that_starts_it() -> None:
     containers = dict(STATE.containers) | {"redis": replace(STATE.containers["redis"], status="exited")}
     found = finding("redis", replace(STATE, containers=containers))

@@ -56,6 +56,9 @@ def _clone(facts: Facts) -> Iterator[Found]:
         why = say("it lies in the deployment folder") if usual_one else only
         yield Found("env.file", facts.env, why, "sure" if usual_one else "likely")
         yield _required(facts)
+    elif facts.env_state == "none":
+        why = say("no file there is called as one: the secrets are what the containers were given")
+        yield Found("env", "none", why, "likely")
     else:
         yield Found("env.file", None, say("there is no %s that can be read", facts.env), "unknown")
 

@@ -17,8 +17,10 @@ from deploy.settings import Settings
 FACTS = (
     *("git.branch", "git.remote", "compose.file", "env.file", "app.service", "app.image", "app.path", "app.python"),
     *("app.flask", "app.server", "database.kind", "database.service", "database.user", "database.name", "database.url"),
-    *("redis", "redis.service", "proof.command", "migrate.directory"),
+    *("env", "redis", "redis.service", "proof.command", "migrate.directory"),
 )
+# Sections that may be none.
+NONE = ("env", "redis")
 _PLAIN = TypeAdapter(Settings)
 
 
@@ -47,7 +49,7 @@ def _value(plain: Mapping[str, Any], key: str) -> Any:
     value: Any = plain
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return "none" if key == "redis" and value is None else value
+    return "none" if key in NONE and value is None else value
 
 
 def _differences(facts: Facts, found: Found, value: Any) -> Iterator[Drift]:

@@ -44,6 +44,9 @@ def engine(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
 
 
 def env(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
+    if settings.env is None:
+        yield Finding("ok", "env", say("there is none, by the settings"))
+        return
     place = f"{settings.target.path}/{settings.env.file}"
     match state.env:
         case "missing" | "":

@@ -45,7 +45,7 @@ def remote(settings: Settings, state: State, _: Options) -> Iterator[Finding]:
     elif repository.fetch_problem and git.via == "laptop":
         evidence = say("nothing came from the laptop: %s", repository.fetch_problem)
         yield Finding("refusal", "remote", evidence, repository.fetch_remedy)
-    elif repository.fetch_problem and git.proxy:
+    elif repository.fetch_problem and git.proxy and settings.env:
         evidence = say(
             "git fetch %s, by the proxies of %s, failed: %s", git.remote, settings.env.file, repository.fetch_problem
         )

@@ -29,16 +29,17 @@ read_repository() {
     while IFS= read -r name; do record upgrading "$name"; done
 }
 
-# other_env: the only file in the folder that is called as an env file and not tracked, else the usual name.
+# other_env: the only file in the folder that is called as an env file and not tracked.
 other_env() {
   local found
   mapfile -t found < <(git_ ls-files --others -- '*.env' '.env.*' '**/.env.*' | head -n 2)
-  if [ ${#found[@]} = 1 ]; then printf '%s' "${found[0]}"; else printf '%s' "$env_name"; fi
+  [ ${#found[@]} != 1 ] || printf '%s' "${found[0]}"
 }
 
 # Which keys of the env file have a value.
 read_env() {
   local key
+  [ -n "$env_file" ] || { record env '' none; return; }
   [ -r "$env_file" ] || { record env "${env_file#"$path/"}" ''; return; }
   record env "${env_file#"$path/"}" there
   sed -nE "s/^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*([\"'][[:space:]]*[^\"'[:space:]]|[^\"'#[:space:]]).*/\2/p" "$env_file" |
@@ -209,10 +210,14 @@ read_deployment() {
 beside=$(owned_folder)
 trap 'rm -rf "$beside"' EXIT
 : >"$beside/rules" >"$beside/ports"
-# Without a folder there are no secrets to be taken out.
-env_file=/dev/null
-if [ -n "$path" ] && [ -d "$path" ]; then env_file=$path/$env_name; fi
-[ -e "$env_file" ] || env_file=$path/$(other_env)
+env_file=
+if [ -n "$path" ] && [ -d "$path" ]; then
+  for name in "$env_name" "$(other_env)"; do
+    if [ -z "$env_file" ] && [ -n "$name" ] && [ -e "$path/$name" ]; then env_file=$path/$name; fi
+  done
+fi
+# Without a file the secrets are what the containers were given, and without a folder none are told of.
+environments() { [ -z "$path" ] || environments_of $(deployed); }
 {
   if ! engine=$(docker version --format '{{.Server.Version}}' 2>&1); then
     record problem engine "$(grep -v '^$' <<<"$engine" | tail -n 1)"

@@ -77,6 +77,7 @@ read_engine() {
 
 read_env() {
   local key
+  [ -n "$env_file" ] || { record env none; return; }
   [ -e "$env_file" ] || { record env missing; return; }
   [ -r "$env_file" ] || { record env unreadable; return; }
   record env there

@@ -1,5 +1,6 @@
 # Takes the secrets of the env file out of text, on the host, before anything is journaled or shown.
-# Expects: env_file (absolute path), secret_words (array), secret_keys (array), secret_min_length.
+# Expects: env_file (absolute path; empty: there is none, and the secrets are what the containers were given), secret_words
+# (array), secret_keys (array), secret_min_length.
 
 # Of a line so many bytes are looked at; the rest is cut off.
 longest_text=65536
@@ -35,12 +36,29 @@ bounded() {
 
 # redact_ OPTION...: awk reads the file by itself, so that no secret stands on a command line or in an environment.
 redact_() {
-  local file=$env_file
+  local file=$env_file given=
   # Where the folder can't be searched, nobody knows whether the file exists: then it counts as unreadable.
   if [ ! -e "$file" ] && [ -x "${file%/*}/" ]; then file=; fi
   if [ -d "$file" ]; then file=$file/unreadable; fi
+  if [ -z "$env_file" ]; then
+    exec {given}< <(environments)
+    file=/dev/fd/$given
+  fi
   REDACT_FILE=$file REDACT_NAME=${env_file##*/} REDACT_WORDS="${secret_words[*]}" REDACT_KEYS="${secret_keys[*]-}" \
     REDACT_MIN=$secret_min_length REDACT_LONGEST=$longest_text REDACT_MARK=$mark LC_ALL=C awk "$@" "$redact_program"
+  if [ -n "$given" ]; then exec {given}<&-; fi
+}
+
+# environments: what the containers were given, as an env file has it.
+environments() {
+  # shellcheck disable=SC2086 # no name is none
+  environments_of ${container-} ${database_container-} ${redis_container-}
+}
+
+# environments_of CONTAINER...: one that is not there is passed over. As JSON, since a value may have several lines.
+environments_of() {
+  [ $# = 0 ] || docker inspect --type container --format '{{range .Config.Env}}{{json .}}{{"\n"}}{{end}}' "$@" 2>/dev/null |
+    sed -nE 's/^"([A-Za-z_][A-Za-z0-9_.-]*)=/\1="/p'
 }
 
 redact_program='

@@ -10,7 +10,7 @@ from dataclasses import field, fields
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Strict, ValidationInfo
 from pydantic.dataclasses import dataclass
 
 from deploy.message import say
@@ -248,10 +248,14 @@ class Compose:
 
 @dataclass(frozen=True, config=_STRICT)
 class Env:
-    """The file with the production secrets and the keys that must have a value in it."""
+    """The file with the production secrets and the keys that must have a value in it.
+
+    Where there is none, the secrets are those that the containers were given.
+    """
 
     file: RelativePath = ".env"
-    required: tuple[Name, ...] = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY")
+    # Where a section may be none, pydantic is given Python's lists, not those of JSON.
+    required: Annotated[tuple[Name, ...], Strict(False)] = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -656,7 +660,8 @@ class Sections:
     ssh: Ssh = field(default_factory=Ssh)
     git: Git = field(default_factory=Git)
     compose: Compose = field(default_factory=Compose)
-    env: Env = field(default_factory=Env)
+    # Written as `none` where there is no such file.
+    env: Annotated[Env | None, BeforeValidator(_unless_none)] = field(default_factory=Env)
     secrets: Secrets = field(default_factory=Secrets)
     app: App = field(default_factory=App)
     also: Mapping[Word, Also] = field(default_factory=dict)
@@ -688,6 +693,10 @@ class Settings(Sections):
     """All settings of one target, its own over the general ones."""
 
     target: Target
+
+    def __post_init__(self) -> None:
+        if self.git.proxy and not self.env:
+            raise ValueError(say("has git.proxy: %s, and no env file that names proxies", self.git.proxy))
 
     @property
     def dumpable(self) -> bool:

@@ -99,7 +99,7 @@ def check(project: Path, extra: Path | None, name: str, accepted: tuple[str, ...
     report = new()
     chosen = settings.load(project=project, extra=extra, target=name or None)
     with _connected(report, chosen.target, chosen.ssh, accepted) as connection:
-        told = _facts(connection, chosen.target.path, chosen.env.file)
+        told = _facts(connection, chosen.target.path, chosen.env.file if chosen.env else "")
     found = drift(chosen, told)
     for one in found:
         report.line(
@@ -195,10 +195,13 @@ def _facts(connection: Host, path: str, env: str) -> Facts:
 
 def _read_deployment(report: Report, connection: Host, wanted: Wanted) -> tuple[Wanted, Facts]:
     """Read it, and once more where the env file, whose secrets are to be taken out, has to be asked for."""
-    told = _facts(connection, wanted.path, wanted.given.get("env.file", ".env"))
-    if told.env_state or not wanted.asks or "env.file" in wanted.given:
+    named = "" if wanted.given.get("env") == "none" else wanted.given.get("env.file", ".env")
+    told = _facts(connection, wanted.path, named)
+    if told.env_state == "there" or not wanted.asks or {"env", "env.file"} & wanted.given.keys():
         return wanted, told
-    answer = report.ask(say("env.file, the file with the secrets (there is no %s): ", told.env)) or told.env
+    answer = report.ask(say("env.file, the file with the secrets (there is no %s, Enter: there is none): ", named))
+    if not answer:
+        return wanted, told
     wanted = replace(wanted, given={**wanted.given, "env.file": answer})
     return wanted, _facts(connection, wanted.path, answer)
 

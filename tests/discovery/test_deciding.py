@@ -270,6 +270,11 @@ def test_an_env_file_of_another_name_is_likely_only() -> None:
     assert (found.value, found.sure) == ("conf/prod.env", "likely")
 
 
+def test_where_no_file_is_called_as_an_env_file_there_is_likely_none() -> None:
+    found = by_key(decide(facts(env="", env_state="none"), {}))
+    assert (found["env"].value, found["env"].sure, "env.required" in found) == ("none", "likely", False)
+
+
 def test_settings_that_are_mounted_into_others_need_the_standard_deployment() -> None:
     mounts = {
         "/etc/nginx/conf.d": "proxy",

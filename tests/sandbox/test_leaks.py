@@ -11,6 +11,7 @@ from deploy.sandbox import stack
 from deploy.sandbox.command import run
 from deploy.sandbox.home import Sandbox
 from deploy.settings import load
+from deploy.settings.model import Secrets
 from deploy.state import read_script
 from deploy.state.records import RECORDS
 from tests.leaks import Watch
@@ -63,3 +64,23 @@ def test_the_host_answers_in_no_record_and_no_field_that_is_not_declared(sandbox
     told = list(shell.records(host.run(read_script(settings, target="remote")).stdout))
     assert {kind for kind, *fields in told if len(fields) > len(declared.get(kind, ()))} - {"end", "lock_held"} == set()
     assert {kind for kind, *_ in told} <= set(declared)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_an_env_file_the_secrets_are_what_the_containers_were_given(docker: None, there: bool) -> None:
+    """One that is gone has none to tell, and what is said of that is shown."""
+    name, key = f"given-{os.getpid()}", "-----BEGIN KEY-----\nq83vEjRWeJC\n-----END KEY-----"
+    given = (f"DB_PASSWORD={SECRET}", f"PRIVATE_KEY={key}", f"URL=postgresql://shop:{SECRET}@db/shop", "PLAIN=plainly")
+    words = tuple(word for one in given for word in ("--env", one))
+    told: dict[str, shell.Variable] = {"secret_words": Secrets().words, "secret_keys": (), "secret_min_length": 6}
+    script = shell.script("redact.sh", env_file="", container=name, database_container="gone", **told) + "redact\n"
+    if there:
+        run("docker", "run", "--detach", "--name", name, *words, "debian:bookworm-slim", "sleep", "infinity")
+    try:
+        shown = run("bash", "-c", script, stdin=f"{SECRET}\nq83vEjRWeJC\nplainly\n")
+    finally:
+        if there:
+            run("docker", "rm", "--force", name)
+    assert shown.splitlines() == (["[DB_PASSWORD]", "[PRIVATE_KEY]"] if there else [SECRET, "q83vEjRWeJC"]) + [
+        "plainly"
+    ]

@@ -102,6 +102,14 @@ def test_sudo_that_wants_a_password_is_refused_where_nobody_can_be_asked(
     assert facts(sandbox) == before
 
 
+@pytest.mark.deep
+def test_an_app_without_an_env_file_is_updated_as_others_are(sandbox: Sandbox, tmp_path: Path) -> None:
+    commit = stack.release(sandbox.name, "code")
+    settings = ("-f", written(tmp_path, sandbox.name, target_of(sandbox) | {"env": "none"}))
+    updated = inv(sandbox.name, *settings, "hot-update", "--yes")
+    assert (updated.code, f"runs {commit[:7]} and is healthy" in updated.out) == (0, True), updated.text
+
+
 @needs_root
 def test_the_password_for_sudo_is_asked_once_for_all_hosts_of_a_group(
     sandbox: Sandbox, tmp_path: Path, sudoer: str

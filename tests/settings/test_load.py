@@ -117,7 +117,9 @@ def test_a_list_is_replaced_and_not_merged(project: Write, tmp_path: Path) -> No
     extra = tmp_path / "mine.yaml"
     extra.write_text("env: {required: [C]}\n")
 
-    assert load(project=place, extra=extra).env.required == ("C",)
+    env = load(project=place, extra=extra).env
+    assert env
+    assert env.required == ("C",)
 
 
 def test_the_f_file_may_be_json(project: Write, tmp_path: Path) -> None:
@@ -258,6 +260,8 @@ def test_a_target_s_name_that_yaml_misreads_is_named(project: Write) -> None:
         ),
         ("ssh: 5", "ssh: must be a mapping of keys to values"),
         ("env: {required: KEY}", "env.required: must be a list"),
+        ("env: {required: {A: B}}", "env.required: must be a list"),
+        ("env: {required: [{}]}", "env.required.0: must be text"),
         ("restart: {programs: {celery: {}}}", "restart.programs.celery: must have either command or signal"),
         (
             "restart: {programs: {celery: {signal: SIGHUP}}}",

@@ -44,4 +44,6 @@ def test_each_line_has_its_reason_above_it() -> None:
 
 def test_values_that_yaml_would_take_for_something_else_are_what_was_meant(tmp_path: Path) -> None:
     odd = ["no", "22:30", "~", "1e3", "# x", "日本", "a: b"]
-    assert loaded(tmp_path, Line(("env", "required"), odd)).env.required == tuple(odd)
+    env = loaded(tmp_path, Line(("env", "required"), odd)).env
+    assert env
+    assert env.required == tuple(odd)
