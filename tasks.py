@@ -17,7 +17,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit as InvokeExit
 from invoke.tasks import task
 
-from deploy import language
+from deploy import cli, language
 
 if TYPE_CHECKING:
     from deploy.message import Told
@@ -30,6 +30,7 @@ _ARGUMENTS = dict(zip(sys.argv, sys.argv[1:], strict=False))
 # The settings file that is named on the command line, as far as that is known before Invoke reads it.
 GIVEN = _ARGUMENTS.get("-f") or _ARGUMENTS.get("--config")
 language.begin(PROJECT / "invoke.yaml", *([Path(GIVEN)] if GIVEN else []))
+cli.take_over(PROJECT, Path(GIVEN) if GIVEN else None)
 TARGET = "the target of invoke.yaml to work on, or a group of them (default: default_target)"
 ONLY = "of a group these targets alone: NAME, or NAME,NAME"
 SKIP = "leave out hosts of a group that cannot be reached"
@@ -781,8 +782,8 @@ def test(c: Context, install: bool = False, deep: bool = False) -> None:
     from deploy.sandbox import stack
 
     missing = None
-    # For a host without root, and the servers that databases are asked on.
-    tools = {"sudo": "sudo", "pg_ctlcluster": "postgresql", "mariadbd": "mariadb-server"}
+    # For a host without root, the servers that databases are asked on, and the shells that complete.
+    tools = {"sudo": "sudo", "pg_ctlcluster": "postgresql", "mariadbd": "mariadb-server", "zsh": "zsh", "fish": "fish"}
     try:
         stack.prepare(install, stack.show, tools=tools)
     except Failure as failure:

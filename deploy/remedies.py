@@ -25,7 +25,17 @@ GIVE_YES = say("give --yes to act without asking")
 WRITE_ELSEWHERE = say("have it written where there is room")
 NAME_A_STRATEGY = say("--strategy rolling, or container")
 SAY_FOR_TARGET = say("say it in invoke.yaml, or of the target alone: targets: {NAME: {redis: none}}")
+SEE_HELP = say("--help tells what it takes")
+SEE_VERBS = say("to see every verb: inv")
 CORRECT_SETTINGS = say("correct what is named here; the project's invoke.yaml shows every key with its default")
+
+
+def mean(command: str) -> Message:
+    return say("did you mean: %s", command)
+
+
+def join_value(flag: str, value: str) -> Message:
+    return say("%s=%s where that is its value, else put %s last", flag, value, flag)
 
 
 # inv init, which has no target yet.

@@ -1,5 +1,6 @@
-"""Say lists and exit statuses in words."""
+"""Say lists and exit statuses in words, and know a word that was mistyped."""
 
+import difflib
 import signal
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -21,6 +22,14 @@ def names(items: Sequence[Value]) -> Value:
 def joined(told: Iterable[Told]) -> Told:
     """Say one thing after the other, at least one, with semicolons between them."""
     return reduce(lambda one, other: say("%s; %s", one, other), told)
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """Give the one of what is known that was probably meant by a name; empty where none is like it."""
+    known = tuple(known)
+    begun = [one for one in known if one.startswith(name.lower())]
+    close = begun if len(begun) == 1 else difflib.get_close_matches(name.lower(), known, n=1)
+    return close[0] if close else ""
 
 
 def ended(status: str) -> Message:

@@ -22,6 +22,8 @@ VALUES = {bool: True, tuple[str, ...]: ("x",)}
 ACTS = re.compile(r"\binv |\bon the host\b|--[a-z]")
 # What is to be done by hand: on a host that no test has, or by a choice that only the operator can make.
 BY_HAND = {
+    "SEE_HELP",
+    "join_value",
     "NAME_A_STRATEGY",
     "NAME_SETTING",
     "FORCE_OR_CHECK",

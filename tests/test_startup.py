@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"fabric", "paramiko", "cryptography", "pydantic", "requests", "urllib3", "rich", "deploy", "tests"}
-# Says in which language help is shown; the package itself is empty.
-LIGHT = {"deploy", "deploy.language"}
+# Say in which language help is shown, and what is wrong with a line; the package itself is empty.
+LIGHT = {"deploy", "deploy.language", "deploy.cli"}
 
 
 def modules_after(code: str) -> set[str]:

@@ -1,6 +1,5 @@
 """Read the settings files for one target, and name everything wrong with them at once."""
 
-import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -10,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from deploy import answers, remedies
+from deploy import answers, remedies, words
 from deploy.errors import Exit, Failure
 from deploy.message import Message, Printed, Told, Value, say
 from deploy.settings.model import SECTIONS, Database, Group, Settings, Target
@@ -163,8 +162,8 @@ _RENAMED = {
 def _unknown(key: str, known: Iterable[str]) -> Message:
     if key in _RENAMED:
         return _RENAMED[key]
-    close = difflib.get_close_matches(key, known, n=1)
-    return say("unknown key · did you mean %s?", close[0]) if close else say("unknown key")
+    meant = words.similar(key, known)
+    return say("unknown key · did you mean %s?", meant) if meant else say("unknown key")
 
 
 def _mapping(entry: Entry | None, problems: Problems) -> dict[str, Entry]:
@@ -334,7 +333,10 @@ def _keys(schema: type, loc: tuple[str | int, ...]) -> list[str]:
 
 def _no_target(name: str, known: Iterable[str]) -> Message:
     names: Value = tuple(sorted(known)) or say("none")
-    return say("there is no target %s · %s", name, say("there are: %s", names))
+    there = say("there are: %s", names)
+    if meant := words.similar(name, known):
+        there = say("did you mean %s? · %s", meant, there)
+    return say("there is no target %s · %s", name, there)
 
 
 def _select(tree: Entry, wanted: str | None, known: Collection[str], problems: Problems) -> str:
