@@ -4,6 +4,7 @@ Invoke has no place for either. But its program calls its parts one after the ot
 tasks.py can be given our class for those that are left.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 from invoke.parser.context import to_flag
 from invoke.program import Program
+from invoke.terminals import pty_size
+
+from deploy import language
 
 if TYPE_CHECKING:
     from invoke.parser.parser import ParseMachine
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 OF_TARGETS = ("--target", "--only")
 FORMATS = ("flat", "nested", "json")
 DRY = ("--dry", "-R")
+# Modules of this project: one that is missing is no package to install.
+OURS = ("deploy", "tasks", "tests")
 
 
 def take_over(project: Path, given: Path | None) -> None:
@@ -76,7 +82,42 @@ class Inv(Program):
                 _refuse(self._no_such(to_flag(option), value, values))
         if self.args.dry.value and self.tasks:
             _refuse(self._dry())
-        super().parse_cleanup()
+        try:
+            super().parse_cleanup()
+        except BrokenPipeError:
+            # Who reads a list has had enough; what is left in the stream would fail once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise InvokeExit from None
+
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] in OURS:
+                raise
+            _tell_missing(str(error.name))
+
+    def list_flat(self) -> None:
+        """List the verbs in the order of work."""
+        order = {verb: at for at, verb in enumerate(self._verbs)}
+        pairs = self._make_pairs(self.scoped_collection)
+        names = [f"{self.list_root or ''}{pair[0].partition(' ')[0]}" for pair in pairs]
+        ordered = sorted(zip(names, pairs, strict=True), key=lambda one: order.get(one[0], len(order)))
+        self.display_with_columns([pair for _, pair in ordered])
+
+    def print_columns(self, tuples: "Sequence[tuple[str, str | None]]") -> None:
+        """Print names and what is told of each, broken by the columns that it takes: Chinese takes two a character."""
+        if not language.is_spoken():
+            super().print_columns(tuples)
+            return
+        from deploy import output
+
+        margin = self.leading_indent_width + max(len(name) for name, _ in tuples) + self.col_padding
+        for name, told in tuples:
+            first, *rest = output.broken(told or "", pty_size()[0] - margin - 1)
+            lines = (f"{self.leading_indent}{name}".ljust(margin) + first, *(" " * margin + line for line in rest))
+            output.write("".join(f"{line.rstrip()}\n" for line in lines))
+        output.write("\n")
 
     @property
     def _verbs(self) -> tuple[str, ...]:
@@ -186,6 +227,18 @@ def _stood(error: Exception) -> "tuple[ParseMachine, str]":
         if frame.f_code is Parser.parse_argv.__code__ and "token" in frame.f_locals:
             return frame.f_locals["machine"], frame.f_locals["token"]
     raise error
+
+
+def _tell_missing(package: str) -> NoReturn:
+    """Say so where a package is missing, without what the report needs."""
+    from deploy import output, remedies
+    from deploy.errors import Exit
+    from deploy.message import say
+
+    output.forgive()
+    for told in (say("✗ %s lacks %s", sys.executable, package), say("→ %s", remedies.OWN_PYTHON)):
+        output.write(f"{output.shown(language.plain(told), 'stderr')}\n", "stderr")
+    raise InvokeExit(code=Exit.FAILED)
 
 
 def _usage(fact: "Message", remedy: "Told | None" = None, evidence: "Sequence[Told]" = ()) -> "Failure":

@@ -4,6 +4,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deploy.message import Told
 
 LOCALE = Path(__file__).parent / "locale"
 EXAMPLE = "Example: "
@@ -24,6 +28,18 @@ def begin(*files: Path) -> None:
     with (LOCALE / "zh" / "LC_MESSAGES" / "messages.mo").open("rb") as compiled:
         _spoken = gettext.GNUTranslations(compiled).gettext
     wording.speak(_spoken)
+
+
+def is_spoken() -> bool:
+    """Is another language than English spoken?"""
+    return _spoken is not None
+
+
+def plain(told: "Told") -> str:
+    """Give the text of a message where the report cannot be made."""
+    from deploy import wording
+
+    return wording.text(told)
 
 
 def help_text(text: str) -> str:

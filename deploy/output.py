@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 import unicodedata
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from deploy.message import say
 _PLAIN = {"✓": "+", "✗": "x", "▸": ">", "◂": "<", "→": "->", "·": "-", "…": "...", "–": "-"}
 # Letters by Unicode that nobody sees.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+# What stays together in a line: a word or a full-width character, what opens and closes around it, and blanks.
+_PARTS = re.compile(r"[（《【]*(?:[^\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。；：、！？）】》]*\s*|\s+")
 Name = Literal["stdout", "stderr"]
 
 
@@ -44,6 +47,16 @@ def cells(text: str) -> int:
         0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "FW")
         for character in text
     )
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Break a text into lines of so many columns, at blanks and between full-width characters; at least one line."""
+    lines = [""]
+    for part in _PARTS.findall(text):
+        if lines[-1] and cells(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def write(text: str, name: Name = "stdout") -> str:

@@ -13,6 +13,7 @@ from invoke.program import Program
 
 import tasks
 from deploy import cli
+from deploy.output import cells
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -123,6 +124,37 @@ def test_it_holds_for_the_inv_that_people_call(command: tuple[str, ...]) -> None
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("✗ inv hot-update：--watch-after 需要整数，而不是 'x'\n")
+
+
+def test_verbs_are_listed_in_the_order_of_work(inv: cli.Inv, capsys: pytest.CaptureFixture[str]) -> None:
+    for line, expected in (("--list", tasks.ORDER[0][0].name), ("--list sandbox", ".up")):
+        with pytest.raises(SystemExit):
+            inv.run(["inv", *line.split()])
+        assert capsys.readouterr().out.split("\n")[2].split()[0] == expected
+
+
+@pytest.mark.parametrize("words", [("--list",), ("--help", "hot-update"), ("--help", "init")])
+def test_chinese_help_is_broken_by_the_columns_that_it_takes(words: tuple[str, ...]) -> None:
+    command = f"stty cols 80; HOT_UPDATE_LANG=zh {sys.executable} -m invoke {' '.join(words)}"
+    terminal = pexpect.spawn("bash", ["-c", command], cwd=str(ROOT), encoding="utf-8")
+    lines = terminal.read().splitlines()
+    assert max(map(cells, lines)) in range(70, 80)
+    assert [line for line in lines if line.endswith("（")] == []
+
+
+def test_a_list_that_is_read_in_part_is_no_error() -> None:
+    command = f"set -o pipefail; {sys.executable} -u -m invoke --list | head -1"
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_python_without_our_packages_is_told() -> None:
+    code = "import sys; sys.modules['pydantic'] = None; from invoke.main import program; program.run(['inv', 'status'])"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    fact, remedy = ended.stderr.splitlines()
+    assert fact == f"✗ {sys.executable} lacks pydantic"
+    assert remedy.endswith("python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/inv")
 
 
 def test_another_program_of_invokes_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
