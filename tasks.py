@@ -81,7 +81,7 @@ def verb(**help_texts: str) -> Callable[[Callable[..., None]], Any]:
 
     def decorate(body: Callable[..., None]) -> Any:
         given = signature(body)
-        streams = "json" not in given.parameters and ("only" in given.parameters or body.__name__ == "init")
+        streams = "json" not in given.parameters and ("only" in given.parameters or body.__name__ in ("init", "doctor"))
 
         @wraps(body)
         def run(c: Context, *arguments: Any, **options: Any) -> None:
@@ -245,6 +245,20 @@ def init(
     name = name or adoption.NAME
     adoption.init(PROJECT, adoption.Wanted(host, path, local, sudo, name, given, yes, force, accepted))
     preflight.body(c, target=name)
+
+
+@verb(
+    target="check what this target, or the targets of this group, need here (default: all of invoke.yaml)",
+    offline="leave out what is asked over the network: names and ports",
+)
+def doctor(c: Context, target: str = "", offline: bool = False) -> None:
+    """Check this machine: Python, packages, settings, git, SSH agent, keys, known_hosts, the way to each host, clock.
+
+    Example: inv doctor --offline --target prod
+    """
+    from deploy.verbs import doctor as checks
+
+    checks.doctor(PROJECT, runtime_file(c), target, offline=offline)
 
 
 @verb(target=TARGET, only=ONLY, discard=DISCARD, allow_unsuitable=ALLOW)
@@ -860,7 +874,7 @@ def messages(c: Context) -> None:
 
 # The verbs in the order of work.
 ORDER = (
-    (init, preflight),
+    (init, doctor, preflight),
     (status_, health, logs, history),
     (hot_update, attach, unlock),
     (rollback, restore),

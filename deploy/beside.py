@@ -17,9 +17,11 @@ class Beside(Generic[_Result]):
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def result(self) -> _Result:
-        """Wait for what it returns, or raise what it raised."""
-        self._thread.join()
+    def result(self, seconds: float | None = None) -> _Result:
+        """Wait for what it returns, or raise what it raised; TimeoutError where that takes longer than the seconds."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError
         if self._error:
             raise self._error
         return self._results[0]

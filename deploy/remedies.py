@@ -105,6 +105,35 @@ GIVE_FACTOR = say(
 )
 
 
+# inv doctor, of the laptop.
+OWN_PYTHON = say(
+    "make the project a virtual environment, and call its inv: "
+    "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/inv"
+)
+NEWER_PYTHON = say("make the virtual environment anew with a newer Python")
+USE_UTF8 = say("export LC_ALL=C.UTF-8, and have the terminal show UTF-8")
+SET_CLOCK = say("have NTP set it: sudo timedatectl set-ntp true")
+INSTALL_GIT = say("install git here")
+INSTALL_SSH = say("install OpenSSH's client here: it tells what holds for a host")
+START_AGENT = say("start one in this shell: eval $(ssh-agent), then ssh-add")
+MAKE_KEY = say("make one: ssh-keygen -t ed25519; then have its public part added to authorized_keys there")
+REPLACE_KEY_FILE = say(
+    "replace the file by a private key, or name another: ssh.identity, or IdentityFile in ssh_config"
+)
+
+
+def install_packages(python: str, project: str) -> Printed:
+    return Printed(sh(python, "-m", "pip", "install", "-e", project))
+
+
+def protect_key(file: str) -> Printed:
+    return Printed(sh("chmod", "600", file))
+
+
+def add_key(file: str) -> Printed:
+    return Printed(sh("ssh-add", file))
+
+
 def learn_key(ssh: str) -> Message:
     return say("%s; if it is the same, run once and say yes: %s", VERIFY_KEY, ssh)
 

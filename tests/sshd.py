@@ -119,3 +119,13 @@ def start(folder: Path, authorized: Path, *settings: str) -> Sshd:
         time.sleep(0.05)
     sshd.stop()
     raise RuntimeError(f"sshd does not listen: {sshd.log}")
+
+
+def start_agent(place: Path) -> subprocess.Popen[bytes]:
+    """Start an agent that takes connections at a socket."""
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(place)], stdout=subprocess.DEVNULL)
+    while True:
+        assert agent.poll() is None
+        with socket.socket(socket.AF_UNIX) as client, suppress(FileNotFoundError, ConnectionRefusedError):
+            client.connect(str(place))
+            return agent

@@ -5,7 +5,7 @@ import binascii
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -41,6 +41,20 @@ class Agent(AgentSSH):
 
     def close(self) -> None:
         self._close()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A private key file that is there, as it looks before any host is asked.
+
+    `locked`: it needs a passphrase. `held`: the agent has its key. `exposed`: others than its owner can read it.
+    """
+
+    path: Path
+    locked: bool
+    held: bool
+    exposed: bool
+    problem: Message | None
 
 
 @dataclass
@@ -126,6 +140,26 @@ class Authentication:
                 return say("agent: %s keys", len(held)) if held else say("agent: none, or it has no keys")
         except _AGENT_ERRORS:
             return say("agent: does not answer")
+
+    def key_files(self) -> tuple[KeyFile, ...]:
+        """Look at the private key files that there are, without a host."""
+        held = {blob for blob, _ in self.agents_keys() or ()}
+        return tuple(self._looked_at(file, held) for file in self.files if file.is_file())
+
+    def agents_keys(self) -> tuple[tuple[bytes, str], ...] | None:
+        """Give the public part and the name of each key that the agent holds; None where one does not answer."""
+        try:
+            with _held_by(self.agent) as held:
+                return tuple((key.asbytes(), f"{key.get_name()} {key.comment}".strip()) for key in held)
+        except _AGENT_ERRORS:
+            return None
+
+    def _looked_at(self, file: Path, held: set[bytes]) -> KeyFile:
+        trial = replace(self, tried=[], needs_passphrase=False)
+        trial._load(file)
+        problem = trial.tried[-1] if trial.tried else None
+        exposed = bool(file.stat().st_mode & 0o077)
+        return KeyFile(file, trial.needs_passphrase, _public(file) in held, exposed, problem)
 
     def _keys(self) -> Iterator[tuple[Message, paramiko.PKey]]:
         """Give keys: the agent's that a file names, the files' own, then the agent's others, unless forbidden."""

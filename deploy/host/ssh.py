@@ -6,6 +6,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,6 +64,34 @@ class Ssh(Protocol):
     def identity(self) -> str: ...
     @property
     def known_hosts(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A machine on the way to a host: how it is reached, who is let in, and what is known of its keys here.
+
+    It is reached through what it is `behind`, if anything. `known` are the lines about its `name` in `files`; `ssh` is
+    the command that asks for its key.
+    """
+
+    label: Printed
+    host: str
+    port: int
+    behind: Told | None
+    name: str
+    files: tuple[Path, ...]
+    known: tuple[Entry, ...]
+    way_in: Authentication
+    ssh: str
+
+
+def way(host: str, ssh: Ssh) -> tuple[Hop, ...]:
+    """Tell every gateway on the way to a host, then the host, as ssh_config has it; connects to none."""
+    hops, last = [], _Connection(host, ssh, None, identity=ssh.identity)
+    while isinstance(last, _Connection):
+        hops.append(last.hop)
+        last = last.gateway
+    return tuple(reversed(hops))
 
 
 class SshHost(Shell):
@@ -275,6 +304,22 @@ class _Connection(fabric.Connection):  # type: ignore[misc]
     def label(self) -> Printed:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return Printed(f"{self.user}@{host}:{self.port}")
+
+    @property
+    def hop(self) -> Hop:
+        files = tuple(self._known_hosts_files())
+        command = say("a ProxyCommand") if self.gateway else None
+        return Hop(
+            label=self.label,
+            host=self.host,
+            port=self.port,
+            behind=self.gateway.label if isinstance(self.gateway, _Connection) else command,
+            name=self._known_name,
+            files=files,
+            known=self._entries(),
+            way_in=self._authentication,
+            ssh=self._ssh_command(),
+        )
 
     def derive_shorthand(self, host_string: str) -> dict[str, Any]:
         """Read user@host:port, with an IPv6 address bare or, before a port, in brackets."""

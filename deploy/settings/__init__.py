@@ -4,7 +4,7 @@
 them to another service that runs the code.
 """
 
-from deploy.settings.load import FOREIGN, Chosen, choose, load
+from deploy.settings.load import FOREIGN, Chosen, choose, every, is_placeholder, load
 from deploy.settings.model import (
     SECTIONS,
     Check,
@@ -33,6 +33,8 @@ __all__ = [
     "StampRule",
     "Target",
     "choose",
+    "every",
+    "is_placeholder",
     "load",
     "of_service",
 ]

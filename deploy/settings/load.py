@@ -84,6 +84,29 @@ def choose(
     of the target, too. `overrides` has the shape of the file's sections and wins over everything.
     Raises one Failure (USAGE) that names every problem of every file, target and group.
     """
+    name, resolved, groups = _read_all(project, extra, target, overrides)
+    group = groups.get(name)
+    names = _members(name, group, only)
+    targets = tuple(settings for settings in map(resolved.get, names) if settings)
+    for settings in targets:
+        _refuse_placeholder(settings.target)
+    return Chosen(name, targets, group)
+
+
+def every(*, project: Path, extra: Path | None = None) -> tuple[Settings, ...]:
+    """Read the same files for all targets, of which one may have a placeholder for its host; Failure as `choose`."""
+    return tuple(filter(None, _read_all(project, extra, None, None)[1].values()))
+
+
+def is_placeholder(target: Target) -> bool:
+    host = target.host.rpartition("@")[2].partition(":")[0].lower()
+    return host == "example.com" or host.endswith(".example.com")
+
+
+def _read_all(
+    project: Path, extra: Path | None, target: str | None, overrides: Mapping[str, object] | None
+) -> tuple[str, dict[str, Settings | None], dict[str, Group | None]]:
+    """Read all files: the name of the target or group that is meant, then the settings of all, and the groups."""
     problems = Problems()
     extras = [extra.expanduser()] if extra else []
     paths = [project / "invoke.yaml", *sorted(project.glob(".sandbox/*/target.yaml")), *extras]
@@ -110,13 +133,7 @@ def choose(
     # With invoke.yaml unread, a target that seems to be missing says nothing.
     name = _select(tree, target, (*resolved, *groups), problems) if entries[0] else ""
     problems.end()
-
-    group = groups.get(name)
-    names = _members(name, group, only)
-    targets = tuple(settings for settings in map(resolved.get, names) if settings)
-    for settings in targets:
-        _refuse_placeholder(settings.target)
-    return Chosen(name, targets, group)
+    return name, resolved, groups
 
 
 def _group(name: str, entry: Entry, targets: Collection[str], problems: Problems) -> Group | None:
@@ -354,14 +371,12 @@ def _select(tree: Entry, wanted: str | None, known: Collection[str], problems: P
 
 
 def _refuse_placeholder(target: Target) -> None:
-    host = target.host.rpartition("@")[2].partition(":")[0].lower()
-    if host != "example.com" and not host.endswith(".example.com"):
-        return
-    raise Failure(
-        say("the host of target %s is still the placeholder %s", target.name, target.host),
-        remedy=remedies.replace_placeholder(target.name),
-        code=Exit.USAGE,
-    )
+    if is_placeholder(target):
+        raise Failure(
+            say("the host of target %s is still the placeholder %s", target.name, target.host),
+            remedy=remedies.replace_placeholder(target.name),
+            code=Exit.USAGE,
+        )
 
 
 _SETTINGS_SHAPE = TypeAdapter(Settings)

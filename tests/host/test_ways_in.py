@@ -62,9 +62,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     def start(*held: Path) -> Path:
         place = tmp_path / f"agent{len(running)}"
-        running.append(subprocess.Popen(["ssh-agent", "-D", "-a", str(place)], stdout=subprocess.DEVNULL))
-        while not place.exists():
-            assert running[-1].poll() is None
+        running.append(sshd.start_agent(place))
         for key in held:
             subprocess.run(["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": str(place)}, check=True)
         return place
