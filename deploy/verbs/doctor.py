@@ -211,10 +211,9 @@ def _ways(targets: Iterable[Settings], *, offline: bool) -> Iterator[Finding]:
         yield agent_is(agent, holder.agents_keys() if Path(agent).exists() else None)
     for hop in hops.values():
         yield from keys_are(hop.label, hop.way_in.files, hop.way_in.key_files(), hop.way_in.agents_keys() or ())
-    for hop in hops.values():
         yield known_is(hop.label, hop.name, hop.known, hop.files, hop.ssh)
-    for hop in () if offline else hops.values():
-        yield behind(hop.label, hop.behind) if hop.behind else _reached(hop, asked[hop.label], end)
+        if not offline:
+            yield behind(hop.label, hop.behind) if hop.behind else _reached(hop, asked[hop.label], end)
 
 
 def ssh_is(version: str) -> Finding:
