@@ -23,6 +23,7 @@ from invoke.terminals import pty_size
 from deploy import language
 
 if TYPE_CHECKING:
+    from invoke.parser.argument import Argument
     from invoke.parser.parser import ParseMachine
 
     from deploy.errors import Failure
@@ -68,6 +69,11 @@ class Inv(Program):
         except (ParseError, ValueError) as error:
             machine, token = _stood(error)
             _refuse(self._misuse(machine, token))
+        # As of --target=$UNSET: the default target is another matter.
+        for verb in self.tasks:
+            for name, option in verb.args.items():
+                if to_flag(name) in OF_TARGETS and option.raw_value == "":
+                    _refuse(_no_value(verb.name or "", option))
 
     def parse_cleanup(self) -> None:
         if self.args.complete.value:
@@ -150,7 +156,7 @@ class Inv(Program):
             if option.optional:
                 fact = say("inv %s: %s may be the value of %s, or a verb", verb, token, flag)
                 return _usage(fact, remedies.join_value(flag, token))
-            return _usage(say("inv %s: %s needs a value", verb, flag), evidence=(Printed(option.help or ""),))
+            return _no_value(verb, option)
         if option and option.raw_value == token and option.kind in (int, float):
             number = say("a whole number") if option.kind is int else say("a number")
             fact = say("inv %s: %s takes %s, not %s", verb, flag, number, repr(token))
@@ -185,7 +191,9 @@ class Inv(Program):
         from deploy import remedies, words
         from deploy.message import say
 
-        fact = say("there is no verb %s", token)
+        fact = say("there is no verb %s", token or repr(token))
+        if token in self.collection.collections:
+            return _usage(fact, remedies.mean(self._line(token, "--list", token)))
         if "--target" in machine.context.flags and token in targets(*self.places):
             return _usage(fact, remedies.mean(self._line(token, "--target", token)))
         short = next((verb for verb in self._verbs if verb.endswith(f".{token}")), "")
@@ -239,6 +247,13 @@ def _tell_missing(package: str) -> NoReturn:
     for told in (say("✗ %s lacks %s", sys.executable, package), say("→ %s", remedies.OWN_PYTHON)):
         output.write(f"{output.shown(language.plain(told), 'stderr')}\n", "stderr")
     raise InvokeExit(code=Exit.FAILED)
+
+
+def _no_value(verb: str, option: "Argument") -> "Failure":
+    from deploy.message import Printed, say
+
+    fact = say("inv %s: %s needs a value", verb, to_flag(str(option.name)))
+    return _usage(fact, evidence=(Printed(option.help or ""),))
 
 
 def _usage(fact: "Message", remedy: "Told | None" = None, evidence: "Sequence[Told]" = ()) -> "Failure":

@@ -8,6 +8,8 @@ from functools import reduce
 from deploy.message import Message, Told, Value, say
 
 FIRST_NAMES = 5
+# How like a word that is known has to be, from 0 to 1, to be the one that was meant.
+_LIKE = 0.65
 
 # The statuses of a step at which a run ends because somebody decided so.
 DECIDED = ("0", "143")
@@ -28,7 +30,7 @@ def similar(name: str, known: Iterable[str]) -> str:
     """Give the one of what is known that was probably meant by a name; empty where none is like it."""
     known = tuple(known)
     begun = [one for one in known if one.startswith(name.lower())]
-    close = begun if len(begun) == 1 else difflib.get_close_matches(name.lower(), known, n=1)
+    close = begun if len(begun) == 1 else difflib.get_close_matches(name.lower(), known, n=1, cutoff=_LIKE)
     return close[0] if close else ""
 
 
