@@ -43,7 +43,12 @@ ALLOW = "update although dependencies, image or start-up files changed"
 
 
 def unreadable_settings(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Tell what is wrong with a settings file that Invoke itself stumbles over, before any task runs."""
+    """Tell what is wrong with a settings file that Invoke itself stumbles over, before any task runs.
+
+    Of a Python that lacks a package nothing else can tell.
+    """
+    if cli.tell_missing(error):
+        return
     import traceback
 
     from invoke.config import AmbiguousMergeError

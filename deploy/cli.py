@@ -95,14 +95,6 @@ class Inv(Program):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise InvokeExit from None
 
-    def execute(self) -> None:
-        try:
-            super().execute()
-        except ModuleNotFoundError as error:
-            if str(error.name).partition(".")[0] in OURS:
-                raise
-            _tell_missing(str(error.name))
-
     def list_flat(self) -> None:
         """List the verbs in the order of work."""
         order = {verb: at for at, verb in enumerate(self._verbs)}
@@ -161,6 +153,8 @@ class Inv(Program):
             number = say("a whole number") if option.kind is int else say("a number")
             fact = say("inv %s: %s takes %s, not %s", verb, flag, number, repr(token))
             return _usage(fact, evidence=(Printed(option.help or ""),))
+        if option and sum(one.partition("=")[0] == flag for one in self.core.unparsed) > 1:
+            return _usage(say("inv %s: %s is given twice", verb, flag))
         positional = machine.context.positional_args
         if missing := machine.context.missing_positional_args:
             fact = say("inv %s needs %s", verb, tuple(str(one.name).upper() for one in missing))
@@ -224,7 +218,9 @@ class Inv(Program):
         from deploy.shell import sh
 
         given = [one for one in self.argv[1:] if not but or one != but]
-        at = next((at for at, one in enumerate(given) if one.partition("=")[0] == word), 0)
+        at = next((at for at, one in enumerate(given) if one.partition("=")[0] == word), None)
+        if at is None:
+            return sh("inv", *meant)
         _, equals, value = given[at].partition("=")
         return sh("inv", *given[:at], *meant[:-1], f"{meant[-1]}{equals}{value}", *given[at + 1 :])
 
@@ -237,16 +233,17 @@ def _stood(error: Exception) -> "tuple[ParseMachine, str]":
     raise error
 
 
-def _tell_missing(package: str) -> NoReturn:
-    """Say so where a package is missing, without what the report needs."""
+def tell_missing(error: BaseException) -> bool:
+    """Tell of a package that this Python lacks, without what the report needs; False where it is none of those."""
+    if not isinstance(error, ModuleNotFoundError) or str(error.name).partition(".")[0] in OURS:
+        return False
     from deploy import output, remedies
-    from deploy.errors import Exit
     from deploy.message import say
 
     output.forgive()
-    for told in (say("✗ %s lacks %s", sys.executable, package), say("→ %s", remedies.OWN_PYTHON)):
+    for told in (say("✗ %s lacks %s", sys.executable, str(error.name)), say("→ %s", remedies.OWN_PYTHON)):
         output.write(f"{output.shown(language.plain(told), 'stderr')}\n", "stderr")
-    raise InvokeExit(code=Exit.FAILED)
+    return True
 
 
 def _no_value(verb: str, option: "Argument") -> "Failure":

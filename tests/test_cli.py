@@ -100,6 +100,11 @@ def test_what_an_option_takes_is_told(
     assert second.startswith(f"  {evidence}")
 
 
+@pytest.mark.parametrize("line", ["health --target prod --target both", "health --target=prod --target=both"])
+def test_an_option_that_is_given_twice_is_told(line: str, inv: cli.Inv, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(inv, line, capsys)[0] == "✗ inv health: --target is given twice"
+
+
 def test_where_nothing_is_like_it_the_list_of_verbs_is_named(inv: cli.Inv, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(inv, "nonsense", capsys) == ["✗ there is no verb nonsense", "→ to see every verb: inv"]
 
@@ -151,9 +156,10 @@ def test_a_list_that_is_read_in_part_is_no_error() -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_python_without_our_packages_is_told() -> None:
-    code = "import sys; sys.modules['pydantic'] = None; from invoke.main import program; program.run(['inv', 'status'])"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("verb", ["status", "helth"])
+def test_a_python_without_our_packages_is_told(verb: str) -> None:
+    code = "import sys; sys.modules['pydantic'] = None; from invoke.main import program; program.run()"
+    ended = subprocess.run([sys.executable, "-c", code, verb], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     fact, remedy = ended.stderr.splitlines()
     assert fact == f"✗ {sys.executable} lacks pydantic"
