@@ -169,7 +169,7 @@ def without_docker(folder: Path) -> Path:
         folder.mkdir()
         for place in ("/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/bin"):
             for tool in Path(place).glob("*"):
-                if not tool.name.startswith("docker") and not (folder / tool.name).exists():
+                if not tool.name.startswith("docker") and not (folder / tool.name).is_symlink():
                     (folder / tool.name).symlink_to(tool)
     return folder
 
