@@ -116,6 +116,20 @@ def test_the_images_label_counts_before_the_commit_whose_files_it_has(label: str
     assert (found.image_revision, found.image_created) == (expected, "2026-01-01T00:00:00Z")
 
 
+def test_an_image_has_the_release_that_it_names_or_that_the_files_of_its_container_match() -> None:
+    container = ("container", "app", "app", "c1", "sha256:1", "running", "0", *[""] * 8)
+    rows = (
+        container,
+        ("matching", BLOB, "Release 1"),
+        ("tagged", "shop:1", "sha256:1", "2026-01-01T00:00:00Z", "", ""),
+    )
+    found = state.parse(answer(*rows, ("tagged", "shop:0", "sha256:0", "2025-01-01T00:00:00Z", "x", "")))
+    assert [(one.name, one.revision, one.subject) for one in found.tagged] == [
+        ("shop:1", BLOB, "Release 1"),
+        ("shop:0", "", ""),
+    ]
+
+
 def test_the_room_for_a_dump_is_told_in_whole_mib() -> None:
     found = state.parse(answer(("backup_room", "2047"), ("database", ""), ("db_size", "7000000")))
     assert (found.backup_free_mib, found.database.size) == (1, 7000000)

@@ -76,6 +76,18 @@ def own_bytes(pid: int) -> int:
     return 0
 
 
+def shared_bytes(pid: int) -> int:
+    """Tell how much memory a process takes, of what it shares its part; 0 where it has ended."""
+    for file, name in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        with (
+            contextlib.suppress(OSError),
+            user_of(pid),
+            open(f"/proc/{pid}/{file}", encoding="ascii", errors="replace") as stream,
+        ):
+            return next((int(line.split()[1]) * 1024 for line in stream if line.startswith(name)), 0)
+    return 0
+
+
 def is_served_by(argv: list[bytes], server: bytes) -> bool:
     """Tell a server by its own name, or by the script's that an interpreter runs (a pager on its log is none)."""
     # Gunicorn may rename itself, "gunicorn: master [wsgi:application]", and what follows the name may hold slashes.

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from deploy.inside.message import ExpectedError
-from deploy.inside.processes import all_processes, own_bytes
+from deploy.inside.processes import Process, all_processes, own_bytes, shared_bytes
 from deploy.inside.programs import Program, programs
 from deploy.inside.record import Record, boot_id, read_json, uptime
 from deploy.inside.rolls import is_fresh, of, remembered, settings_known
@@ -39,7 +39,7 @@ class Survey:
         return max((own_bytes(pid) for program in servers for pid in program.pids), default=0) // MIB
 
     def facts(self, record: Record | None) -> list[dict[str, Any]]:
-        fresh = fresh_ones(self._settings, record, self.programs)
+        fresh, there = fresh_ones(self._settings, record, self.programs), all_processes()
         return [
             {
                 "id": program.id,
@@ -48,9 +48,19 @@ class Survey:
                 "server": program.server,
                 "fresh": program.id in fresh,
                 "processes": len(program.pids),
+                "each": self._each(program, there),
                 **(self._served(program) if program.server else {}),
             }
             for program in self.programs
+        ]
+
+    def _each(self, program: Program, there: dict[int, Process]) -> list[dict[str, int]]:
+        """Tell of each process that works for how many seconds it runs, and its memory; a master does not work."""
+        found = [there[pid] for pid in program.pids if pid in there]
+        if program.server:
+            found = [one for one in found if one.ppid == program.process.pid]
+        return [
+            {"pid": one.pid, "age": int(uptime() - one.started), "mib": shared_bytes(one.pid) // MIB} for one in found
         ]
 
     def _served(self, program: Program) -> dict[str, Any]:

@@ -615,6 +615,33 @@ read_named() {
     [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
     printf '%s\t%s\n' "$(record named "$name" "$of")" "${bearers[$of]}"
   done
+  read_tagged "${!bearers[@]}"
+}
+
+# read_tagged NAME...: what bears each of these names, and what did before a bake: its id, its date, the release in it.
+read_tagged() {
+  local name id created baked revision last
+  local -A asked=()
+  for name; do
+    last=${name##*/}
+    for name in "$name" "${name%"$last"}${last%%:*}:before-bake"; do
+      [ -z "${asked[$name]-}" ] || continue
+      asked[$name]=1
+      IFS=$'\x1f' read -r id created baked revision < <(tagged "$name") && [ -n "$id" ] || continue
+      revision=${baked:-$revision}
+      record tagged "$name" "$id" "$created" "$revision" "$(subject_of "$revision")"
+    done
+  done
+}
+
+# subject_of COMMIT: nothing where there is no such one.
+subject_of() { [ -z "$1" ] || git_ log -n 1 --no-show-signature --no-color --format=%s "$1" -- || true; }
+
+# tagged NAME: of the image that bears it what read_tagged wants, with a unit separator between.
+tagged() {
+  local unit='{{"\x1f"}}' label='{{with .Config.Labels}}{{with index . "' end='"}}{{.}}{{end}}{{end}}'
+  docker inspect --type image --format \
+    "{{.Id}}$unit{{.Created}}$unit$label$baked_label$end$unit${label}org.opencontainers.image.revision$end" "$1" 2>/dev/null
 }
 
 # bearer NAME: the id of the image of that name, and the release that was baked into it.
@@ -627,7 +654,9 @@ bearer() {
 read_matching() {
   local told
   told=$(image "$(docker inspect --format '{{.Image}}' "$container" 2>/dev/null)")
-  [[ $told == [!$'\t']* ]] || record matching "$(matching "${told#*$'\t'}")"
+  [[ $told != [!$'\t']* ]] || return 0
+  told=$(matching "${told#*$'\t'}")
+  record matching "$told" "$(subject_of "$told")"
 }
 
 # The KiB that are free where dumps go; that folder may be still to be made.

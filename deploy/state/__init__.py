@@ -26,8 +26,10 @@ from deploy.state.model import (
     Sibling,
     Sources,
     State,
+    Tagged,
     TargetIs,
     Versions,
+    Worker,
 )
 from deploy.state.script import asking, dumping, image_pathspecs, inside_settings, probes, read_script, variables
 
@@ -52,8 +54,10 @@ __all__ = [
     "Sibling",
     "Sources",
     "State",
+    "Tagged",
     "TargetIs",
     "Versions",
+    "Worker",
     "asking",
     "dumping",
     "image_pathspecs",

@@ -26,6 +26,7 @@ from deploy.state.model import (
     Sibling,
     Sources,
     State,
+    Tagged,
     Versions,
 )
 
@@ -134,6 +135,7 @@ def _state(answer: str, rows: Rows) -> State:
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
         sources={name: _sources(rest) for name, *rest in rows["sources"]},
+        tagged=tuple(_tagged(row, one("matching"), one("matching", 1), _image(rows)) for row in rows["tagged"]),
         named={name: _named(rest) for name, *rest in rows["named"]},
         running_gone=bool(rows["running_gone"]),
         unread={check: unpack(why) for check, why in _pairs(rows["unread"])},
@@ -212,6 +214,19 @@ def _named(row: Sequence[str]) -> Named:
     name, image, baked = row
     # An image's label says what whoever made that wanted.
     return Named(name, image, baked if kept.OBJECT.fullmatch(baked) else "")
+
+
+def _image(rows: Rows) -> str:
+    """The id of the image that the app's container was made from."""
+    return next((row[3] for row in rows["container"] if row[0] == "app"), "")
+
+
+def _tagged(row: Sequence[str], matching: str, matching_subject: str, of: str) -> Tagged:
+    """Read an image; the container's own has what its files match, where it does not say what it has."""
+    name, image, created, revision, subject = row
+    if not revision and image == of:
+        revision, subject = matching, matching_subject
+    return Tagged(name, image, created, revision if kept.OBJECT.fullmatch(revision) else "", unpack(subject))
 
 
 def _container(row: tuple[str, ...]) -> Container:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from deploy.message import Told, Value, say, unpack
 from deploy.state.kept import OBJECT, RUN
-from deploy.state.model import App, Chain, Installed, Program, Record, Revision
+from deploy.state.model import App, Chain, Installed, Program, Record, Revision, Worker
 
 _Item = TypeVar("_Item")
 
@@ -96,7 +96,12 @@ def _program(facts: Mapping[str, Any], what: Value) -> Program:
         reconfigure=facts.get("reconfigure") is True,
         chain=facts.get("chain") is True,
         problem=unpack(_text(facts.get("problem", ""), what)),
+        each=tuple(_worker(_mapping(one, what), what) for one in _list(facts.get("each", []), what)),
     )
+
+
+def _worker(facts: Mapping[str, Any], what: Value) -> Worker:
+    return Worker(*(_number(facts.get(name), what) for name in ("pid", "age", "mib")))
 
 
 def _chain(told: Any, what: Value) -> Chain:

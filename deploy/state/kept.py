@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from deploy.message import Message, counted, say
 from deploy.state.model import PastRun, Probed
@@ -51,6 +52,11 @@ def holder(rows: Rows) -> tuple[dict[str, str], tuple[Message, ...]]:
     if not rows or RUN.fullmatch(told.get("run", "")):
         return told, ()
     return {**told, "run": ""}, (say("holder: the file does not say which run has the lock"),)
+
+
+def moment(told: str) -> datetime:
+    """Read a moment as the engine or the host's clock tells it, both in UTC; of the engine's, whole seconds."""
+    return datetime.strptime(told.replace("-", "").replace(":", "")[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
 def when(seconds: str) -> int:

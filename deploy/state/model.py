@@ -53,6 +53,17 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Tagged:
+    """An image by a name of it: its id, when it was made, and the release in it; nothing: unknown."""
+
+    name: str
+    image: str
+    created: str
+    revision: str = ""
+    subject: Told = NOTHING
+
+
+@dataclass(frozen=True)
 class Memory:
     """The kernel's account of the app container: memory in MiB, and how many processes it killed for want of it."""
 
@@ -200,6 +211,15 @@ class PastRun:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """A process of a program: for how many seconds it runs, and its memory, of what it shares its part."""
+
+    pid: int
+    age: int
+    mib: int
+
+
+@dataclass(frozen=True)
 class Program:
     """A program in the container that runs the code: a `server`, that is a master with its workers, or another.
 
@@ -222,6 +242,8 @@ class Program:
     # Its master replaces its workers by itself, one after the other.
     chain: bool = False
     problem: Told = NOTHING
+    # Those that work.
+    each: tuple[Worker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -465,6 +487,8 @@ class State:
     unlisted: Mapping[str, str] = field(default_factory=dict)
     # By the container that runs the code.
     named: Mapping[str, Named] = field(default_factory=dict)
+    # Those that bear these names, and those that did before a bake.
+    tagged: tuple[Tagged, ...] = ()
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import backups, builds, images, page, preflight, releases, runs, shell, words
+from deploy import backups, builds, images, instances, page, preflight, releases, runs, shell, words
 from deploy.errors import Exit, Failure
 from deploy.message import NOTHING, Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
-from deploy.state import Container, PastRun, State, kept, variables
+from deploy.state import Container, PastRun, Program, State, Tagged, kept, variables
 from deploy.verbs.follow import Follower, finishing
 from deploy.verbs.session import Session, tail
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 # So many of the commits that are new are named.
 NAMED = 5
+# Workers whose ages differ by no more seconds, or a tenth, are told by one.
+ALIKE = 10
 # Seconds between two rounds of status --watch.
 WATCH_PAUSE = 5.0
 
@@ -57,9 +59,9 @@ def _once(session: Session, *, as_json: bool, drift: bool) -> None:
             ),
             *_new(repository.incoming),
             (say("drift"), preflight.drift(state) or say("none")),
-            *([(say("image"), recreated)] if (recreated := images.told(session.settings, state)) else []),
+            *_images(session, state),
             (say("services"), say("%s", _uptimes(state))),
-            *([(say("programs"), say("%s", running_programs))] if (running_programs := _programs(state)) else []),
+            *_below(say("programs"), _programs(session, state)),
             *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
             (say("room"), say("%s", _room(state))),
             (say("lock"), next(lock, say("free"))),
@@ -84,23 +86,54 @@ def _uptimes(state: State) -> tuple[Message, ...]:
     told = []
     for name, container in _containers(state).items():
         found = say("%s %s", name, container.status)
-        since = _moment(state.clock) - _moment(container.started) if container.status == "running" else None
+        since = kept.moment(state.clock) - kept.moment(container.started) if container.status == "running" else None
         told.append(say("%s for %s", found, backups.age(int(since.total_seconds()))) if since else found)
     return tuple(told)
 
 
-def _moment(told: str) -> datetime:
-    """Read a moment as the engine or the host's clock tells it, both in UTC; of the engine's, whole seconds."""
-    return datetime.strptime(told.replace("-", "").replace(":", "")[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+def _below(name: Message, told: Sequence[Told]) -> Iterator[tuple[Told, Told]]:
+    """Tell several things of one, below one another."""
+    for number, one in enumerate(told):
+        yield NOTHING if number else name, one
 
 
-def _programs(state: State) -> tuple[Message, ...]:
+def _images(session: Session, state: State) -> Iterator[tuple[Told, Told]]:
+    """Say which release each image has, and what a container has that is made anew."""
+    recreated = images.told(session.settings, state)
+    return _below(say("image"), (*(_image(state, one) for one in state.tagged), *([recreated] if recreated else [])))
+
+
+def _image(state: State, one: Tagged) -> Message:
+    age = backups.age(_seconds_since(state, one.created))
+    release: Told = Printed(one.revision[:7]) or say("no release is named")
+    return say("%s: %s, made %s ago", one.name, say("%s %s", release, one.subject) if one.subject else release, age)
+
+
+def _seconds_since(state: State, moment: str) -> int:
+    return int((kept.moment(state.clock) - kept.moment(moment)).total_seconds())
+
+
+def _programs(session: Session, state: State) -> tuple[Message, ...]:
+    """Say of every program in every container how it works."""
     return tuple(
-        say("%s with %s", one.name, counted(one.workers, "%s worker", "%s workers"))
-        if one.server
-        else say("%s", one.name)
-        for one in state.programs
+        say("%s: %s", f"{one.beside}: {program.name}" if one.beside else program.name, working(program))
+        for one in instances.each(session.settings, state)
+        for program in one.state.programs
     )
+
+
+def working(program: Program) -> Message:
+    """Say how many of its processes work, with their memory, and for how long."""
+    count, each = len(program.each), program.each
+    many = counted(count, "%s worker", "%s workers") if program.server else counted(count, "%s process", "%s processes")
+    if not each:
+        return many
+    sizes, ages = sorted(one.mib for one in each), sorted(one.age for one in each)
+    memory = say("%s MiB", sizes[0]) if sizes[0] == sizes[-1] else say("%s-%s MiB", sizes[0], sizes[-1])
+    youngest, oldest = backups.age(ages[0]), backups.age(ages[-1])
+    # Those that were started together, one after the other, are of an age.
+    alike = ages[-1] - ages[0] <= max(ALIKE, ages[-1] // 10)
+    return say("%s, %s, %s", many, memory, oldest if alike else say("%s to %s", youngest, oldest))
 
 
 def _room(state: State) -> tuple[Message, ...]:
@@ -126,6 +159,16 @@ def facts(session: Session, state: State) -> dict[str, object]:
         "recreated": _recreated(session, state),
         "drifted_files": list(state.app.drift) if state.app else [],
         "services": _services(state),
+        "programs": [
+            {
+                "container": one.settings.app.container,
+                "name": program.name,
+                "server": program.server,
+                "workers": [{"pid": of.pid, "age_s": of.age, "memory_mib": of.mib} for of in program.each],
+            }
+            for one in instances.each(session.settings, state)
+            for program in one.state.programs
+        ],
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
         "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],
@@ -156,6 +199,16 @@ def _recreated(session: Session, state: State) -> dict[str, object]:
     return {
         "keeps": not images.lost(session.settings, state) if known else None,
         "images": {one.name: one.baked or None for one in state.named.values()},
+        "tagged": [
+            {
+                "name": one.name,
+                "id": one.image,
+                "age_s": _seconds_since(state, one.created),
+                "revision": one.revision or None,
+                "subject": one.subject or None,
+            }
+            for one in state.tagged
+        ],
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.inside.processes import is_served_by, own_bytes
+from deploy.inside.processes import is_served_by, own_bytes, shared_bytes
 from deploy.inside.programs import programs
 from tests.inside.world import World
 
@@ -109,5 +109,9 @@ def test_what_a_process_has_of_its_own_grows_with_what_it_holds() -> None:
     assert own_bytes(os.getpid()) - before > len(held) // 2
 
 
+def test_what_a_process_takes_is_its_part_of_what_it_shares() -> None:
+    assert 0 < shared_bytes(os.getpid()) < 4 << 30
+
+
 def test_a_process_that_has_ended_has_nothing() -> None:
-    assert own_bytes(1 << 30) == 0
+    assert (own_bytes(1 << 30), shared_bytes(1 << 30)) == (0, 0)

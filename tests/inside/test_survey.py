@@ -36,6 +36,8 @@ def test_a_server_tells_how_many_workers_it_has_and_what_it_was_configured_by(
     assert (found["workers"], found["preload"], found["reconfigure"]) == (2, False, False)
     assert found["config"] == str(gunicorn.place / "gunicorn.conf.py")
     assert (SERVER in found["name"], found["supervised"]) == (True, False)
+    assert {one["pid"] for one in found["each"]} == gunicorn.workers
+    assert {(0 <= one["age"] < 60, one["mib"] > 0) for one in found["each"]} == {(True, True)}
 
 
 def test_a_preloaded_app_is_told(gunicorn: Gunicorn, surveyed: Callable[[], dict[str, Any]]) -> None:
