@@ -476,6 +476,7 @@ def health(c: Context, target: str = "", only: str = "", watch: bool = False, js
     yes="do not ask before acting",
     with_="bring these files of the settings to their places too, though only when asked for: NAME, or NAME,NAME",
     keep_built="release although what was built from other sources, such as the frontend, stays as it is",
+    maintenance="have users get the maintenance page from before the first step that interrupts until it is healthy",
     watch_after="seconds for which the new release is watched before it is confirmed (default: confirm.watch)",
     probe="ask the first health check, probe.url, or --probe='URL URL' meanwhile; tell what failed, gaps, the slowest "
     "request and the longest wait for a lock",
@@ -495,6 +496,7 @@ def hot_update(
     yes: bool = False,
     with_: str = "",
     keep_built: bool = False,
+    maintenance: bool = False,
     watch_after: int = -1,
     probe: str = "",
 ) -> None:
@@ -504,6 +506,7 @@ def hot_update(
     """
     from deploy.plan import Options
     from deploy.verbs import group_update, update
+    from deploy.verbs import maintenance as pages
 
     # Without a value it is True, by Invoke's own doing.
     given: dict[str, object] = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
@@ -513,7 +516,8 @@ def hot_update(
 
     def options(s: "Session") -> Options:
         also = update.named_files(s, with_)
-        return Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built)
+        page = pages.page(s.settings) if maintenance else ""
+        return Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built, page=page)
 
     work(
         c,
@@ -523,6 +527,17 @@ def hot_update(
         lambda h: h.in_turn(wait, lambda: group_update.hot_update(h, options(h.first), **how, skip=skip_unreachable)),
         given,
     )
+
+
+@verb(state="on or off", target=TARGET, only=ONLY, wait=WAIT)
+def maintenance(c: Context, state: str, target: str = "", only: str = "", wait: str = "") -> None:
+    """Have users get a page instead of the app (503, Retry-After), or the app again; health checks always get the app.
+
+    Example: inv maintenance on --target prod
+    """
+    from deploy.verbs import maintenance as pages
+
+    work(c, target, only, lambda s: s.in_turn(wait, lambda: pages.switch(s, state)))
 
 
 @verb(
@@ -881,7 +896,7 @@ def messages(c: Context) -> None:
 ORDER = (
     (init, doctor, preflight),
     (status_, health, logs, history),
-    (hot_update, attach, unlock),
+    (hot_update, maintenance, attach, unlock),
     (rollback, restore),
     (sync, copy, clean, migrate, backup, restart, bake),
 )

@@ -65,10 +65,14 @@ def changes(settings: Settings, state: State, options: Options) -> tuple[Change,
 
 def _change(name: str, file: File, found: Installed, state: State, options: Options) -> Change:
     because = _because(name, file, found, options)
-    mounts = state.containers["app"].mounts if "app" in state.containers else {}
-    place = PurePosixPath(found.place)
-    mounted = next((source for point, source in mounts.items() if place.is_relative_to(point)), "")
+    mounted = mounted_from(state, found.place)
     return Change(name, file, found, "mounted" if mounted and because != "never" else because, mounted)
+
+
+def mounted_from(state: State, place: str) -> str:
+    """Say where a place in the app's container is mounted from; nothing where it is the container's own."""
+    mounts = state.containers["app"].mounts if "app" in state.containers else {}
+    return next((source for point, source in mounts.items() if PurePosixPath(place).is_relative_to(point)), "")
 
 
 def _because(name: str, file: File, found: Installed, options: Options) -> Because:

@@ -28,6 +28,8 @@ class Options:
     also: tuple[str, ...] = ()
     # Release although what was built from other sources stays.
     keep_built: bool = False
+    # The maintenance page that stands before the app meanwhile; nothing: none does.
+    page: str = ""
     # Another host dumps and migrates the database, which is that of several.
     elsewhere: bool = False
 

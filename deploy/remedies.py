@@ -430,6 +430,20 @@ def bring_file(name: str) -> Message:
 
 # Of an image that a release is to be baked into.
 MEND_HOOK = say("mend what it minds, or take it out of the settings")
+NAME_SITE = say(
+    "name the Nginx site of the app's container under files, and in maintenance.site; another Nginx is not ours"
+)
+ON_OR_OFF = say("on, or off")
+
+
+def page_off(target: str) -> Printed:
+    return _inv(target, "maintenance", "off")
+
+
+def page_again(target: str) -> Message:
+    return say("%s puts it there again, %s forgets it", _inv(target, "maintenance", "on"), page_off(target))
+
+
 CONFIRM_FIRST = say("what an update or a rollback brought, proved and confirmed can be baked: the next release can")
 SET_IMAGE = say("set app.image to what the container was made from")
 NAME_IMAGE = say("give the service an image with a name in the compose file, and recreate it (standard deployment)")

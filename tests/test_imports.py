@@ -27,6 +27,7 @@ PURE = (
     "instances",
     "images",
     "logs",
+    "maintenance",
     "mounted",
     "preflight",
     "plan",

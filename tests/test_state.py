@@ -9,7 +9,7 @@ import pytest
 from deploy import shell, state
 from deploy.errors import Failure
 from deploy.message import Printed
-from deploy.state import Installed, kept
+from deploy.state import Installed, Maintained, kept
 from deploy.state.records import RECORDS
 from deploy.state.script import SOURCES
 from tests.build import BLOB, SETTINGS
@@ -128,6 +128,13 @@ def test_an_image_has_the_release_that_it_names_or_that_the_files_of_its_contain
         ("shop:1", BLOB, "Release 1"),
         ("shop:0", "", ""),
     ]
+
+
+def test_which_containers_have_the_maintenance_page_is_told_and_what_cannot_be_understood_is_passed_over() -> None:
+    good = ("maintenance", "app", "c1", "20260101T000000-abcd", "1767225600")
+    found = state.parse(answer(good, ("maintenance", "web", "c2", "20260101T000000-abcd", "soon")))
+    assert found.maintained == (Maintained("app", "c1", "20260101T000000-abcd", 1767225600),)
+    assert [as_text(problem) for problem in found.damaged] == ["maintenance: the file cannot be understood"]
 
 
 def test_the_room_for_a_dump_is_told_in_whole_mib() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 from typing import Any, NamedTuple
 
+from deploy.inside.nginx import page_folder, without_page
 from deploy.inside.processes import environment_of
 from deploy.inside.record import read_json, write_json
 from deploy.inside.tree import Tree
@@ -41,7 +42,7 @@ def placed(settings: dict[str, Any], tree: Tree, entries: dict[bytes, Entry], bl
         place, wanted = place_of(file), entries.get(raw(file["source"]))
         if place is None or wanted is None:
             continue
-        here = content_of(place.path)
+        here = bare(settings, place.path)
         have = blob_id(here, tree.digits)
         edited = have not in {wanted.blob, *known(settings, tree, name, file)} or is_edited(settings, file, place, here)
         source = tree.entry(raw(file["source"]))
@@ -68,7 +69,7 @@ def known(settings: dict[str, Any], tree: Tree, name: str, file: dict[str, Any])
 
 def is_edited(settings: dict[str, Any], file: dict[str, Any], place: Place, template: bytes) -> bool:
     """Was what is rendered from a template changed by hand?"""
-    return bool(place.rendered) and content_of(place.rendered) != rendered(settings, file, template)
+    return bool(place.rendered) and bare(settings, place.rendered) != rendered(settings, file, template)
 
 
 def rendered(settings: dict[str, Any], file: dict[str, Any], template: bytes) -> bytes:
@@ -127,12 +128,17 @@ def content_of(path: bytes) -> bytes:
         return stream.read()
 
 
+def bare(settings: dict[str, Any], path: bytes) -> bytes:
+    """Read a file as it is without the maintenance page, which is nobody's edit."""
+    return without_page(content_of(path), page_folder(settings))
+
+
 def remember_unedited(settings: dict[str, Any], tree: Tree) -> None:
     """Before another release's sources come: what lies elsewhere and is nobody's edit stays known as that."""
     kept = {}
     for name, file in settings["files"].items():
         place = place_of(file)
-        if place and (blob := blob_id(content_of(place.path), tree.digits)) in known(settings, tree, name, file):
+        if place and (blob := blob_id(bare(settings, place.path), tree.digits)) in known(settings, tree, name, file):
             kept[name] = blob
     if kept:
         remember(settings, kept)

@@ -9,8 +9,9 @@ import subprocess
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.elsewhere import content_of, place_of, remember, rendered
+from deploy.inside.elsewhere import bare, content_of, place_of, remember, rendered
 from deploy.inside.message import ExpectedError, say
+from deploy.inside.nginx import has_page, page_folder, with_page
 from deploy.inside.programs import surroundings
 from deploy.inside.record import read_json, remove_json, write_json
 from deploy.inside.wire import blob_id, raw, shown, text
@@ -27,14 +28,18 @@ def install(settings: dict[str, Any], _: BufferedReader) -> None:
     One that its check does not accept comes back at once with all others, before anybody has read it.
     """
     wanted = {name: new_contents(settings, settings["files"][name]) for name in settings["names"]}
-    contents = {name: files for name, files in wanted.items() if not all(map(lies_there, files, files.values()))}
+    contents = {
+        name: files
+        for name, files in wanted.items()
+        if not all(lies_there(settings, path, content) for path, content in files.items())
+    }
     paths = [path for files in contents.values() for path in files]
     before = {text(path): kept(path) if os.path.exists(path) else {} for path in paths}
     write_json(raw(settings["record"]), BEFORE, {"run": settings["run"], "files": before, "applied": []})
     try:
         for name, files in contents.items():
             for path, content in files.items():
-                put(path, content, before.get(text(path)))
+                put(path, as_there(settings, path, content), before.get(text(path)))
                 say("%s := %s", shown(path), settings["files"][name]["source"])
             run(settings["files"][name]["check"])
     except (ExpectedError, OSError):
@@ -76,8 +81,14 @@ def new_contents(settings: dict[str, Any], file: dict[str, Any]) -> dict[bytes, 
     return found
 
 
-def lies_there(path: bytes, content: bytes) -> bool:
-    return os.path.exists(path) and content_of(path) == content
+def lies_there(settings: dict[str, Any], path: bytes, content: bytes) -> bool:
+    return os.path.exists(path) and bare(settings, path) == content
+
+
+def as_there(settings: dict[str, Any], path: bytes, content: bytes) -> bytes:
+    """Have a new site show the maintenance page where the old one does."""
+    folder = page_folder(settings)
+    return with_page(content, folder) if os.path.exists(path) and has_page(content_of(path), folder) else content
 
 
 def kept(path: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from deploy.inside.builds import built
 from deploy.inside.chain import present_chain, target_chain
 from deploy.inside.elsewhere import placed
+from deploy.inside.maintaining import page
 from deploy.inside.message import message
 from deploy.inside.processes import commands, free_memory
 from deploy.inside.record import Record, ask_entries, damaged, read_record, record_sum, trust
@@ -36,6 +37,7 @@ FACTS = frozenset(
         "id",
         "config",
         "place",
+        "template",
         "built",
         "damaged",
         "mounted",
@@ -74,6 +76,7 @@ def inspect(settings: dict[str, Any], stream: BufferedReader) -> None:
             "worker_mib": lambda: survey.worker_mib,
             "memory_mib": free_memory,
             "built": lambda: built(settings),
+            "page": lambda: page(settings),
             "migrating": lambda: commands([settings["flask"], "db"]),
             "chain": lambda: present_chain(settings, tree),
         }

@@ -19,6 +19,7 @@ from deploy.inside.dumping import check, dump, place
 from deploy.inside.installing import install, uninstall
 from deploy.inside.listing import listing
 from deploy.inside.look import inspect
+from deploy.inside.maintaining import maintain, unmaintain
 from deploy.inside.message import ExpectedError, message
 from deploy.inside.proving import prove, settle
 from deploy.inside.record import write_whole
@@ -43,6 +44,8 @@ COMMANDS = {
     "await": await_programs,
     "install": install,
     "uninstall": uninstall,
+    "maintain": maintain,
+    "unmaintain": unmaintain,
     "pack": pack,
     "ship": ship,
     "unship": unship,

@@ -1,7 +1,8 @@
 """Judge the state: every finding, ok, warning or refusal, each with its evidence and what to do.
 
 A check is a function that yields its findings, in the module of its subject: the `host`, the `repository` on it, the
-`services` of Compose, the `database`, what is `running` in the app container, the `suitability` of the target.
+`services` of Compose, the `database`, what is `running` in the app container, the `suitability` of the target,
+the `maintenance` page.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import replace
 from deploy import instances, remedies
 from deploy.message import say
 from deploy.plan import Finding, Options
-from deploy.preflight import database, host, repository, running, services, suitability
+from deploy.preflight import database, host, maintenance, repository, running, services, suitability
 from deploy.preflight.database import dumped
 from deploy.preflight.running import drift
 from deploy.preflight.services import cramped, last_error
@@ -50,6 +51,7 @@ CHECKS = (
     suitability.built,
     running.release,
     running.programs_left,
+    maintenance.page,
     host.lock,
     host.records,
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from deploy import compose, images, instances, releases, remedies
+from deploy import compose, images, instances, maintenance, releases, remedies
 from deploy.instances import Instance
 from deploy.message import Message, say
 from deploy.plan import Finding
@@ -19,6 +19,9 @@ NAMELESS = re.compile(r".*@|sha256:|[0-9a-f]{12,64}:latest$")
 def bakable(settings: Settings, state: State) -> Iterator[Finding]:
     """Only a whole and confirmed release is baked, into images that have a name."""
     revision = releases.running(state)
+    if maintenance.is_on(settings, state):
+        told = say("the Nginx site shows the maintenance page")
+        yield Finding("refusal", CHECK, told, remedies.page_off(settings.target.name))
     if evidence := _unfit(settings, state, revision):
         yield Finding("refusal", CHECK, evidence, remedies.update(settings.target.name))
     elif revision not in {run.revision for run in releases.confirmed(state)}:

@@ -593,6 +593,13 @@ read_lock() {
   ! lock_held "$folder" || record lock_held
 }
 
+# Which containers were given the maintenance page.
+read_maintenance() {
+  local folder
+  folder=$(state_folder) && [ -r "$folder/maintenance" ] || return 0
+  head -n 100 "$folder/maintenance" | cut -b -4096 | sed 's/^/maintenance\t/'
+}
+
 # image ID: what the image that a container was made from says of itself: its revision by label, else nothing, and its date.
 image() {
   docker inspect --type image --format \
@@ -709,7 +716,7 @@ read_state() {
   beyond_serving read_host >"$beside/host" &
   beyond_serving read_repository
   tell_target
-  for name in read_lock read_backup_room read_dumps read_history; do beyond_serving "$name"; done
+  for name in read_lock read_maintenance read_backup_room read_dumps read_history; do beyond_serving "$name"; done
   wait
   cat "$beside"/{host,engine,siblings,database,app,health,logs,others} 2>/dev/null
 }

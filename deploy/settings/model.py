@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Mapping, Sized
 from dataclasses import field, fields
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -99,6 +100,13 @@ def _url_path(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(say("must be an address, or a network such as 10.1.0.0/16")) from None
+
+
 def _probe_urls(value: str) -> str:
     return " ".join(_probe_url(url) for url in value.split())
 
@@ -170,6 +178,7 @@ Folder = Annotated[str, AfterValidator(_folder)]
 Positive = Annotated[int, AfterValidator(_positive)]
 Natural = Annotated[int, AfterValidator(_natural)]
 Url = Annotated[str, AfterValidator(_url)]
+Address = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 ProbeUrls = Annotated[str, AfterValidator(_probe_urls)]
 Variable = Annotated[str, AfterValidator(_variable)]
@@ -461,6 +470,22 @@ class Proof:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Maintenance:
+    """The maintenance page, its words or its file; `retry_after` is in seconds.
+
+    `site` is the Nginx site that shows it, by its name in files. What gets the app all the same: `paths`, besides the
+    health checks', and `addresses`.
+    """
+
+    site: Name = "nginx"
+    text: Text = "系统维护中，请稍后再访问。\nDown for maintenance, please try again in a few minutes."
+    file: Text = ""
+    retry_after: Positive = 300
+    paths: tuple[UrlPath, ...] = ()
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Undo:
     """What the undo of an update does about a database that it had migrated."""
 
@@ -681,6 +706,7 @@ class Sections:
     probe: Probe = field(default_factory=Probe)
     confirm: Confirm = field(default_factory=Confirm)
     drain: Drain = field(default_factory=Drain)
+    maintenance: Maintenance = field(default_factory=Maintenance)
     undo: Undo = field(default_factory=Undo)
     hooks: Hooks = field(default_factory=Hooks)
     notify: tuple[Notice, ...] = ()

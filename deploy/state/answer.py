@@ -100,6 +100,7 @@ def _state(answer: str, rows: Rows) -> State:
 
     history, damaged_history = kept.history(rows["history"])
     holder, damaged_holder = kept.holder(rows["holder"])
+    maintained, damaged_page = kept.maintained(rows["maintenance"])
     app, app_problem, damaged_inside = _app(one("app"), column("app_text")) if rows["app"] else (None, NOTHING, ())
     return State(
         user=one("host"),
@@ -129,6 +130,7 @@ def _state(answer: str, rows: Rows) -> State:
         probes=_probes(rows["probe"]),
         logs=tuple(_pairs(rows["log"])),
         holder=holder,
+        maintained=maintained,
         lock_held=bool(rows["lock_held"]),
         history=history,
         image_revision=one("image") or one("matching"),
@@ -144,7 +146,7 @@ def _state(answer: str, rows: Rows) -> State:
         guard="".join(
             "\t".join(line.split("\t")[1:]) + "\n" for line in answer.split("\n") if line.startswith("guard\t")
         ),
-        damaged=(*damaged_history, *damaged_holder, *damaged_inside),
+        damaged=(*damaged_history, *damaged_holder, *damaged_page, *damaged_inside),
     )
 
 

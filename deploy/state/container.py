@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from deploy.message import Told, Value, say, unpack
 from deploy.state.kept import OBJECT, RUN
-from deploy.state.model import App, Chain, Installed, Program, Record, Revision, Worker
+from deploy.state.model import App, Chain, Installed, Page, Program, Record, Revision, Worker
 
 _Item = TypeVar("_Item")
 
@@ -35,6 +35,7 @@ def app(told: Any) -> App:
         differs=get("differs", _blobs, {}),
         files=get("files", _files, {}),
         built=get("built", _digests, {}),
+        page=get("page", _page, None),
         programs=get("programs", _programs, ()),
         worker_mib=get("worker_mib", _number, 0),
         memory_mib=get("memory_mib", _number, None),
@@ -76,6 +77,12 @@ def _file(facts: Mapping[str, Any], what: Value) -> Installed:
     place = _text(facts.get("place"), what)
     differs, edited, current = (facts.get(name) is True for name in ("differs", "edited", "current"))
     return Installed(place, differs, edited, came, changed, went, current)
+
+
+def _page(told: Any, what: Value) -> Page:
+    facts = _mapping(told, what)
+    place, template = (_text(facts.get(name), what) for name in ("place", "template"))
+    return Page(place, template, facts.get("on") is True)
 
 
 def _programs(told: Any, what: Value) -> tuple[Program, ...]:

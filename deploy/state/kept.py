@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from deploy.message import Message, counted, say
-from deploy.state.model import PastRun, Probed
+from deploy.state.model import Maintained, PastRun, Probed
 
 Rows = Iterable[tuple[str, ...]]
 
@@ -57,6 +57,17 @@ def holder(rows: Rows) -> tuple[dict[str, str], tuple[Message, ...]]:
 def moment(told: str) -> datetime:
     """Read a moment as the engine or the host's clock tells it, both in UTC; of the engine's, whole seconds."""
     return datetime.strptime(told.replace("-", "").replace(":", "")[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+def maintained(rows: Rows) -> tuple[tuple[Maintained, ...], tuple[Message, ...]]:
+    """Give the containers that have the maintenance page, as far as that can be understood."""
+    found = []
+    try:
+        for name, id, run, since, *_ in rows:
+            found.append(Maintained(name, id, run if RUN.fullmatch(run) else "", when(since)))
+    except ValueError:
+        return tuple(found), (say("maintenance: the file cannot be understood"),)
+    return tuple(found), ()
 
 
 def when(seconds: str) -> int:

@@ -264,6 +264,29 @@ class Installed:
 
 
 @dataclass(frozen=True)
+class Page:
+    """The Nginx site by which the maintenance page is shown, the template that it is made from, and whether it is."""
+
+    place: str
+    # Nothing: it is made from none.
+    template: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """A container that was given the maintenance page, by its name and its id: by which run, and when.
+
+    `since` is in seconds since the epoch, by the host's clock.
+    """
+
+    container: str
+    id: str
+    run: str
+    since: int
+
+
+@dataclass(frozen=True)
 class Sources:
     """What a folder is built from, by the digests of the target's and of those that run; nothing: unknown.
 
@@ -309,6 +332,8 @@ class App:
     problems: tuple[Told, ...]
     # Commands of Flask-Migrate that run in there, whoever started them.
     migrating: tuple[Told, ...]
+    # The Nginx site by which the maintenance page is shown; none: there is none.
+    page: Page | None = None
 
 
 # What Alembic makes its version table for, unless it is told otherwise.
@@ -489,6 +514,8 @@ class State:
     named: Mapping[str, Named] = field(default_factory=dict)
     # Those that bear these names, and those that did before a bake.
     tagged: tuple[Tagged, ...] = ()
+    # Those that were given the maintenance page.
+    maintained: tuple[Maintained, ...] = ()
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, Told] = field(default_factory=dict)
     # None: it cannot be read.

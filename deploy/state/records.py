@@ -75,6 +75,7 @@ RECORDS = (
     "log file line*",
     "holder name value",
     "lock_held",
+    "maintenance container id run since",
     "backup_room kib",
     "dumped run revision",
     "history ended run verb operator was revision began outcome why steps probe",

@@ -139,6 +139,7 @@ def inside_settings(settings: Settings) -> dict[str, Any]:
         "exclude": list(settings.copy.exclude),
         "derived": elsewhere.derived(settings),
         "files": elsewhere.told(settings),
+        "site": settings.maintenance.site,
         "built": {name: {"path": one.path, "sources": list(one.sources)} for name, one in settings.built.items()},
         "migrations": settings.migrate.directory,
         "caches": list(settings.clean.caches),

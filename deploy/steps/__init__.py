@@ -24,6 +24,7 @@ from deploy.steps import (
     copy,
     drain,
     files,
+    maintenance,
     migrate,
     mount,
     proof,
@@ -51,6 +52,7 @@ HOT_UPDATE = (
     "proof",
     "backup",
     "sync",
+    "maintenance-on",
     "migrate",
     "drain",
     "copy",
@@ -59,6 +61,7 @@ HOT_UPDATE = (
     "restart",
     "undrain",
     "ship",
+    "maintenance-off",
 )
 STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
     {
@@ -66,6 +69,7 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "proof": proof,
         "backup": backup,
         "sync": sync,
+        "maintenance-on": maintenance.ON,
         "migrate": migrate,
         "drain": drain.OUT,
         "mount": mount,
@@ -75,9 +79,10 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "restart": restart,
         "undrain": drain.BACK,
         "ship": ship,
+        "maintenance-off": maintenance.OFF,
     }
 )
-IN_EACH = ("mount", "copy", "files", "clean", "restart", "ship")
+IN_EACH = ("maintenance-on", "mount", "copy", "files", "clean", "restart", "ship", "maintenance-off")
 ROLLBACK = ("build", "proof", "backup", "sync", "drain", "copy", "files", "clean", "restart", "undrain", "ship")
 # Asked for by name, these run whether or not anything calls for them.
 UNCONDITIONAL = ("backup", "clean", "restart")

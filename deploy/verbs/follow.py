@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PAUSE, GROWTH, LONGEST_PAUSE, PATIENCE = 1.0, 1.5, 10.0, 120.0
 
 # How these steps end is decided by the release, as far as no known cause shows another.
-RELEASE_STEPS = ("build", "proof", "migrate", "restart")
+RELEASE_STEPS = ("build", "proof", "migrate", "restart", "maintenance-off")
 # The host's clock in seconds since the epoch, as the lock's holder told it.
 _MOMENT = re.compile(r"[0-9]{1,11}")
 # Letters of a name, of a user or a laptop, that are passed on.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import backups, builds, images, instances, page, preflight, releases, runs, shell, words
+from deploy import backups, builds, images, instances, maintenance, page, preflight, releases, runs, shell, words
 from deploy.errors import Exit, Failure
 from deploy.message import NOTHING, Message, Printed, Told, counted, say
 from deploy.plan import Finding, Options
@@ -60,6 +60,7 @@ def _once(session: Session, *, as_json: bool, drift: bool) -> None:
             *_new(repository.incoming),
             (say("drift"), preflight.drift(state) or say("none")),
             *_images(session, state),
+            *([(say("maintenance"), shown, "yellow")] if (shown := maintenance.told(session.settings, state)) else []),
             (say("services"), say("%s", _uptimes(state))),
             *_below(say("programs"), _programs(session, state)),
             *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
@@ -158,6 +159,7 @@ def facts(session: Session, state: State) -> dict[str, object]:
         "stale_builds": list(builds.stale(state)),
         "recreated": _recreated(session, state),
         "drifted_files": list(state.app.drift) if state.app else [],
+        "maintenance": maintenance.facts(session.settings, state),
         "services": _services(state),
         "programs": [
             {
@@ -181,12 +183,13 @@ def cells(session: Session, state: State) -> tuple[Told, ...]:
     last = state.history[-1] if state.history else None
     ill = tuple(f"{name} {found}" for name, found in _services(state).items() if found != "running")
     lock = (finding.evidence for finding in _findings(session, state, "lock"))
+    shown = say("maintenance page") if maintenance.is_on(session.settings, state) else None
     return (
         Printed(releases.running(state)[:7]) or say("unknown"),
         Printed(state.repository.head[:7]) or say("unknown"),
         say("%s", len(state.repository.incoming)),
         preflight.drift(state) or say("none"),
-        say("%s", ill) if ill else say("running"),
+        say("%s", ill) if ill else shown or say("running"),
         say("none") if state.database.none else _migrations(session, state),
         next(lock, say("free")),
         say("%s %s", last.verb, outcome(last)) if last else say("none"),

@@ -15,6 +15,7 @@ from deploy import (
     elsewhere,
     inside,
     instances,
+    maintenance,
     preflight,
     programs,
     releases,
@@ -313,6 +314,8 @@ def judge(
         for name in chain.from_iterable(left):
             session.report.line(say("! %s runs on with the old code: nothing restarts it", name), "yellow")
         session.report.stale(builds.stale(state))
+        if page := maintenance.told(settings, state):
+            session.report.line(say("! maintenance %s", page), "yellow")
         return
     why = preflight.last_error(settings, state) if ill else ""
     raise Failure(

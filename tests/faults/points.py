@@ -20,7 +20,7 @@ CONFIRM = "confirm"
 # By shape of the app, the steps of an update that changes all that it can: only today's has a frontend and files that
 # lie elsewhere, and code that is mounted moves with the clone. Of several containers a step is held in the first.
 # Nothing stands before a sandbox that it could be taken out of.
-EVERY = tuple(step for step in HOT_UPDATE if step not in ("drain", "undrain"))
+EVERY = tuple(step for step in HOT_UPDATE if step not in ("drain", "undrain", "maintenance-on", "maintenance-off"))
 PLAIN = tuple(step for step in EVERY if step not in ("build", "files", "ship"))
 STEPS = {
     "today": EVERY,

@@ -77,6 +77,7 @@ class World:
             "caches": [],
             "migrations": "migrations",
             "files": {},
+            "site": "nginx",
             "built": {},
             "digests": {},
             "env": ".env",
