@@ -6,7 +6,7 @@ from deploy.message import Message, Told
 
 
 class Exit(IntEnum):
-    """Exit codes, documented in the README and stable."""
+    """Exit codes, documented in docs/exit-codes.md and stable."""
 
     DONE = 0
     FAILED = 1

@@ -1,45 +1,83 @@
-"""The README's commands are the ones that are run."""
+"""What the README and the pages below docs/ tell: commands that are right, links that lead somewhere, two languages."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from deploy.errors import Exit
 from tests import commands
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) if page.name != "CHANGELOG.md"
+)
+ENGLISH = [name for name in PAGES if not name.endswith(".zh.md")]
 
 
-def test_ci_runs_the_readmes_command_for_the_tests() -> None:
-    command = (ROOT / ".ci/run").read_text().rstrip().splitlines()[-1]
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def told(text: str) -> list[str]:
+    """Give the commands in a text: whole lines of a block, and what stands in backticks."""
+    found = re.findall(r"`(inv [^-`][^`]*)`|^(?:.*\.venv/bin/)?(inv [^-].*)$", text, re.MULTILINE)
+    return [(inline or line).partition(" && ")[0] for inline, line in found]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_ci_runs_the_readmes_command_for_the_tests(name: str) -> None:
+    command = read(".ci/run").rstrip().splitlines()[-1]
     assert command.endswith("inv test --install")
-    assert command in (ROOT / "README.md").read_text().splitlines()
+    assert command in read(name).splitlines()
 
 
-def test_the_readme_has_the_command_for_the_main_job() -> None:
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readme_has_the_command_for_the_main_job(name: str) -> None:
     command = (
         "python3 -m venv .venv && .venv/bin/pip install -e . && "
         ".venv/bin/inv sandbox.up --install hot-update --target sandbox --yes"
     )
-    assert command in (ROOT / "README.md").read_text().splitlines()
+    assert command in read(name).splitlines()
 
 
-def test_every_exit_code_is_documented() -> None:
-    from deploy.errors import Exit
-
-    readme = (ROOT / "README.md").read_text()
-    assert [code for code in Exit if f"| {code.value} |" not in readme] == []
+@pytest.mark.parametrize("name", ["docs/exit-codes.md", "docs/exit-codes.zh.md"])
+def test_the_exit_codes_are_those_that_there_are(name: str) -> None:
+    assert re.findall(r"^\| (\d+) \|", read(name), re.MULTILINE) == [str(code.value) for code in Exit]
 
 
-@pytest.mark.parametrize("name", ["runbook.md", "runbook.zh.md"])
-def test_every_command_of_the_runbook_is_right(name: str) -> None:
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    told = re.findall("`(inv [^-`][^`]*)`|^(inv .*)$", text, re.MULTILINE)
-    found = [inline or line for inline, line in told]
-    assert len(found) > 10
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_is_right(name: str) -> None:
+    found = told(read(name))
     assert [wrong for one in found for wrong in commands.wrong(one) if not wrong.endswith("without its target")] == []
 
 
-def test_both_runbooks_tell_of_the_same_commands() -> None:
-    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("runbook.md", "runbook.zh.md")]
-    assert len({tuple(sorted(set(re.findall("inv [a-z-]+ --[^`\n]*", text)))) for text in texts}) == 1
+@pytest.mark.parametrize("name", ENGLISH)
+def test_both_languages_tell_of_the_same_commands(name: str) -> None:
+    assert sorted(set(told(read(name)))) == sorted(set(told(read(name.replace(".md", ".zh.md")))))
+
+
+@pytest.mark.parametrize("name", ENGLISH)
+def test_both_languages_tell_the_same_figures(name: str) -> None:
+    texts = [read(one) for one in (name, name.replace(".md", ".zh.md"))]
+    english, chinese = (sorted(re.findall(r"\d[\d.,:]*\d|\d", text)) for text in texts)
+    assert english == chinese
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", read(name)))
+    missing = [link for link in links if "://" not in link and not _leads(ROOT / name, link)]
+    assert missing == []
+
+
+def _leads(page: Path, link: str) -> bool:
+    file, _, heading = link.partition("#")
+    to = (page.parent / file) if file else page
+    return to.exists() and (not heading or heading in _anchors(to.read_text(encoding="utf-8")))
+
+
+def _anchors(text: str) -> list[str]:
+    """Name the headings as links do."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]

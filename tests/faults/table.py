@@ -35,7 +35,7 @@ LEGEND = (
     "`d`: the database keeps the new release's migration · `u`: after one `inv unlock` · "
     "`h`: after one more `inv hot-update` · `m`: after the container, service or disk that was hit was mended by hand"
 )
-README = ROOT / "README.md"
+PAGE = ROOT / "docs/faults.md"
 BEGIN, END = "<!-- inv test.faults writes this -->", "<!-- to here -->"
 IMPORT_SECONDS = 0.3
 
@@ -106,10 +106,10 @@ def fill(file: Path, only: str = "", shape: str = "") -> bool:
 
 
 def _show(table: str) -> None:
-    """Put the table into the README, in place of the one that is there."""
-    text = README.read_text(encoding="utf-8")
+    """Put the table into its page, in place of the one that is there."""
+    text = PAGE.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
-    README.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def markdown(results: dict[Cell, Result], at: str) -> str:
