@@ -892,6 +892,31 @@ def messages(c: Context) -> None:
     raise InvokeExit(code=subprocess.run(command, cwd=PROJECT, check=False).returncode)
 
 
+@verb()
+def docs(c: Context) -> None:
+    """Write the pages that are made from the code: of the settings and of the events, in both languages.
+
+    Example: inv docs
+    """
+    import subprocess
+
+    command = [sys.executable, "-m", "tests.reference"]
+    raise InvokeExit(code=subprocess.run(command, cwd=PROJECT, check=False).returncode)
+
+
+@verb(name="a sandbox that is there (default: one of its own, gone afterwards)", install=INSTALL)
+def recording(c: Context, name: str = "", install: bool = False) -> None:
+    """Record an update on a sandbox as its terminal shows it, in both languages, for the README.
+
+    Example: inv docs.recording
+    """
+    from deploy.sandbox import stack
+    from tests import recording as recorder
+
+    stack.prepare(install, stack.show)
+    recorder.record(name, PROJECT / "docs")
+
+
 # The verbs in the order of work.
 ORDER = (
     (init, doctor, preflight),
@@ -916,11 +941,8 @@ def contents(c: Context) -> None:
         (title, [(namespace.transform(one.name), one) for one in verbs])
         for title, verbs in zip(titles, ORDER, strict=True)
     ]
-    for title, below in ((say("A production to try it on"), "sandbox"), (say("Development"), "test")):
-        named = namespace.collections[below]
-        rows.append(
-            (title, [(below if name == named.default else f"{below}.{name}", one) for name, one in named.tasks.items()])
-        )
+    for title, *sections in ((say("A production to try it on"), "sandbox"), (say("Development"), "test", "docs")):
+        rows.append((title, [one for section in sections for one in below(section)]))
     rows[-1][1].extend((one.name, one) for one in (bench, messages))
     width = max(len(name) for _, named in rows for name, _ in named)
     report = Report()
@@ -931,9 +953,18 @@ def contents(c: Context) -> None:
     report.line(say("inv --help VERB tells its options and gives an example"), "dim")
 
 
+def below(section: str) -> list[tuple[str, Any]]:
+    """Name the verbs of a collection; its own name is that of its default."""
+    named = namespace.collections[section]
+    return [(section if name == named.default else f"{section}.{name}", one) for name, one in named.tasks.items()]
+
+
 namespace = Collection(*(one for verbs in ORDER for one in verbs), bench, messages)
 tests = Collection("test", faults)
 tests.add_task(test, default=True)
 namespace.add_task(contents, default=True)
 namespace.add_collection(tests)
+pages = Collection("docs", recording)
+pages.add_task(docs, default=True)
+namespace.add_collection(pages)
 namespace.add_collection(Collection("sandbox", up, down, status, ssh, release, break_))

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -78,22 +78,27 @@ def found() -> dict[str, tuple[str, ...]]:
     return {format: tuple(sorted(files)) for format, files in sorted(places.items(), key=lambda one: sorted(one[1]))}
 
 
-def translations() -> Catalog:
-    with PO.open("rb") as file:
+def translations(po: Path = PO) -> Catalog:
+    with po.open("rb") as file:
         return read_po(file, locale="zh")
 
 
 def update(more: Mapping[str, str]) -> None:
     """Bring every format into the .po, with the translation that it has or is given, and compile that."""
-    old = translations()
+    MO.write_bytes(compiled(bring(PO, found(), more)))
+
+
+def bring(po: Path, texts: Mapping[str, Sequence[str]], more: Mapping[str, str]) -> Catalog:
+    """Have a .po hold these texts and the files that say them, with the translation that each has or is given."""
+    old = translations(po)
     new = Catalog(locale="zh", header_comment=old.header_comment, revision_date=BEGAN, creation_date=BEGAN)
     new.fuzzy = False
-    for format, files in found().items():
-        known = old.get(format)
-        new.add(format, more.get(format) or (known.string if known else ""), locations=[(file, 0) for file in files])
-    with PO.open("wb") as file:
+    for text, files in texts.items():
+        known = old.get(text)
+        new.add(text, more.get(text) or (known.string if known else ""), locations=[(file, 0) for file in files])
+    with po.open("wb") as file:
         write_po(file, new, width=118, include_lineno=False, omit_header=False)
-    MO.write_bytes(compiled(new))
+    return new
 
 
 def compiled(catalogue: Catalog) -> bytes:

@@ -38,9 +38,9 @@ _Shape = TypeVar("_Shape")
 
 _TOP_KEYS = ("targets", "groups", "default_target", "lang")
 # What deploy/language.py knows.
-_LANGUAGES = ("auto", "zh", "en")
+LANGUAGES = ("auto", "zh", "en")
 _TARGET_KEYS = ("host", "path", "sudo", "local")
-_DEFAULT_TARGET = "prod"
+DEFAULT_TARGET = "prod"
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _read_all(
 
     general = _only(_judged(tree, (*SECTIONS, *_TOP_KEYS), problems), SECTIONS)
     language = tree.value.get("lang")
-    if language and language.value not in _LANGUAGES:
-        problems.add(language.place, say("must be one of %s", _LANGUAGES))
+    if language and language.value not in LANGUAGES:
+        problems.add(language.place, say("must be one of %s", LANGUAGES))
     # Judged by themselves too, also where no target takes them as they are.
     _validate(_SETTINGS_SHAPE, merge(general, given({"target": {"name": "any"}}, general.place)), problems)
     _judged(forced, SECTIONS, problems)
@@ -359,7 +359,7 @@ def _no_target(name: str, known: Iterable[str]) -> Message:
 def _select(tree: Entry, wanted: str | None, known: Collection[str], problems: Problems) -> str:
     """Choose the target or group, and report a default that does not exist even when another is wanted."""
     default = tree.value.get("default_target")
-    name = default.value if default else _DEFAULT_TARGET
+    name = default.value if default else DEFAULT_TARGET
     if not isinstance(name, str):
         problems.add(default.place, say("must be text"))
     elif name not in known and (default or wanted is None):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sized
 from dataclasses import field, fields
 from ipaddress import ip_network
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Strict, ValidationInfo
 from pydantic.dataclasses import dataclass
@@ -17,6 +17,12 @@ from pydantic.dataclasses import dataclass
 from deploy.message import say
 
 _Many = TypeVar("_Many", bound=Sized)
+
+
+class Unit(NamedTuple):
+    """What a number counts, for docs/settings.md."""
+
+    name: str
 
 
 def _text(value: str) -> str:
@@ -177,6 +183,8 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Positive = Annotated[int, AfterValidator(_positive)]
 Natural = Annotated[int, AfterValidator(_natural)]
+Timeout = Annotated[Positive, Unit("seconds")]
+Seconds = Annotated[Natural, Unit("seconds")]
 Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
@@ -206,7 +214,7 @@ class Canary:
     """The target of a group that is updated first, and for how many seconds it is watched before it is confirmed."""
 
     target: Name
-    watch: Natural = 60
+    watch: Seconds = 60
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -220,7 +228,7 @@ class Group:
     targets: Annotated[tuple[Name, ...], AfterValidator(_some)]
     commit: Literal["together", "each"] = "together"
     batch: Batch = 1
-    pause: Natural = 0
+    pause: Seconds = 0
     canary: Canary | None = None
     parallel: Positive = 10
 
@@ -229,7 +237,7 @@ class Group:
 class Ssh:
     """How to connect; times in seconds, empty texts leave it to ssh_config and the agent."""
 
-    connect_timeout: Positive = 10
+    connect_timeout: Timeout = 10
     identity: Text = ""
     known_hosts: Text = ""
 
@@ -240,7 +248,7 @@ class Git:
 
     remote: Name = "origin"
     branch: Name = "main"
-    fetch_timeout: Positive = 60
+    fetch_timeout: Timeout = 60
     via: Literal["host", "laptop"] = "host"
     proxy: Literal["", "from-env"] = ""
     # The laptop's own clone.
@@ -285,7 +293,7 @@ class Secrets:
         "WEBHOOK",
     )
     keys: tuple[Name, ...] = ()
-    min_length: Positive = 8
+    min_length: Annotated[Positive, Unit("characters")] = 8
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -350,7 +358,7 @@ class Redis:
 class Preflight:
     """What a hot update needs and what it cannot do."""
 
-    min_free_mib: Natural = 256
+    min_free_mib: Annotated[Natural, Unit("MiB")] = 256
     unsuitable: tuple[Pattern, ...] = (
         "pyproject.toml",
         "uv.lock",
@@ -407,8 +415,8 @@ class Built:
     sources: Annotated[tuple[Exclusion, ...], AfterValidator(_some)]
     where: Literal["host", "laptop"] = "host"
     command: Text = ""
-    timeout: Positive = 600
-    keep: Natural = 3600
+    timeout: Timeout = 600
+    keep: Seconds = 3600
 
     @property
     def pathspecs(self) -> tuple[str, ...]:
@@ -466,7 +474,7 @@ class Proof:
     environment: Mapping[Variable, Text] = field(default_factory=lambda: {"ENABLE_SCHEDULER": "false"})
     scratch: tuple[RelativePath, ...] = ("userdata",)
     database: Literal["read-only", "writable"] = "read-only"
-    timeout: Positive = 120
+    timeout: Timeout = 120
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -497,7 +505,7 @@ class Probe:
     """What --probe asks during an update, one URL or several, and how often each; none: the first health check."""
 
     url: ProbeUrls = ""
-    per_second: Positive = 10
+    per_second: Annotated[Positive, Unit("requests per second")] = 10
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -508,10 +516,10 @@ class Confirm:
     per cent of the answers in the `access_log`, in the app's container, are 5xx.
     """
 
-    timeout: Positive = 120
+    timeout: Timeout = 120
     unattended: Literal["keep", "undo"] = "keep"
-    watch: Natural = 0
-    errors: Natural = 5
+    watch: Seconds = 0
+    errors: Annotated[Natural, Unit("per cent")] = 5
     access_log: Folder = "/var/log/nginx/whalefall_access.log"
 
 
@@ -521,7 +529,7 @@ class Drain:
 
     before: Text = ""
     after: Text = ""
-    timeout: Positive = 60
+    timeout: Timeout = 60
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -535,7 +543,7 @@ class Hooks:
     after: Text = ""
     failed: Text = ""
     where: Literal["laptop", "host"] = "laptop"
-    timeout: Positive = 60
+    timeout: Timeout = 60
 
 
 Told = Literal["started", "done", "refused", "undone", "undone-ill", "interrupted", "failed", "kept"]
@@ -564,7 +572,7 @@ class History:
     """How many runs the host keeps the journals of, and how much room they may take."""
 
     runs: Positive = 50
-    max_mib: Positive = 100
+    max_mib: Annotated[Positive, Unit("MiB")] = 100
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -582,8 +590,8 @@ class Migrate:
     """Where the migrations lie, how long one may take in seconds, and what to stamp an unstamped database with."""
 
     directory: RelativePath = "migrations"
-    timeout: Positive = 600
-    lock_timeout: Natural = 3
+    timeout: Timeout = 600
+    lock_timeout: Seconds = 3
     environment: Mapping[Variable, Text] = field(default_factory=lambda: {"ENABLE_SCHEDULER": "false"})
     stamp: tuple[StampRule, ...] = (
         StampRule("20251219161048", {"credentials.instance_ids": "present"}),
@@ -623,9 +631,9 @@ class Restart:
     """How new processes come to serve, times in seconds; `reload` is run after a restart of the container."""
 
     strategy: Literal["rolling", "container"] = "rolling"
-    timeout: Positive = 120
-    drain_timeout: Positive = 40
-    pause: Natural = 2
+    timeout: Timeout = 120
+    drain_timeout: Timeout = 40
+    pause: Seconds = 2
     exclusive_files: tuple[RelativePath, ...] = ("userdata/scheduler.lock",)
     single: tuple[Name, ...] = ("whalefall_scheduler",)
     surge: Natural = 0
@@ -665,8 +673,8 @@ class Check:
 class Health:
     """The checks; times in seconds."""
 
-    timeout: Positive = 60
-    request_timeout: Positive = 10
+    timeout: Timeout = 60
+    request_timeout: Timeout = 10
     checks: Annotated[tuple[Check, ...], AfterValidator(_some)] = (
         Check("nginx", "http://localhost", ("/api/v1/health/basic",), {"data.status": "healthy"}),
         Check(
