@@ -834,19 +834,27 @@ def test(c: Context, install: bool = False, deep: bool = False) -> None:
 @verb(
     only="one column of the matrix: one fault, at every point",
     shape="one shape of the app, as of inv sandbox.up (default: all)",
+    point="one row: a step, two with a - between, or confirm (default: all)",
     file="where the outcomes are kept; what has passed at this commit is not run again",
     install=INSTALL,
 )
-def faults(c: Context, only: str = "", shape: str = "", file: str = "faults.jsonl", install: bool = False) -> None:
+def faults(
+    c: Context,
+    only: str = "",
+    shape: str = "",
+    point: str = "",
+    file: str = "faults.jsonl",
+    install: bool = False,
+) -> None:
     """Let every fault happen at every point of an update, and print what came of each.
 
-    Example: inv test.faults --shape today --only step-fails
+    Example: inv test.faults --shape today --only step-fails --point copy
     """
     from deploy.sandbox import stack
     from tests.faults import table
 
     stack.prepare(install, stack.show)
-    passed = table.fill(Path(file), only, shape)
+    passed = table.fill(Path(file), only, shape, point)
     stack.tidy()
     raise InvokeExit(code=0 if passed else 1)
 

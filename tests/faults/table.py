@@ -21,6 +21,7 @@ from tests.faults.faults import ENGINE_RESTARTED, FAULTS
 from tests.faults.laptop import ROOT
 from tests.faults.points import CONFIRM, STEPS, points
 from tests.leaks import Watch
+from tests.reference import marked
 
 FAILED = "FAILED: "
 # What a cell of the table says in short.
@@ -35,8 +36,7 @@ LEGEND = (
     "`d`: the database keeps the new release's migration · `u`: after one `inv unlock` · "
     "`h`: after one more `inv hot-update` · `m`: after the container, service or disk that was hit was mended by hand"
 )
-PAGE = ROOT / "docs/faults.md"
-BEGIN, END = "<!-- inv test.faults writes this -->", "<!-- to here -->"
+PAGES = (ROOT / "docs/faults.md", ROOT / "docs/faults.zh.md")
 IMPORT_SECONDS = 0.3
 
 
@@ -58,19 +58,23 @@ class Result:
         return self.outcome.startswith(FAILED)
 
 
-def matrix(only: str = "", shape: str = "") -> list[Cell]:
-    """Every cell, or those of one column or one shape."""
+def matrix(only: str = "", shape: str = "", point: str = "") -> list[Cell]:
+    """Every cell, or those of one column, one shape, one row."""
     if only and only not in FAULTS:
         raise Failure(say("there is no column %s", repr(only)), remedy=say("one of: %s", tuple(FAULTS)))
     if shape and shape not in STEPS:
         raise Failure(say("there is no matrix of the shape %s", repr(shape)), remedy=say("one of: %s", tuple(STEPS)))
+    apps = [one for one in STEPS if shape in ("", one)]
+    known = tuple(dict.fromkeys(row for one in apps for row in points(one)))
+    if point and point not in known:
+        raise Failure(say("there is no point %s", repr(point)), remedy=say("one of: %s", known))
     return [
-        Cell(one, fault, point)
-        for one in STEPS
-        if shape in ("", one)
+        Cell(one, fault, row)
+        for one in apps
         for fault in FAULTS
         if only in ("", fault)
-        for point in points(one)
+        for row in points(one)
+        if point in ("", row)
     ]
 
 
@@ -87,9 +91,9 @@ def read(file: Path, at: str) -> dict[Cell, Result]:
     return {Cell(one.shape, one.fault, one.point): one for one in found if one.commit == at}
 
 
-def fill(file: Path, only: str = "", shape: str = "") -> bool:
+def fill(file: Path, only: str = "", shape: str = "", point: str = "") -> bool:
     """Run every cell that has not passed yet, print the tables, and tell whether all of them passed."""
-    at, wanted = commit(), matrix(only, shape)
+    at, wanted = commit(), matrix(only, shape, point)
     passed = {cell for cell, result in read(file, at).items() if not result.failed}
     missing = [cell for cell in wanted if cell not in passed]
     for one in STEPS:
@@ -106,10 +110,10 @@ def fill(file: Path, only: str = "", shape: str = "") -> bool:
 
 
 def _show(table: str) -> None:
-    """Put the table into its page, in place of the one that is there."""
-    text = PAGE.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    """Put the table into its pages, in place of the one that is there."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(marked.replaced(text, "inv test.faults", table), encoding="utf-8")
 
 
 def markdown(results: dict[Cell, Result], at: str) -> str:
