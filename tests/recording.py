@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS, ROWS = 100, 30
 PROMPT = "$ "
 # Seconds: between two typed characters, before an answer, and for which the end is looked at before it begins anew.
-TYPING, READING, ENDING = 0.06, 1.5, 8.0
+TYPING, READING, ENDING = 0.06, 2.5, 8.0
 # Seconds until a recording that shows nothing of what is waited for is given up.
 LONGEST = 300
 QUESTION = "[y/N]"
@@ -131,10 +131,10 @@ class Terminal:
         self._began = time.monotonic()
         self.frames: list[Frame] = []
 
-    def type(self, text: str) -> None:
+    def type(self, text: str, pause: float = TYPING) -> None:
         for character in text:
             self._shell.send(character)
-            self.look(TYPING)
+            self.look(pause)
 
     def until(self, *ends: str) -> str:
         """Look until the last line ends with one of these, and give that."""
@@ -167,13 +167,17 @@ class Terminal:
     def _line(self, row: int) -> Line:
         cells = [(column, self._screen.buffer[row][column]) for column in range(COLUMNS)]
         parts = []
-        for style, group in groupby(cells, key=lambda cell: _style(cell[1])):
+        for (style, _), group in groupby(cells, key=lambda cell: (_style(cell[1]), _is_wide(cell[1]))):
             there = list(group)
-            # A full-width character has an empty cell behind it.
-            text = "".join(cell.data for _, cell in there)
+            text = "".join(cell.data for _, cell in there).rstrip()
             if text.strip():
-                parts.append(Part(there[0][0], output.cells(text.rstrip()), text.rstrip(), style))
+                parts.append(Part(there[0][0], output.cells(text), text, style))
         return tuple(parts)
+
+
+def _is_wide(cell: "pyte.screens.Char") -> bool:
+    """Is it a full-width character, or the cell behind one, which is empty? Fonts differ in how wide these are."""
+    return output.cells(cell.data) != 1
 
 
 def _style(cell: "pyte.screens.Char") -> str:
