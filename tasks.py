@@ -902,7 +902,7 @@ def messages(c: Context) -> None:
 
 @verb()
 def docs(c: Context) -> None:
-    """Write the pages that are made from the code: of the settings and of the events, in both languages.
+    """Write the pages of the settings and the events from the code, in both languages.
 
     Example: inv docs
     """
@@ -914,7 +914,7 @@ def docs(c: Context) -> None:
 
 @verb(name="a sandbox that is there (default: one of its own, gone afterwards)", install=INSTALL)
 def recording(c: Context, name: str = "", install: bool = False) -> None:
-    """Record an update on a sandbox as its terminal shows it, in both languages, for the README.
+    """Record an update of a sandbox in a terminal for the README, in both languages.
 
     Example: inv docs.recording
     """
