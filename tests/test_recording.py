@@ -1,10 +1,14 @@
 """A recording shows what the terminal showed, and its end where nothing may move."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
 
 from tests.recording import PROMPT, Frame, Part, Terminal, play
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -55,3 +59,16 @@ def test_nothing_moves_where_the_reader_wants_it_so() -> None:
     assert "animation" not in still
     assert ".gone { visibility: hidden; }" in still
     assert "animation" in moving
+
+
+@pytest.mark.parametrize("name", ["hot-update.svg", "hot-update.zh.svg"])
+def test_what_the_readme_shows_needs_nothing_else_and_ends_well(name: str) -> None:
+    drawn = (DOCS / name).read_text(encoding="utf-8")
+    ends = ["".join(text.itertext()) for text in ElementTree.fromstring(drawn).iter(f"{SVG}text") if _stays(text)]
+    assert ends[-1] == PROMPT.strip()
+    assert any("inv rollback --to" in line for line in ends)
+    assert re.findall(r"url\(|href|<script|@import", drawn) == []
+
+
+def _stays(text: ElementTree.Element) -> bool:
+    return (text.get("class") or "").startswith("stays")
