@@ -217,8 +217,10 @@ NEEDED = pytest.mark.stack  # inv test --install installs what else the real sta
         pytest.param("fish", ["--no-config", "-i"], marks=NEEDED),
     ],
 )
-def test_a_shell_completes_with_the_command_of_the_readme(shell: str, options: list[str], tmp_path: Path) -> None:
-    found = re.search(rf"^\| {shell} \| `(.+)` \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+def test_a_shell_completes_with_the_command_of_the_pages(shell: str, options: list[str], tmp_path: Path) -> None:
+    found = re.search(
+        rf"^\| {shell} \| `(.+)` \|$", (ROOT / "docs" / "verbs.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert found
     environ = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "TERM": "dumb"}
     terminal = pexpect.spawn(shell, options, cwd=ROOT, env=environ, encoding="utf-8", timeout=30, dimensions=(40, 140))

@@ -113,8 +113,7 @@ def _kind(hint: Any, tell: Translate) -> str:
     if hint in KINDS:
         return tell(KINDS[hint])
     base = _plain(hint)
-    # Of those that have no name of their own.
-    some = hint is not base
+    some = model._some in [getattr(note, "func", None) for note in getattr(hint, "__metadata__", ())]
     origin, parts = get_origin(base), get_args(base)
     if origin is Literal:
         return _choice(parts, tell)
