@@ -488,7 +488,7 @@ class Maintenance:
     site: Name = "nginx"
     text: Text = "系统维护中，请稍后再访问。\nDown for maintenance, please try again in a few minutes."
     file: Text = ""
-    retry_after: Positive = 300
+    retry_after: Timeout = 300
     paths: tuple[UrlPath, ...] = ()
     addresses: tuple[Address, ...] = ()
 

@@ -1,5 +1,6 @@
 """The settings, from the models and the comments of invoke.yaml: each with its type, default, unit and meaning."""
 
+import json
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -30,6 +31,7 @@ KINDS: Mapping[Any, str] = {
     model.Natural: "whole number, at least 0",
     model.Url: "`http(s)://host:port`",
     model.UrlPath: "URL path",
+    model.Address: "address, or network",
     model.ProbeUrls: "URLs between spaces",
     model.Variable: "name of a variable",
     model.OptionalVariable: "name of a variable, or empty",
@@ -148,8 +150,9 @@ def _items(value: Any) -> Sequence[Any]:
 
 
 def _value(value: Any) -> str:
-    if value == "":
-        return '`""`'
+    # YAML would break its lines.
+    if value == "" or (isinstance(value, str) and "\n" in value):
+        return f"`{json.dumps(value, ensure_ascii=False)}`"
     plain = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
     text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
     return f"`{text.removesuffix('...' + chr(10)).strip()}`"
