@@ -17,7 +17,9 @@ from deploy.plan import Finding, Plan, Step
 from deploy.runs import Event
 from tests.build import STATE
 
-SCHEMA = json.loads(files("deploy").joinpath("events.schema.json").read_text("utf-8"))
+SCHEMA, DOCUMENTS = (
+    json.loads(files("deploy").joinpath(f"{name}.schema.json").read_text("utf-8")) for name in ("events", "documents")
+)
 
 
 def told(printed: str) -> list[Any]:
@@ -28,8 +30,17 @@ def told(printed: str) -> list[Any]:
     return events
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+def document(printed: str, kind: str = "") -> Any:
+    """The document on standard output, a valid one: what a verb tells of one host, or by `kind` of a group."""
+    found = json.loads(printed)
+    wanted = {"$ref": f"#/$defs/{kind}"} if kind else {"anyOf": DOCUMENTS["anyOf"]}
+    jsonschema.validate(found, {**wanted, "$defs": DOCUMENTS["$defs"]})
+    return found
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, DOCUMENTS])
+def test_the_schema_is_one(schema: Any) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_every_event_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]) -> None:

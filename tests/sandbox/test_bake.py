@@ -26,6 +26,7 @@ from tests.faults import engine
 from tests.sandbox.conftest import Inv, run_inv
 from tests.sandbox.test_celery import eventually
 from tests.sshd import free_port
+from tests.test_events import document
 
 pytestmark = pytest.mark.stack
 
@@ -164,7 +165,7 @@ def secrets_in(image: str, sandbox: Sandbox) -> set[str]:
 
 
 def status(inv: Inv) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(inv("status", "--json").out)
+    found: dict[str, Any] = document(inv("status", "--json").out)
     return found
 
 

@@ -19,6 +19,7 @@ from deploy.sandbox.home import Sandbox
 from tests.bench.client import asking
 from tests.sandbox.adopting import works
 from tests.sandbox.conftest import Inv, SettingsFile
+from tests.test_events import document
 from tests.texts import as_text
 
 pytestmark = pytest.mark.stack
@@ -239,5 +240,5 @@ def test_every_service_of_an_image_has_the_release_that_an_update_baked_into_it(
     release = int(git(celery.origin, "rev-list", "--count", commit))
     assert release_of(celery) == release
     assert eventually(lambda: scheduling(celery) == (release, release))
-    shown = json.loads(inv_celery("status", "--json").out)
+    shown = document(inv_celery("status", "--json").out)
     assert (shown["running"], shown["drift"], shown["recreated"]["keeps"]) == (commit, None, True)

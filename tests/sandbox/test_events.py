@@ -8,7 +8,7 @@ from deploy.errors import Exit
 from deploy.sandbox import stack
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Inv
-from tests.test_events import told
+from tests.test_events import document, told
 
 pytestmark = pytest.mark.stack
 
@@ -35,6 +35,11 @@ def test_an_update_is_a_stream_of_events(sandbox: Sandbox, inv: Inv) -> None:
 )
 def test_what_only_looks_tells_events(inv: Inv, words: tuple[str, ...]) -> None:
     assert events(inv, *words)
+
+
+@pytest.mark.parametrize("verb", ["health", "status", "history"])
+def test_what_tells_how_things_are_tells_one_document(inv: Inv, verb: str) -> None:
+    assert document(inv(verb, "--json").out, verb)
 
 
 def test_a_failure_is_an_event_with_the_exit_code(sandbox: Sandbox, inv: Inv) -> None:

@@ -20,6 +20,7 @@ from tests.faults.faults import cut, reboot
 from tests.sandbox.conftest import Ended, run_inv
 from tests.sandbox.facts import facts, holder
 from tests.sandbox.test_runs import Running, is_free, wait_until_free
+from tests.test_events import document
 
 pytestmark = pytest.mark.stack
 
@@ -265,7 +266,7 @@ def test_what_only_looks_tells_every_host_in_one_table(group: Callable[..., Ende
         assert ended.code == Exit.DONE, ended.text
         assert [row.split()[0] for row in ended.out.splitlines()[1:4]] == names
     for words in (("status", "--json"), ("health", "--json"), ("history", "--json")):
-        assert [one["target"] for one in json.loads(group(*words).out)] == names
+        assert [one["target"] for one in document(group(*words).out)] == names
     only = group("health", "--only", names[1])
     assert [row.split()[0] for row in only.out.splitlines()[1:]] == [names[1]]
 

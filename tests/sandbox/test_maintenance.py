@@ -1,6 +1,5 @@
 """The maintenance page on the real stack: users get it, health checks the app, and the site is as before."""
 
-import json
 import urllib.error
 import urllib.request
 
@@ -12,6 +11,7 @@ from deploy.sandbox.command import works
 from deploy.sandbox.compose import answer, execute
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Inv, SettingsFile
+from tests.test_events import document
 
 pytestmark = pytest.mark.stack
 
@@ -39,7 +39,7 @@ def test_users_get_the_page_and_health_checks_the_app_until_it_is_taken_away(san
         status, retry_after, page = asked(sandbox, path, method)
         assert (status, retry_after, "系统维护中" in page) == (503, "300", True)
     assert (asked(sandbox, HEALTH)[0], answer(sandbox.app_port, "/")[0]) == (200, 200)
-    told = json.loads(inv("status", "--json").out)
+    told = document(inv("status", "--json").out)
     assert told["maintenance"]["on"] is True
     assert {worker["memory_mib"] > 0 for program in told["programs"] for worker in program["workers"]} == {True}
     assert [(one["name"], one["age_s"] > 0) for one in told["recreated"]["tagged"]] == [(sandbox.image, True)]

@@ -31,6 +31,7 @@ from deploy.wording import text
 from tests.plain import plain
 from tests.sandbox.conftest import ROOT, Ended, Inv
 from tests.sandbox.facts import facts, holder
+from tests.test_events import document
 
 pytestmark = pytest.mark.stack
 
@@ -116,7 +117,7 @@ def assert_whole(sandbox: Sandbox, inv: Inv, revision: str) -> None:
 
 
 def last_run(inv: Inv) -> dict[str, str]:
-    runs: list[dict[str, str]] = json.loads(inv("history", "--json").out)
+    runs: list[dict[str, str]] = document(inv("history", "--json").out)
     return runs[-1]
 
 

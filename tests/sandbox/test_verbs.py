@@ -10,6 +10,7 @@ from deploy.sandbox.git import git
 from deploy.sandbox.home import Sandbox
 from tests.sandbox.conftest import Ended, Inv
 from tests.sandbox.facts import facts
+from tests.test_events import document
 
 pytestmark = pytest.mark.stack
 
@@ -45,7 +46,7 @@ def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, in
     copied = facts(updated)
     assert (json.loads(copied.record)["revision"], copied.started) == (commit, before.started)
 
-    told = json.loads(good(inv("health", "--json")))
+    told = document(good(inv("health", "--json")))
     assert (told["healthy"], told["revision"]) == (True, commit)
     assert told["drift"] == "older than the code: whalefall"
 
@@ -82,7 +83,7 @@ def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, in
 
 
 def test_health_for_machines_has_the_keys_that_are_documented(updated: Sandbox, inv: Inv) -> None:
-    told = json.loads(good(inv("health", "--json")))
+    told = document(good(inv("health", "--json")))
     assert list(told) == ["schema", "target", "healthy", "revision", "drift", "stale_builds", "checks"]
     assert (told["schema"], told["target"], told["healthy"]) == (1, updated.name, True)
     assert (told["drift"], told["stale_builds"]) == (None, [])
