@@ -684,6 +684,21 @@ def logs(
     work(c, target, only, lambda s: reading.show(s, wanted), lambda h: reading.show_all(h, wanted))
 
 
+@verb(
+    target=TARGET,
+    only=ONLY,
+    bundle="write all that was read into this new file for a colleague, logs and the last runs too, without secrets",
+)
+def diagnose(c: Context, target: str = "", only: str = "", bundle: str = "") -> None:
+    """Tell what is wrong with production: the likely cause first, what shows it, what to do; changes nothing.
+
+    Example: inv diagnose --bundle diagnosis.txt --target prod
+    """
+    from deploy.verbs import diagnose as diagnosing
+
+    work(c, target, only, lambda s: diagnosing.one(s, bundle), lambda h: diagnosing.many(h, bundle))
+
+
 @verb(target=TARGET, only=ONLY, yes="do not ask before acting")
 def unlock(c: Context, target: str = "", only: str = "", yes: bool = False) -> None:
     """Show who holds the lock, and have that run ended: a dead one is finished, a living one undone.
@@ -928,7 +943,7 @@ def recording(c: Context, name: str = "", install: bool = False) -> None:
 # The verbs in the order of work.
 ORDER = (
     (init, doctor, preflight),
-    (status_, health, logs, history),
+    (status_, health, diagnose, logs, history),
     (hot_update, maintenance, attach, unlock),
     (rollback, restore),
     (sync, copy, clean, migrate, backup, restart, bake),

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     LOCKED = 4
     UNDONE = 5
     UNDONE_ILL = 6
+    FOUND = 7
     INTERRUPTED = 130
 
 

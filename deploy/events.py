@@ -16,6 +16,7 @@ from deploy.report import Report, Row
 from deploy.state import State
 
 if TYPE_CHECKING:
+    from deploy.diagnosis.case import Diagnosis
     from deploy.health import Check
     from deploy.runs import Event
 
@@ -56,6 +57,12 @@ class Events(Report):
             remedy = None if one.remedy is None else self._message(one.remedy)
             evidence = self._message(one.evidence)
             self._tell("finding", level=one.level, check=one.check, message=evidence, remedy=remedy)
+
+    def diagnoses(self, found: Sequence["Diagnosis"]) -> None:
+        for one in found:
+            facts = {"check": one.check, "message": self._message(one.cause)}
+            evidence, todo = ([self._message(told) for told in several] for several in (one.evidence, one.remedies))
+            self._tell("diagnosis", **facts, evidence=evidence, remedies=todo)
 
     def table(self, headers: Sequence[Told], rows: Sequence[Sequence[Told]], marked: Sequence[Collection[int]]) -> None:
         for row in rows:

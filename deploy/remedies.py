@@ -493,6 +493,56 @@ def see_end(target: str) -> Message:
     return say("%s tells how it ends", _inv(target, "attach"))
 
 
+# ── What diagnose finds ───────────────────────────────────────────────────────────────────────────────────────────────
+
+RELOAD_PAGE = say("have the browser load it anew: Ctrl+F5, on macOS Cmd+Shift+R")
+NAME_BY_CONTENT = say(
+    "give files a name by their content (app-1a2b3c4d.js), or let browsers ask (Cache-Control: no-cache)"
+)
+NAME_NEW_FILE = say("name a new file")
+
+
+def see_logs(kind: str, target: str) -> Message:
+    return say("%s shows the logs", _inv(target, "logs", *(("--kind", kind) if kind else ())))
+
+
+def go_back_at_once(target: str) -> Message:
+    return say("%s goes back, where the last release brought it", _inv(target, "rollback"))
+
+
+def restart(target: str) -> Printed:
+    return _inv(target, "restart")
+
+
+def clean(target: str) -> Printed:
+    return _inv(target, "clean")
+
+
+def look_at_migrations(target: str) -> Message:
+    return say("%s shows the database's revision and what is pending", _inv(target, "migrate", "--current"))
+
+
+def see_run(run: str, target: str) -> Message:
+    return say("%s shows what it told, and the logs of that time", _inv(target, "logs", "--run", run))
+
+
+def see_compose(file: str, sudo: bool) -> Message:
+    return _on_host(sudo, "docker", "compose", "-f", file, "config", "-q")
+
+
+def see_container(container: str, sudo: bool) -> Message:
+    return _on_host(sudo, "docker", "logs", "--tail", "50", container)
+
+
+def test_nginx(container: str, sudo: bool) -> Message:
+    test = _on_host(sudo, "docker", "exec", container, "nginx", "-t")
+    return say("mend them, until it succeeds %s", test)
+
+
+def start_program(container: str, program: str, sudo: bool) -> Message:
+    return _on_host(sudo, "docker", "exec", container, "supervisorctl", "start", program)
+
+
 # ── Known causes: what a step's own words show ────────────────────────────────────────────────────────────────────────
 
 LET_PROOF_WRITE = say(

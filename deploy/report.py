@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from deploy.board import Board
+    from deploy.diagnosis.case import Diagnosis
     from deploy.health import Check
     from deploy.runs import Event
 
@@ -250,6 +251,15 @@ class Report:
         warned = sum(finding.level == "warning" for finding in findings)
         counts = (counted(refused, "%s refusal", "%s refusals"), counted(warned, "%s warning", "%s warnings"))
         self.line(say("%s: %s", counted(len(findings), "%s finding", "%s findings"), counts), "bold")
+
+    def diagnoses(self, found: Sequence["Diagnosis"]) -> None:
+        """Print what is wrong: each cause, what shows it, and what to do about it."""
+        for number, one in enumerate(found, 1):
+            self.line(say("%s. %s", number, one.cause), "bold red" if number == 1 else "bold")
+            for told in one.evidence:
+                self.line(say("     %s", told), "dim")
+            for told in one.remedies:
+                self.line(say("   → %s", told))
 
     def table(self, headers: Sequence[Told], rows: Sequence[Sequence[Told]], marked: Sequence[Collection[int]]) -> None:
         """Print a line for each row; of each, the columns that are `marked` are to be seen first."""

@@ -9,6 +9,7 @@ import pytest
 
 from deploy import backups
 from deploy.changes import Section
+from deploy.diagnosis.case import Diagnosis
 from deploy.errors import Exit, Failure
 from deploy.events import Events
 from deploy.health import Check
@@ -51,6 +52,7 @@ def test_every_event_is_as_the_schema_says(capsys: pytest.CaptureFixture[str]) -
     events.data("SELECT 1;\n")
     events.log("app  ", 1.5, Printed("started"), "cyan")
     events.findings((Finding("refusal", "env", say("it lacks %s", "KEY"), say("set it")),))
+    events.diagnoses((Diagnosis("disk", say("it is full"), (say("seen"),), (say("do"),)),))
     events.table((say("runs"),), ((Printed("1a2b3c4"),),), (set(),))
     events.changes((Section(say("commits"), (Printed("1a2b3c4 fix"),)),))
     step = Step("copy", say("the code changes"), "true\n", 1, (Printed("A page.py"),))

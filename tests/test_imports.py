@@ -33,6 +33,7 @@ PURE = (
     "plan",
     "steps",
     "discovery",
+    "diagnosis",
 )
 EFFECTS = {"fabric", "paramiko", "requests", "rich", "time", "os", "subprocess", "socket", "random", "invoke"}
 

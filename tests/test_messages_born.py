@@ -58,6 +58,7 @@ PRINTED |= {"'db_revision\\t%s\\n'", "'memory\\t%s\\n'", "'image\\t%s\\n'", '"%.
 PRINTED |= {"host", "'PGAPPNAME=hot-update %s\\n%s\\n\\n'"}
 PRINTED |= {"-W", "interactive", "'%s%09dZ'"}
 PRINTED |= {rf"'%s\x1f{more}\n'" for more in (r"\x1f", r"\x1f-", r"%s\x1f%s", r"%s\x1f-")}
+PRINTED |= {"'memory\\t%s\\t%s\\n'", "./index.html"}
 # How a built folder is, for the plan.
 PRINTED |= {"none", "same", "younger", "other", "older", "'%s/built/%s'"}
 # What an event tells by itself.

@@ -52,6 +52,10 @@ BY_HAND = {
     "FREE_PORT",
     "FREE_DISK",
     "deploy_revision",
+    "go_back_at_once",
+    "see_compose",
+    "see_container",
+    "test_nginx",
 }
 
 

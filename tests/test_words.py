@@ -19,6 +19,7 @@ FILES = [
 NO_PROSE = (
     "state/records.py",
     "discovery/records.py",
+    "diagnosis/records.py",
     "settings/model.py",
     "causes.py",
     "risks.py",
@@ -36,6 +37,7 @@ KEYS = {
     "database revision",
     "as read",
     "the host",
+    "last run",
 }
 KEYS |= {"bold green", "bold red", "not stack", "not deep", " INDEX CONCURRENTLY ", "pragma integrity_check"}
 KEYS |= {'session=$read_only\nredacted flask_ upgrade --sql "$sql"\n'}

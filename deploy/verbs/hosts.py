@@ -27,6 +27,7 @@ WORST = (
     Exit.UNDONE,
     Exit.LOCKED,
     Exit.REFUSED,
+    Exit.FOUND,
     Exit.USAGE,
     Exit.DONE,
 )

@@ -60,6 +60,8 @@ ELSEWHERE = {
     "inv sandbox.release": ("tests/sandbox/test_runs.py", "stack.release("),
     "inv sandbox.release migration": ("tests/sandbox/test_pages.py", '"migration"'),
     "inv doctor": ("tests/host/test_doctor.py", '"doctor"'),
+    "inv diagnose": ("tests/sandbox/test_diagnose.py", '"diagnose"'),
+    "inv diagnose --bundle diagnosis.txt": ("tests/sandbox/test_diagnose.py", '"--bundle"'),
     "inv init": ("tests/sandbox/adopting.py", '"init"'),
     "inv init --host deploy@shop.example.org --path /srv/shop": ("tests/sandbox/adopting.py", 'f"--host='),
     "inv init --check": ("tests/sandbox/adopting.py", '"--check"'),

@@ -31,6 +31,7 @@ def good(ended: Ended) -> str:
     return ended.out
 
 
+@pytest.mark.does("restart", "look_at_migrations")
 def test_the_verbs_bring_a_release_to_production_one_by_one(updated: Sandbox, inv: Inv) -> None:
     was, before = sql(updated, SITUATION), facts(updated)
     commit = stack.release(updated.name, "migration")
