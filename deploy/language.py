@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,9 @@ def begin(*files: Path) -> None:
     global _spoken
     if chosen(os.environ, *files) == "en":
         return
-    import gettext
-
     from deploy import wording
 
-    with (LOCALE / "zh" / "LC_MESSAGES" / "messages.mo").open("rb") as compiled:
-        _spoken = gettext.GNUTranslations(compiled).gettext
+    _spoken = _chinese()
     wording.speak(_spoken)
 
 
@@ -40,6 +38,20 @@ def plain(told: "Told") -> str:
     from deploy import wording
 
     return wording.text(told)
+
+
+def every() -> dict[str, Callable[[str], str]]:
+    """Give the catalogue of each language, that of the operator first."""
+    english: dict[str, Callable[[str], str]] = {"en": str}
+    return {"zh": _spoken, **english} if _spoken else {**english, "zh": _chinese()}
+
+
+@cache
+def _chinese() -> Callable[[str], str]:
+    import gettext
+
+    with (LOCALE / "zh" / "LC_MESSAGES" / "messages.mo").open("rb") as compiled:
+        return gettext.GNUTranslations(compiled).gettext
 
 
 def help_text(text: str) -> str:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from deploy import backups, builds, output, preflight, releases
+from deploy import backups, builds, language, output, preflight, releases
 from deploy.changes import Section
 from deploy.errors import Failure
 from deploy.message import NOTHING, Message, Printed, Told, Value, counted, say, unpack
 from deploy.plan import Finding, Plan
 from deploy.state import State
-from deploy.wording import english, text
+from deploy.wording import english, text, text_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -197,6 +197,10 @@ class Report:
     def in_words(self, told: Told) -> str:
         """Give the text of a message, for a file that people read."""
         return text(told)
+
+    def in_languages(self, told: Told) -> dict[str, str]:
+        """Give the text of a message in each language, the operator's first, for a file that others read too."""
+        return {name: text_of(told, catalogue) for name, catalogue in language.every().items()}
 
     def error_line(self, told: Told) -> None:
         """Print a line on standard error."""

@@ -28,6 +28,11 @@ def text(told: Told) -> str:
     return _text(told, translated)
 
 
+def text_of(told: Told, language: Catalogue) -> str:
+    """Give the text in a language, whichever is spoken."""
+    return _text(told, language)
+
+
 def english(told: Told) -> str:
     """Give the text that programs read, which is the same in every language."""
     return _text(told, str)

@@ -2,9 +2,10 @@
 
 from html.parser import HTMLParser
 
+from deploy.message import Told
 from deploy.page import page
+from deploy.report import Report
 from deploy.state import PastRun, Probed
-from deploy.wording import text
 
 GOOD = PastRun(
     1767312010, "20260102T000000-aaaa", "hot-update", "me@laptop", "1" * 40, "2" * 40, 1767312000, "done", "",
@@ -17,7 +18,7 @@ UNDONE = PastRun(
 
 
 class Read(HTMLParser):
-    """What a reader finds in a page: its articles by their classes, its texts, its tags."""
+    """What a reader finds in a page: its articles by their classes, its texts and their languages, its tags."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -25,22 +26,31 @@ class Read(HTMLParser):
         self.bars: list[tuple[str, str]] = []
         self.texts: list[str] = []
         self.tags: set[str] = set()
+        self.languages: list[str] = []
+        self.told: dict[str, list[str]] = {}
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.tags.add(tag)
+        if tag == "span":
+            self.languages.append(given["lang"])
         if tag == "article":
             self.articles.append(given["class"])
         if tag == "li":
             self.bars.append((given["title"], given["style"]))
 
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "span":
+            self.languages.pop()
+
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+        self.told.setdefault("".join(self.languages), []).append(data)
 
 
 def read(**hosts: tuple[PastRun, ...]) -> Read:
-    return Read(page("prod", hosts, text))
+    return Read(page("prod", hosts, Report().in_languages))
 
 
 def test_the_newest_run_comes_first_and_each_shows_how_it_ended() -> None:
@@ -65,9 +75,29 @@ def test_what_people_wrote_is_no_markup() -> None:
 
 def test_it_needs_nothing_else() -> None:
     assert not read(prod=(GOOD,)).tags & {"script", "link", "img", "iframe"}
-    assert "http" not in page("prod", {"prod": (GOOD,)}, text)
+    assert "http" not in page("prod", {"prod": (GOOD,)}, Report().in_languages)
 
 
 def test_of_several_hosts_each_run_has_its_own() -> None:
     found = " ".join(read(a=(GOOD,), b=(UNDONE,)).texts)
     assert ("· b · hot-update · 2222222 → 3333333" in found, "· a · hot-update" in found) == (True, True)
+
+
+def test_it_tells_everything_in_both_languages() -> None:
+    told = read(prod=(GOOD, UNDONE)).told
+    assert len(told["en"]) == len(told["zh"])
+    assert {"all runs (2)", "undone", "copy ended with 1"} <= set(told["en"])
+    assert {"全部运行（2）", "已撤销"} <= set(told["zh"])
+    assert not [one for one in told["zh"] if one.isascii()]
+    assert {"English", "中文", "proof 4.0 s"} <= set(told[""])
+
+
+def test_it_begins_in_the_language_of_whoever_had_it_written() -> None:
+    def chinese_first(told: Told) -> dict[str, str]:
+        return dict(reversed(Report().in_languages(told).items()))
+
+    for words, first, title in ((Report().in_languages, "en", "Runs of p"), (chinese_first, "zh", "p 的运行记录")):
+        html = page("p", {"p": (GOOD,)}, words)
+        assert f'<html lang="{first}">' in html
+        assert f"<title>{title}</title>" in html
+        assert f'<input type="radio" name="language" id="{first}" checked' in html

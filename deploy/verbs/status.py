@@ -257,7 +257,7 @@ def write_page(report: "Report", file: str, title: str, hosts: Mapping[str, Sequ
     """Write the runs of hosts as a page; what was there is written over."""
     place = Path(file).expanduser()
     try:
-        place.write_text(page.page(title, hosts, report.in_words), encoding="utf-8")
+        place.write_text(page.page(title, hosts, report.in_languages), encoding="utf-8")
     except OSError as error:
         why = Printed(error.strerror or str(error))
         raise Failure(say("%s cannot be written: %s", str(place), why), code=Exit.USAGE) from None
