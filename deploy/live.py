@@ -42,10 +42,11 @@ Row = tuple[str, Told, Told, Told, Told]
 def following(parts: Mapping[str, tuple[report.Report, Sequence[str]]]) -> Iterator[None]:
     """Show runs while they are followed: of each host its report, and the names of its steps as far as they are known.
 
-    Where there is no terminal the reports tell each line as it comes.
+    Where there is no terminal the reports tell each line as it comes, with the time of day.
     """
     if not (Board.possible() and all(told.draws for told, _ in parts.values())):
-        yield
+        with report.timed():
+            yield
         return
     with ExitStack() as stack:
         live = _Live({name: Progress.of(names) for name, (_, names) in parts.items()}, stack)

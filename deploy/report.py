@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deploy import backups, builds, language, output, preflight, releases
@@ -40,6 +40,8 @@ HANG = 2
 writing = threading.RLock()
 # What is drawn below the lines of the terminal at the moment.
 _below: "Board | None" = None
+# Does each line on standard output begin with the time of day?
+_timed = False
 # Blanks at the end of a line, and what ends its colours.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -95,8 +97,25 @@ def _cleared() -> Iterator[None]:
             output.write(board.draw())
 
 
+@contextmanager
+def timed() -> Iterator[None]:
+    """Have each line on standard output begin with the time of day: nothing else tells when it came."""
+    global _timed
+    _timed = True
+    try:
+        yield
+    finally:
+        _timed = False
+
+
+def _label_with_time(label: str) -> str:
+    return f"{datetime.now():%H:%M:%S}  {label}" if _timed else label
+
+
 def _write(written: str, name: output.Name = "stdout", label: str = "") -> None:
     """Write whole lines, each with the label before it; what standard output does not take is told on the other."""
+    if name == "stdout":
+        label = _label_with_time(label)
     if label:
         written = "".join(f"{label}{line}" for line in written.splitlines(keepends=True))
     with _cleared():
@@ -163,9 +182,9 @@ class Report:
         # Tells whether an event is seen on the terminal already, and needs no line.
         self.live: Callable[[Event], bool] | None = None
 
-    @cached_property
+    @property
     def _out(self) -> "Console":
-        return _console(margin=len(self._label))
+        return _console(margin=len(_label_with_time(self._label)))
 
     def _print(self, console: "Console", told: "RenderableType", name: output.Name = "stdout") -> None:
         """Lay it out and write it, without the blanks that fill its lines."""
@@ -177,7 +196,8 @@ class Report:
         if _is_plain():
             _write(f"{shown(told)}\n", label=self._label)
             return
-        self._print(self._out, _fitted(self._out, shown(told), style))
+        out = self._out
+        self._print(out, _fitted(out, shown(told), style))
 
     def log(self, source: str, moment: float, told: Told, colour: str) -> bool:
         """Print a line of a log, unbroken, its source before it; tell whether somebody reads it still."""
@@ -190,8 +210,9 @@ class Report:
             return output.shown(name)
         from rich.text import Text
 
-        with self._out.capture() as laid_out:
-            self._out.print(Text(output.shown(name), colour), end="", soft_wrap=True)
+        out = self._out
+        with out.capture() as laid_out:
+            out.print(Text(output.shown(name), colour), end="", soft_wrap=True)
         return laid_out.get()
 
     def in_words(self, told: Told) -> str:

@@ -1,6 +1,8 @@
 """Runs on a terminal while they go on: read from a real one's screen."""
 
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,11 +133,23 @@ def test_hosts_are_side_by_side_a_line_each() -> None:
 @pytest.mark.parametrize("term", ["dumb"])
 def test_without_such_a_terminal_every_line_is_told(term: str) -> None:
     lines = Screen({"prod": ["proof", "copy"]}, play(*RELEASE[:5]), term=term).ended()
-    assert lines == [
+    assert all(re.fullmatch(r"([01]\d|2[0-3])(:[0-5]\d){2}  ", line[:10]) for line in lines[:-1])
+    assert [line[10:] for line in lines[:-1]] == [
         "run 20261128T060205-da5c",
         "▸ proof",
         "    importing",
         "    43ce5a1 boots beside the running release",
         "✓ proof 1.5 s",
-        "end",
     ]
+    assert lines[-1] == "end"
+
+
+def test_in_a_pipe_the_time_is_in_one_column_before_the_hosts() -> None:
+    events = play(("begin", "proof"), host="a") + play(("begin", "copy"), ("end", "copy", "0"), host="bb")
+    done = subprocess.run(
+        [sys.executable, "-c", PLAYER, json.dumps([{"a": ["proof"], "bb": ["copy"]}, events])],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    lines = [re.sub(r"^\d\d:\d\d:\d\d  ", "TIME  ", line) for line in done.stdout.splitlines()]
+    assert lines == ["TIME  a  ▸ proof", "TIME  bb  ▸ copy", "TIME  bb  ✓ copy 0.5 s", "end"]

@@ -1,6 +1,7 @@
 """One production for every test that does not disturb the others, and the verbs as the operator runs them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,13 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Ended:
-    """How a verb ended: its exit code and everything that it printed."""
+    """How a verb ended: its exit code and everything that it printed, but for the times of day before a run's lines."""
 
     code: int
     out: str
     err: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "out", re.sub(r"^\d\d:\d\d:\d\d  ", "", self.out, flags=re.MULTILINE))
         leaks.printed.append(self.text)
         assert commands.wrong(self.text) == []
 
