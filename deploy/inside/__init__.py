@@ -14,10 +14,10 @@ from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
 MODULES = (
-    "message", "wire", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs", "rolls",
-    "workers", "uwsgi", "survey", "nginx", "elsewhere", "installing", "maintaining", "look", "listing", "whole",
-    "staging", "before", "proving", "copying", "cleaning", "rolling", "replacing", "awaiting", "shipping", "sqlite",
-    "database", "dumping", "main",
+    "message", "wire", "pace", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs",
+    "rolls", "workers", "uwsgi", "survey", "nginx", "elsewhere", "installing", "maintaining", "look", "listing",
+    "whole", "staging", "before", "proving", "copying", "cleaning", "rolling", "replacing", "awaiting", "shipping",
+    "sqlite", "database", "dumping", "main",
 )  # fmt: skip
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says

@@ -8,7 +8,8 @@ import stat
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.message import ExpectedError, counted, say
+from deploy.inside.message import ExpectedError, counted, message, say
+from deploy.inside.pace import Pace
 from deploy.inside.record import Record, boot_id, is_damaged, put_aside, read_json, remove_json, uptime, write_json
 from deploy.inside.staging import discard, room
 from deploy.inside.tree import Tree, clone, parents, remove
@@ -24,10 +25,12 @@ def keep(settings: dict[str, Any], tree: Tree, work: dict[str, Any], record: Rec
     there = [path for path in touched if tree.status(path) is not None]
     saved = [path for path in there if not is_folder(tree, path)]
     room(tree, sum(os.lstat(tree.at(path)).st_size for path in saved), settings)
+    pace = Pace(message("kept for an undo"), len(saved))
     for path in saved:
         copy = kept(settings, path)
         os.makedirs(os.path.dirname(copy), exist_ok=True)
         duplicate(tree.at(path), copy)
+        pace.count()
     folders = {folder for path in touched for folder in (*parents(path), path) if is_folder(tree, folder)}
     remembered = {
         "run": settings["run"],

@@ -20,6 +20,7 @@ from deploy.inside.builds import remember_sources
 from deploy.inside.elsewhere import remember_unedited
 from deploy.inside.look import followed_id
 from deploy.inside.message import LIST, ExpectedError, counted, message, say
+from deploy.inside.pace import Pace, amount
 from deploy.inside.record import (
     Record,
     ask_entries,
@@ -37,7 +38,6 @@ from deploy.inside.staging import claim, discard
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import (
     FILE,
-    MIB,
     Entry,
     answer,
     ask_no_more,
@@ -70,7 +70,11 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
     owner = tree.owner()
     # What an image has was not left there by a copy.
     certain = complete or settings.get("fresh") is True
-    write = [path for path in entries if wanting(tree, path, entries[path], owner, certain)]
+    write, compared = [], Pace(message("compared"), len(entries))
+    for path in entries:
+        if wanting(tree, path, entries[path], owner, certain):
+            write.append(path)
+        compared.count()
     clear = list(dict.fromkeys(obstacle for path in write for obstacle in tree.in_the_way(path)))
     former = (record.paths if record else set()) | (set() if complete else history)
     gone = set[bytes]() if tree.clone else former - set(entries) - set(clear) - set(tree.derived)
@@ -146,14 +150,15 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     tree.remove_temporaries(entries)
     for path in map(raw, work["clear"]):
         remove(tree.at(path))
-    size = 0
+    moved = Pace(message("moved in"), len(work["write"]))
     for path in map(raw, work["write"]):
-        size += os.lstat(staged.at(path)).st_size
+        size = os.lstat(staged.at(path)).st_size
         if work["had"].get(text(path)) == entries[path].blob:
             # The same bytes: who goes by its age, such as a server by its settings, has read these already.
             before = os.lstat(tree.at(path)).st_mtime_ns
             os.utime(staged.at(path), ns=(before, before), follow_symlinks=False)
         tree.take(staged, path, entries[path].mode, owner)
+        moved.count(size)
     removed = [path for path in map(raw, work["remove"]) if tree.status(path) and remove(tree.at(path))]
     for path in removed:
         tree.prune(path, entries)
@@ -161,7 +166,11 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
     # Before the files are read: one that is changed meanwhile has another signature then.
     tree.look(entries)
     signatures = {text(path): signature(status) for path in entries if (status := tree.status(path))}
-    wrong = [shown(path) for path, entry in entries.items() if not tree.equals(path, entry, owner)]
+    wrong, checked = [], Pace(message("checked"), len(entries))
+    for path, entry in entries.items():
+        if not tree.equals(path, entry, owner):
+            wrong.append(shown(path))
+        checked.count()
     if wrong:
         many = counted(len(wrong), "%s file", "%s files")
         raise ExpectedError("after the copy %s not as in the commit: %s", many, first_of(wrong))
@@ -177,9 +186,8 @@ def apply(settings: dict[str, Any], stream: BufferedReader) -> None:
         discard(settings)
 
     cleared = len(set(work["clear"]) & set(work["had"]))
-    amount = message("%s KiB", -(-size // 1024)) if size < MIB else message("%s MiB", f"{size / MIB:.1f}")
     written, unchanged = counted(len(work["write"]), "%s file", "%s files"), len(entries) - len(work["write"])
-    say("%s written (%s), %s removed, %s unchanged", written, amount, len(removed) + cleared, unchanged)
+    say("%s written (%s), %s removed, %s unchanged", written, amount(moved.size), len(removed) + cleared, unchanged)
     for path in sorted(path for path, blob in work["had"].items() if blob in work["unknown"]):
         say("saved: %s (git does not know its content)", shown(raw(path)))
     for line in lines:

@@ -7,7 +7,8 @@ import shutil
 from io import BufferedReader
 from typing import Any
 
-from deploy.inside.message import ExpectedError
+from deploy.inside.message import ExpectedError, message
+from deploy.inside.pace import Pace
 from deploy.inside.record import read_json, read_work, remove_json, write_json
 from deploy.inside.tree import Tree, above, free_bytes, remove
 from deploy.inside.whole import lay, remember, remembered, staying, surround, tidy
@@ -83,8 +84,10 @@ def write_blobs(
     places: dict[str, list[bytes]] = {}
     for path in paths:
         places.setdefault(entries[path].blob, []).append(path)
+    pace = Pace(message("sent into the container"), len(paths))
     for blob, data in read_blobs(stream):
         for path in places.pop(blob, []):
             place.write(path, entries[path].mode, data, owner)
+            pace.count(len(data))
     if places:
         raise ExpectedError("the host did not send %s", shown(next(iter(places.values()))[0]))

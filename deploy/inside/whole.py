@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
+from deploy.inside.message import message
+from deploy.inside.pace import Pace
 from deploy.inside.record import read_json, write_json
 from deploy.inside.tree import BYTECODE, Tree, clone, signature, statuses, within
 from deploy.inside.wire import raw, text
@@ -80,12 +82,15 @@ def own(folder: bytes, owner: tuple[int, int]) -> None:
     os.chown(folder, *owner)
 
 
-def lay(tree: Tree, place: Tree, paths: Iterable[bytes]) -> dict[bytes, list[int]]:
+def lay(tree: Tree, place: Tree, paths: Sequence[bytes]) -> dict[bytes, list[int]]:
     """Copy these files, and make the derived ones as they will be: what the copies are like."""
     copies = {}
+    pace = Pace(message("copied beside the app"), len(paths))
     for path in paths:
         clone(tree.at(path), place.at(path))
-        copies[path] = signature(os.lstat(place.at(path)))
+        status = os.lstat(place.at(path))
+        copies[path] = signature(status)
+        pace.count(status.st_size)
     for path, source in tree.derived.items():
         if not there(place, path) and os.path.isfile(place.at(source)):
             clone(place.at(source), place.at(path))

@@ -73,3 +73,17 @@ repeat_error() {
   done
   [ -z "$why" ] || printf '%s\n' "$why"
 }
+
+# tell_revisions: pass a program's words on, and of what Alembic logs the revision that comes now: who watches has little room.
+tell_revisions() {
+  local line
+  while IFS= read -r line || [ -n "$line" ]; do
+    if [[ ! $line =~ \ Running\ upgrade\ [^\>]*-\>\ ([^\ ,]+)(,\ (.+))?$ ]]; then
+      printf '%s\n' "$line"
+    elif [ -n "${BASH_REMATCH[3]}" ]; then
+      say '%s begins: %s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
+    else
+      say '%s begins' "${BASH_REMATCH[1]}"
+    fi
+  done
+}

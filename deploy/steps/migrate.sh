@@ -6,7 +6,7 @@
 folder=$(mktemp -d)
 trap 'tell_killed $?; rm -rf "$folder"' EXIT
 
-upgrade_once() { flask_ upgrade 2>&1 | spare_traceback | repeat_error | tee "$folder/said"; }
+upgrade_once() { flask_ upgrade 2>&1 | spare_traceback | repeat_error | tell_revisions | tee "$folder/said"; }
 
 # spare_traceback: pass a program's words on; of a traceback for want of a lock the error alone: who holds that is told.
 spare_traceback() {
