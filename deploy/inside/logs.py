@@ -1,10 +1,10 @@
 """Tell the last lines of the container's logs, and what is added to them, whatever rotates them.
 
 A program of its own, which changes nothing and ends with its stdin. It answers in records: found SOURCE DEVICE
-POSITION · absent SOURCE · unread SOURCE WHY · line SOURCE MOMENT POSITION TEXT, without a moment where it goes on with
-the line before it · read NAME, once all is told that was there. A source is CONTAINER:FILE; a position tells a later
-one of us where to go on: how many bytes of the file have been told, and a sum of the last of these, by which the file
-is known again.
+POSITION · absent SOURCE · packed SOURCE FILE, which may have earlier lines · unread SOURCE WHY · line SOURCE MOMENT
+POSITION TEXT, without a moment where it goes on with the line before it · read NAME, once all is told that was there. A
+source is CONTAINER:FILE; a position tells a later one of us where to go on: how many bytes of the file have been told,
+and a sum of the last of these, by which the file is known again.
 """
 
 from __future__ import annotations
@@ -195,17 +195,28 @@ class Log:
         record(b"line", self.source, b"" if when is None else b"%.6f" % when, self._position, line)
 
     def tell_last(self, wanted: Wanted) -> None:
-        """Tell what is wanted of what is there, and of the file before this one where that is not enough."""
+        """Tell what is wanted of what is there, and of the files before this one where that is not enough."""
         begin, end, count = self._part(wanted)
-        earlier = self._earlier() if begin == 0 and count < wanted.tail else None
-        if earlier:
-            before, until, _ = earlier._part(wanted._replace(tail=wanted.tail - count))
+        for earlier, before, until in reversed(self._enough(wanted, begin, count)):
+            earlier.timed = self.timed
             earlier._tell_part(before, until)
             earlier.finish()
             self.timed = earlier.timed
         self._tell_part(begin, end)
         if not wanted.follow and wanted.until is None:
             self.finish()
+
+    def _enough(self, wanted: Wanted, begin: int, count: int) -> list[tuple[Log, int, int]]:
+        """Find the parts of earlier files that are wanted before one that begins there: the newest first."""
+        parts: list[tuple[Log, int, int]] = []
+        while begin == 0 and count < wanted.tail and (earlier := self._earlier(len(parts) + 1)):
+            begin, end, more = earlier._part(wanted._replace(tail=wanted.tail - count))
+            count += more
+            parts.append((earlier, begin, end))
+        packed = f"{self.path}.{len(parts) + 1}.gz"
+        if wanted.since is not None and begin == 0 and count < wanted.tail and os.path.exists(packed):
+            record(b"packed", self.source, os.fsencode(packed))
+        return parts
 
     def _part(self, wanted: Wanted) -> tuple[int, int, int]:
         """Find where what is wanted begins and ends, and how many lines it has."""
@@ -224,9 +235,9 @@ class Log:
         self.go_to(begin)
         self.tell(end)
 
-    def _earlier(self) -> Log | None:
-        """Open the file that had the name before: logrotate, Supervisor and Python call it so."""
-        earlier = Log(self.source, f"{self.path}.1")
+    def _earlier(self, number: int = 1) -> Log | None:
+        """Open a file that had the name before: logrotate, Supervisor and Python call it so."""
+        earlier = Log(self.source, f"{self.path}.{number}")
         try:
             earlier.open()
         except OSError:

@@ -31,16 +31,19 @@ _FORMS = tuple(
 )
 
 
-def moment(line: bytes) -> float | None:
-    """Tell when a line was written; None where it does not say, as a line that goes on with the one before it."""
+def moment(line: bytes, here: timezone | None = None) -> float | None:
+    """Tell when a line was written; None where it does not say, as a line that goes on with the one before it.
+
+    `here` is the zone of times without one.
+    """
     for form in _FORMS:
         found = form.match(line)
         if found:
-            return _seconds({name: told.decode("ascii") for name, told in found.groupdict().items() if told})
+            return _seconds({name: told.decode("ascii") for name, told in found.groupdict().items() if told}, here)
     return None
 
 
-def _seconds(told: dict[str, str]) -> float | None:
+def _seconds(told: dict[str, str], here: timezone | None) -> float | None:
     named = told["month"]
     month = int(named) if named.isdigit() else _MONTHS.get(named, 0)
     hour, minute, second = map(int, told["clock"].split(":"))
@@ -48,12 +51,13 @@ def _seconds(told: dict[str, str]) -> float | None:
     try:
         # A leap second has no moment of its own.
         when = datetime(int(told["year"]), month, int(told["day"]), hour, minute, min(second, 59), micro)
-        return when.replace(tzinfo=_zone(told.get("zone", ""))).timestamp()
+        return when.replace(tzinfo=zone(told.get("zone", "")) or here).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _zone(told: str) -> timezone | None:
+def zone(told: str) -> timezone | None:
+    """Read a zone such as +0800; None where none is told."""
     if told in ("Z", "UTC"):
         return timezone.utc  # noqa: UP017 - Python 3.9 has no other name for it
     if not told:

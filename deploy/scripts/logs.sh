@@ -1,11 +1,12 @@
 # Tells what the logs have, and with follow what is added to them, in records as they come; changes nothing. Expects
 # besides redact.sh and containers.sh: wanted_service (empty: what runs the code), want_output (of containers),
-# readers (array: of the app, named nothing, and of each in also: its name, its Python, and what inside/logs.py is asked, in
-# JSON without the braces), logs_program, tail, since and until (seconds since the epoch, empty: no matter when), ago (seconds
+# readers (array: of the app, named nothing, and of each in also: its name, its Python, what inside/logs.py is asked, in JSON
+# without the braces, and its files, a line each), logs_program, tail, since and until (seconds since the epoch, empty: no matter when), ago (seconds
 # before now, in the place of since), run (empty: none), follow, want_journal (the run's), told_until (array: containers, and
 # up to when their output has been told), record_fields.
-# Its own records, beside those of inside/logs.py: reader NAME · run SINCE UNTIL · no-run · services NAME... (none is that
-# service) · unread SOURCE WHY · beat.
+# Its own records, beside those of inside/logs.py: reader NAME · run SINCE UNTIL (also where no run is asked for) · no-run ·
+# services NAME... (none is that service) · unread SOURCE WHY · stopped CONTAINER (its lines have in place of a moment, as
+# their position, the zone of their times) · beat.
 set -uo pipefail
 
 runs() { [ "$(docker inspect --type container --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
@@ -51,7 +52,7 @@ span() {
     awk -F '\t' -v run="$run" '$2 == run {print $7 "\t" $1 + 1}' "$state/history" 2>/dev/null | tail -n 1
   ) || since=$(head -n 1 "$state/runs/$run/journal" 2>/dev/null | cut -f 1)
   journal=$state/runs/$run/journal
-  [[ $since =~ ^[0-9]+(\.[0-9]+)?$ ]] && record run "$since" "$until"
+  [[ $since =~ ^[0-9]+(\.[0-9]+)?$ ]]
 }
 
 # output_records CONTAINER: of what docker logs prints on stdin, with its times. Of a line a little more is kept than is told,
@@ -106,8 +107,9 @@ await() { until runs "$1"; do pause 1; done; }
 # read_files CONTAINER READER: the files in it, by a program that ends with its stdin, which ends with us.
 read_files() {
   local i words=
-  for ((i = 0; i < ${#readers[@]}; i += 3)); do
+  for ((i = 0; i < ${#readers[@]}; i += 4)); do
     [ "${readers[i]}" = "$2" ] || continue
+    if [ -z "$follow" ] && ! executes "$1"; then read_stopped "$1" "${readers[i + 3]}"; continue; fi
     words=$(
       docker exec -i -u 0 "$1" "${readers[i + 1]}" -I -c "$logs_program" \
         "{\"container\": \"$1\", \"since\": ${since:-null}, \"until\": ${until:-null}, ${readers[i + 2]}}" \
@@ -117,6 +119,39 @@ read_files() {
   [ -z "$words" ] || record unread "$1:files" "${words##*$'\n'}"
   record read "$1:files"
   [ -z "$follow" ] || await "$1"
+}
+
+# executes CONTAINER: can a program be started in it?
+executes() { [ "$(docker inspect --type container --format '{{.State.Running}} {{.State.Restarting}}' "$1" 2>/dev/null)" = 'true false' ]; }
+
+# read_stopped CONTAINER FILES: the last lines of the files as it left them.
+read_stopped() {
+  local file zone beginning longest_text=$((longest_text + 64))
+  record stopped "$1"
+  zone=$(zone_of "$1")
+  while IFS= read -r file; do
+    record found "$1:$file" '' ''
+    beginning=$(record line "$1:$file" '' "$zone" .)
+    { left_in "$1" "$file.1"; left_in "$1" "$file" || record absent "$1:$file" >&"$told"; } |
+      tail -n "$tail" | tr -d '\0' | bounded | sed 's/\r$//; s/\\/\\\\/g; s/\t/\\t/g; s/\r/\\r/g' |
+      beginning=${beginning%.} awk '{print ENVIRON["beginning"] $0}'
+  done <<<"$2"
+}
+
+# left_in CONTAINER FILE: what it holds, also where the container does not run.
+left_in() { docker cp -L "$1:$2" - 2>/dev/null | tar -xO 2>/dev/null; }
+
+# zone_of CONTAINER: that of times which name none: of its TZ, else of its /etc/localtime, else UTC.
+zone_of() {
+  local zone file
+  zone=$(docker inspect --type container --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" | sed -n 's/^TZ=//p' | tail -n 1)
+  if [ -z "$zone" ] && file=$(mktemp); then
+    left_in "$1" /etc/localtime >"$file"
+    TZ=:$file date +%z
+    rm -f "$file"
+  else
+    TZ=$zone date +%z
+  fi
 }
 
 read_journal() {
@@ -138,6 +173,7 @@ read_logs() {
   exec {told}>&1
   [ -z "$ago" ] || since=$(($(date +%s) - ago))
   [ -z "$run" ] || span || { record no-run; return; }
+  [ -z "$since" ] || record run "$since" "$until"
   choose || return
   # Each with all that it starts in a group of its own, which is ended once we are, however that comes about: without a
   # reader our next beat is our last.

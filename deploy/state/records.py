@@ -95,6 +95,8 @@ OF_LOGS = (
     "found source device position",
     "absent source",
     "unread source why*",
+    "packed source file",
+    "stopped name",
     "line source moment position text*",
     "read name",
     "beat",

@@ -2,9 +2,11 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from queue import Empty, Queue
 from re import Pattern
 
@@ -12,7 +14,7 @@ from deploy import inside, logs, shell
 from deploy.beside import Beside
 from deploy.errors import Exit, Failure
 from deploy.host import Disconnected
-from deploy.inside.moments import moment
+from deploy.inside.moments import moment, zone
 from deploy.logs import Entry, Kind, Merge
 from deploy.message import NOTHING, Message, Printed, Told, say, unpack
 from deploy.settings import Settings, of_service
@@ -36,11 +38,15 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which logs, and which of their lines; `ago` in seconds, `since` in seconds since the epoch."""
+    """Which logs, and which of their lines; `ago` in seconds, `since` in seconds since the epoch.
+
+    `bound`: nobody said how many lines.
+    """
 
     service: str
     kind: Kind | None
     tail: int
+    bound: bool
     ago: int | None
     since: float | None
     run: str
@@ -59,7 +65,8 @@ def wanted(*, service: str, kind: str, tail: str, follow: bool, since: str, grep
     if tail and not (tail.isdecimal() and len(tail) < 10):
         raise Failure(say("--tail takes a number of lines, not %s", repr(tail)), code=Exit.USAGE)
     count = int(tail) if tail else LONG_TAIL if since or run else TAIL
-    return Wanted(service, known, count, ago, at, run, follow, logs.pattern(grep) if grep else None)
+    bound, pattern = bool(since or run) and not tail, logs.pattern(grep) if grep else None
+    return Wanted(service, known, count, bound, ago, at, run, follow, pattern)
 
 
 def show(session: Session, wanted: Wanted) -> None:
@@ -132,6 +139,11 @@ class _Logs:
         self._told = False
         # Was the last entry of a source told?
         self._matched: dict[str, bool] = {}
+        # How many lines of each source were there, and from when to when they are wanted.
+        self._lengths: Counter[str] = Counter()
+        self._span: tuple[float, float] = (-inf, inf)
+        # What is worth a word about a log that is told.
+        self._notes: list[Message] = []
 
     @property
     def ready(self) -> bool:
@@ -209,7 +221,7 @@ class _Logs:
         files = [path for path in app.logs if kind in (None, logs.kind_of(path, app.server))]
         facts = {"files": files, "positions": positions, "optional": optional}
         facts |= {"tail": self._wanted.tail, "follow": self._wanted.follow}
-        return (name, app.python, json.dumps(facts)[1:-1]) if files else ()
+        return (name, app.python, json.dumps(facts)[1:-1], "\n".join(files)) if files else ()
 
     def hear(self, line: str | Failure | None, merge: Merge) -> None:
         """Take what the host says; a record that lacks fields was cut off on its way."""
@@ -222,6 +234,9 @@ class _Logs:
                 self._readers = (self._readers or set()) | {name}
             case ("read", name):
                 self._readers = (self._readers or set()) - {name}
+                self._tell_bound(name)
+            case ("run", since, until):
+                self._span = float(since), float(until or inf)
             case ("found", source, device, position):
                 if source not in self.called and device and device in self._devices.values():
                     self._shared.add(source)
@@ -234,6 +249,11 @@ class _Logs:
             case ("line", source, at, position, text) if source in self.called:
                 self._positions[source] = position
                 self._take(source, at, position, unpack(text), merge)
+            case ("packed", source, file):
+                container = source.partition(":")[0]
+                self._notes.append(say("! %s: %s may have earlier lines, but is compressed", container, file))
+            case ("stopped", name):
+                self._notes.append(say("! %s does not run: its files are told as it left them", name))
             case ("absent", source):
                 self._complaints[source] = NOTHING
             case ("unread", source, why):
@@ -255,18 +275,38 @@ class _Logs:
 
     def _take(self, source: str, at: str, position: str, told: Told, merge: Merge) -> None:
         """Take a line. The engine tells a moment of each that a container prints, also of one that goes on."""
-        if not source.endswith(":"):
-            merge.add(self._key(source), float(at) if at else None, told)
-            return
         printed = b"" if isinstance(told, Message) else told.encode("utf-8", "surrogateescape")
-        when, own = moment(position.encode()) or 0.0, moment(printed) is not None
-        latest, self._latest[source] = self._latest.get(source, 0.0), when
+        if not source.endswith(":"):
+            here = zone(position) if position.startswith(("+", "-")) else None
+            when = moment(printed, here) if here else float(at) if at else None
+            if not here or self._is_wanted(source, when):
+                self._lengths[source] += 1
+                merge.add(self._key(source), when, told)
+            return
+        self._lengths[source] += 1
+        printed_at, own = moment(position.encode()) or 0.0, moment(printed) is not None
+        latest, self._latest[source] = self._latest.get(source, 0.0), printed_at
         if own:
             self._timed.add(source)
-        elif source in self._timed and when - latest < AT_ONCE:
+        elif source in self._timed and printed_at - latest < AT_ONCE:
             merge.add(self._key(source), None, told)
             return
-        merge.add(self._key(source), when, told if own else say("%s %s", f"{position[:19]}Z", told))
+        merge.add(self._key(source), printed_at, told if own else say("%s %s", f"{position[:19]}Z", told))
+
+    def _is_wanted(self, source: str, when: float | None) -> bool:
+        """Is a line of a container that does not run of the time that is asked for? One without goes with others."""
+        if when is not None:
+            self._latest[source] = when
+        since, until = self._span
+        return since <= self._latest.get(source, 0.0) < until
+
+    def _tell_bound(self, reader: str) -> None:
+        """Say of which logs more lines may be wanted than are told."""
+        for source in self.called if self._wanted.bound else ():
+            of_reader = source.startswith(reader.removesuffix("files")) and source.endswith(":") == reader.endswith(":")
+            if of_reader and self._lengths[source] >= self._wanted.tail:
+                told = say("! %s: only its last %s lines are read; --tail N reads more", source, self._wanted.tail)
+                self._notes.append(told)
 
     def tell(self, entry: Entry, width: int) -> bool:
         """Print an entry that is wanted; False where nobody reads it any more."""
@@ -285,6 +325,8 @@ class _Logs:
 
     def complain(self) -> None:
         """Say once what cannot be read: what is not there in one line for each container."""
+        while self._notes:
+            self._session.report.error_line(self._notes.pop(0))
         absent: dict[str, list[str]] = {}
         for source, why in self._complaints.items():
             container, _, path = source.partition(":")

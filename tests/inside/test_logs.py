@@ -178,6 +178,21 @@ def test_the_last_lines_are_told_and_of_the_earlier_file_what_is_lacking(start: 
     assert told(start, log, tail=0) == []
 
 
+def test_every_earlier_file_is_told_as_far_as_it_is_wanted(start: START, log: Path) -> None:
+    for number, hour in ((1, "09"), (2, "08"), (3, "07")):
+        log.with_name(f"app.log.{number}").write_text(f"2026-07-02 {hour}:00:00 a\n2026-07-02 {hour}:30:00 b\n")
+    log.with_name("app.log.4.gz").touch()
+    half_past_eight = 1782981000.0
+    assert told(start, log, since=half_past_eight) == [
+        "2026-07-02 08:30:00 b", "2026-07-02 09:00:00 a", "2026-07-02 09:30:00 b", ONE, TWO,
+    ]  # fmt: skip
+    assert told(start, log, tail=5)[0] == "2026-07-02 08:30:00 b"
+    reading = start(log, follow=False, since=0.0)
+    reading.end()
+    assert reading.lines[0] == "2026-07-02 07:00:00 a"
+    assert ("packed", f"c:{log}", f"{log}.4.gz") in reading.records
+
+
 def test_a_time_says_where_to_begin_and_to_end(start: START, log: Path) -> None:
     seconds = [f"2026-07-02 10:{number // 60:02}:{number % 60:02} line {number}\n  goes on\n" for number in range(3600)]
     log.write_text("".join(seconds))

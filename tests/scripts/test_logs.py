@@ -22,7 +22,14 @@ SECRET = "s3cret-of-the-app"
 OUTPUT = """#!/bin/bash
 case $1 in
   ps) exit ;;
-  inspect) echo true; exit ;;
+  inspect)
+    case "$*" in
+      *Restarting*) cat "$(dirname "$0")/state" ;;
+      *Config.Env*) echo TZ=Asia/Shanghai ;;
+      *) echo true ;;
+    esac
+    exit ;;
+  cp) tar -c -C / "${3#app:/}"; exit ;;
   logs)
     case " $* " in
       *' --follow '*) exec tail -n 0 -f "$(dirname "$0")/output" ;;
@@ -58,7 +65,7 @@ class Site:
             "wanted_service": "",
             "want_output": True,
             "want_journal": False,
-            "readers": ("", sys.executable, json.dumps(asked)[1:-1]),
+            "readers": ("", sys.executable, json.dumps(asked)[1:-1], str(self.log)),
             "logs_program": inside.logs(),
             "tail": tail,
             "since": "",
@@ -82,6 +89,7 @@ def site(tmp_path: Path) -> Site:
     (tmp_path / "bin/docker").rename(tmp_path / "bin/here/docker")
     (tmp_path / "bin/docker").write_text(OUTPUT)
     (tmp_path / "bin/docker").chmod(0o755)
+    (tmp_path / "bin/state").write_text("true false")
     (tmp_path / ".env").write_text(f"APP_SECRET={SECRET}\n")
     (tmp_path / "app.log").write_text(f"2026-07-02 10:00:00 a\tb\\c {SECRET}\n")
     (tmp_path / "bin/output").write_text(f"2026-07-02T10:00:00.123456789Z printed {SECRET}\r\nno such log\n")
@@ -113,6 +121,21 @@ def test_lines_are_records_and_their_secrets_are_gone(site: Site) -> None:
     assert {fields for fields in told if fields[0] in ("reader", "read")} == {
         (kind, name) for kind in ("reader", "read") for name in ("app:", "app:files")
     }
+
+
+def test_of_a_container_that_does_not_run_the_files_are_told_as_it_left_them(site: Site) -> None:
+    (site.folder / "bin/state").write_text("false false")
+    site.log.with_name("app.log.1").write_text("2026-07-02 09:00:00 before\n")
+    ended = subprocess.run(
+        ["bash", "-c", site.script(follow=False)], capture_output=True, text=True, check=True, timeout=60
+    )
+    told = [fields for fields in shell.records(ended.stdout) if fields[0] in ("stopped", "line", "absent")]
+    source = f"app:{site.log}"
+    assert [fields for fields in told if fields[:2] != ("line", "app:")] == [
+        ("stopped", "app"),
+        ("line", source, "", "+0800", "2026-07-02 09:00:00 before"),
+        ("line", source, "", "+0800", "2026-07-02 10:00:00 a\tb\\c [APP_SECRET]"),
+    ]
 
 
 @pytest.fixture
