@@ -262,7 +262,7 @@ def write_page(report: "Report", file: str, title: str, hosts: Mapping[str, Sequ
         why = Printed(error.strerror or str(error))
         raise Failure(say("%s cannot be written: %s", str(place), why), code=Exit.USAGE) from None
     count = sum(map(len, hosts.values()))
-    report.line(say("%s: %s", str(place), counted(count, "%s run", "%s runs")), "green")
+    report.line(say("%s: %s", str(place), counted(count, "%s run written", "%s runs written")), "green")
 
 
 def past(session: Session) -> tuple[tuple[PastRun, ...], tuple[Message, ...]]:
