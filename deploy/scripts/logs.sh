@@ -11,8 +11,8 @@ set -uo pipefail
 
 runs() { [ "$(docker inspect --type container --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
-# candidates: every container that has logs: its name, its service, and who reads its files: nothing for the app's, - for
-# nobody, else a name in also.
+# candidates: every container that has logs: its name, its service, and who reads its files: nothing for the app's, also of
+# replicas that do not run, - for nobody, else a name in also.
 candidates() {
   local all name of
   all=$(all_containers)
@@ -21,8 +21,9 @@ candidates() {
     other_containers | while IFS=$'\x1f' read -r name of _; do printf '%s\x1f%s\x1f%s\n' "$name" "$of" "$of"; done
     printf '%s\x1f%s\x1f-\n' "${database_container-}" "${database_service-}" "${redis_container-}" "${redis_service-}"
     here <<<"$all" | while read -r name; do printf '%s\x1f\x1f-\n' "$name"; done
-  } | awk -F $'\x1f' -v OFS=$'\x1f' -v app="$service" '
+  } | awk -F $'\x1f' -v OFS=$'\x1f' -v app="$service" -v first="$container" '
     NR == FNR {service[$1] = $3; next}
+    $3 == "-" && first in service && $1 in service && service[$1] == service[first] {$3 = ""}
     $1 != "" && !seen[$1]++ {print $1, ($1 in service ? service[$1] : $2 != "" ? $2 : app), $2, $3}' <(printf '%s\n' "$all") -
 }
 

@@ -153,6 +153,12 @@ class _Logs:
     @property
     def silent(self) -> Failure | None:
         """The failure that it is where no log at all could be read."""
+        if self._readers is None and self._wanted.kind:
+            # Such as of a server that writes to its container's output.
+            told = say(
+                "no log of %s is of kind %s; what a container prints is of kind container", self.name, self._wanted.kind
+            )
+            return Failure(told, code=Exit.REFUSED)
         if self._told or not self._complained or self._positions:
             return None
         return Failure(say("no log of %s can be read", self.name))
