@@ -1,8 +1,9 @@
 """What a migration may do to those who use the database meanwhile, by what its source shows; nothing of it is run.
 
-The sources of the rules: PostgreSQL's pages "ALTER TABLE" (its notes on rewrites and scans), "CREATE INDEX" and
-"Explicit Locking"; MySQL's "Online DDL Operations" and MariaDB's "InnoDB Online DDL Operations"; SQLite's "ALTER
-TABLE"; Alembic's "Running Batch Migrations".
+The sources of the rules: PostgreSQL's pages "ALTER TABLE" (its notes on rewrites and scans), "CREATE INDEX", "DROP
+INDEX" and "Explicit Locking"; MySQL's "Online DDL Operations" and MariaDB's "InnoDB Online DDL Operations"; SQLite's
+"ALTER TABLE"; Alembic's "Running Batch Migrations". Which statements the linters squawk and strong_migrations mind was
+held against them.
 """
 
 import ast
@@ -23,6 +24,12 @@ _IN_PLACE = {"add_column", "create_index", "drop_index", "f"}
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 # Texts and comments of SQL, whichever begins first.
 _ASIDE = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# What PostgreSQL writes a table anew for, since each row gets a value of its own.
+_NUMBERED = r"^ADD (?:COLUMN )?\S+ (?:SMALL|BIG)?SERIAL\b|\bGENERATED\b.*\b(?:IDENTITY|STORED)\b"
+_DROPPED = (
+    "SCHEMA|DATABASE|VIEW|MATERIALIZED VIEW|TYPE|DOMAIN|SEQUENCE|FUNCTION|PROCEDURE|AGGREGATE|TRIGGER|POLICY|EXTENSION"
+)
+_REWRITES = r"(VACUUM\b.*\bFULL|CLUSTER\b|REINDEX\b(?!.*CONCURRENTLY)|OPTIMIZE TABLE|REFRESH MATERIALIZED VIEW (?!C))"
 _FUNCTION = re.compile(r"(?<!:)\b\w+\(")
 _NAME = r'(?:IF (?:NOT )?EXISTS |ONLY )*((?:[\w$."`]|\ufffd)+)'
 
@@ -64,6 +71,8 @@ class _Upgrade:
     operations: set[str] = field(default_factory=set)
     # The tables that it makes itself: nobody uses them yet.
     made: set[str] = field(default_factory=set)
+    # What is outside of its transaction, by the node's id.
+    outside: set[int] = field(default_factory=set)
 
 
 def docstring(source: str) -> tuple[str, ...]:
@@ -128,6 +137,8 @@ def _learn(known: _Upgrade, node: ast.AST) -> None:
             text = _text(known, value)
             known.texts[name] = text if text and name not in known.texts else _UNKNOWN
         case ast.With(items=items):
+            if any(isinstance(one.context_expr, ast.Call) and _is_autocommit(one.context_expr) for one in items):
+                known.outside |= set(map(id, ast.walk(node)))
             for item in items:
                 call = item.context_expr
                 if not isinstance(call, ast.Call) or _operation(known, call) != "batch_alter_table":
@@ -166,7 +177,7 @@ def _call(known: _Upgrade, node: ast.Call) -> _Call | None:
             return _Call(attribute, node, known.batches[name], tuple(node.args))
         case ast.Attribute(value=ast.Name(name), attr=attribute) if name in known.operations:
             # The constraint's or the index's own name comes first.
-            own = attribute.startswith("create_") and attribute != "create_table"
+            own = attribute != "create_table" and attribute.startswith(("create_", "drop_index", "drop_constraint"))
             place, keyword = (
                 (1, "source_table" if attribute == "create_foreign_key" else "table_name") if own else (0, "")
             )
@@ -197,10 +208,20 @@ def _of_call(known: _Upgrade, call: _Call) -> Iterator[Risk]:
                 yield _renamed(line, "rename-column", f"{table}.{column}")
             if call.is_set("type_") and not _is_wider(call.get("existing_type"), call.get("type_"), dialect):
                 yield from _retyped(line, f"{table}.{column}", dialect)
-            if (nullable := call.get("nullable")) is not None and getattr(nullable, "value", None) is False:
-                yield from _filled(line, f"{table}.{column}", dialect)
-        case "create_index" if not call.is_set("postgresql_concurrently"):
+            nullable, default = call.get("nullable"), call.get("server_default")
+            if isinstance(nullable, ast.Constant):
+                made = _filled(line, f"{table}.{column}", dialect) if nullable.value is False else ()
+                yield from made if not nullable.value else (_emptied(line, f"{table}.{column}"),)
+            if isinstance(default, ast.Constant) and default.value is None:
+                yield _undefaulted(line, f"{table}.{column}")
+        case "create_index" | "drop_index" if call.is_set("postgresql_concurrently") and dialect == "postgres":
+            yield from _concurrently(known, call.node)
+        case "create_index":
             yield from _indexed(line, table, dialect)
+        case "drop_index":
+            yield _unindexed(line, _named(known, call.get("index_name", 0)), dialect)
+        case "drop_constraint":
+            yield _unconstrained(line, table, _named(known, call.get("constraint_name", 0)), dialect)
         case "create_foreign_key" if not call.is_set("postgresql_not_valid"):
             yield from _referenced(line, table, _named(known, call.get("referent_table", 1)), dialect)
         case "create_check_constraint" if not call.is_set("postgresql_not_valid"):
@@ -218,6 +239,10 @@ def _of_column(known: _Upgrade, call: _Call) -> Iterator[Risk]:
     told = _Call("", column, call.table, tuple(column.args))
     name = f"{call.table}.{_named(known, told.get('name', 0))}"
     line, nullable, default = call.node.lineno, told.get("nullable"), told.get("server_default")
+    if told.is_set("unique"):
+        yield from _indexed_alone(line, call.table, known.dialect)
+    elif told.is_set("index"):
+        yield from _indexed(line, call.table, known.dialect)
     made = {_attribute(one) for one in (*told.arguments, default) if isinstance(one, ast.Call)}
     if made & {"Identity", "Computed"}:
         if known.dialect == "postgres" and not _is_virtual(told):
@@ -331,6 +356,45 @@ def _indexed(line: int, table: str, dialect: str) -> Iterator[Risk]:
         yield Risk(line, "index-blocks-writes", told)
 
 
+def _unindexed(line: int, name: str, dialect: str) -> Risk:
+    if dialect == "postgres":
+        # "DROP INDEX": ACCESS EXCLUSIVE on the table, which waits for every query and has later ones wait behind it.
+        told = say(
+            "drops the index %s without CONCURRENTLY: it waits for every query on its table, later ones too", name
+        )
+    else:
+        told = say("drops the index %s: queries of the old code that use it are slow", name)
+    return Risk(line, "drop-index", told)
+
+
+def _unconstrained(line: int, table: str, name: str, dialect: str) -> Risk:
+    if dialect == "postgres":
+        # "ALTER TABLE": ACCESS EXCLUSIVE, of a foreign key on the other table too.
+        told = say(
+            "drops the constraint %s of %s: it waits for every query on that, later ones too, and no row is refused",
+            name,
+            table,
+        )
+    else:
+        told = say("drops the constraint %s of %s: no row is refused", name, table)
+    return Risk(line, "drop-constraint", told)
+
+
+def _emptied(line: int, name: str) -> Risk:
+    return Risk(line, "drop-not-null", say("lets %s be NULL, which the old code may not be made for", name))
+
+
+def _undefaulted(line: int, name: str) -> Risk:
+    return Risk(line, "drop-default", say("drops the default of %s: INSERTs of the old code may fail", name))
+
+
+def _concurrently(known: _Upgrade, node: ast.AST) -> Iterator[Risk]:
+    # "CREATE INDEX": CONCURRENTLY cannot be used inside a transaction block.
+    if id(node) not in known.outside:
+        told = say("uses CONCURRENTLY outside of autocommit_block(): it fails where Alembic has a transaction")
+        yield Risk(getattr(node, "lineno", 1), "concurrently-in-transaction", told)
+
+
 def _indexed_alone(line: int, table: str, dialect: str) -> Iterator[Risk]:
     # "ALTER TABLE": ACCESS EXCLUSIVE, while the constraint's index is built.
     if dialect == "postgres":
@@ -365,6 +429,10 @@ def _checked(line: int, table: str, dialect: str) -> Iterator[Risk]:
 # ── SQL ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _is_autocommit(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "autocommit_block"
+
+
 def _is_sql(node: ast.Call) -> bool:
     return isinstance(node.func, ast.Attribute) and node.func.attr in ("execute", "exec_driver_sql")
 
@@ -387,6 +455,10 @@ def _of_sql(known: _Upgrade, node: ast.Call) -> Iterator[Risk]:
         return
     found = [risk for statement in text.split(";") for risk in _of_statement(known, node.lineno, statement.strip())]
     yield from found
+    if known.dialect == "postgres" and re.search(
+        r"\b(INDEX|REINDEX\b.*|DETACH PARTITION \S+) CONCURRENTLY\b", text, re.I
+    ):
+        yield from _concurrently(known, node)
     if _UNKNOWN in text and not found:
         yield unknown
 
@@ -404,10 +476,18 @@ def _of_statement(known: _Upgrade, line: int, sql: str) -> Iterator[Risk]:
             yield from _of_alter(line, table, found[2], dialect)
     elif found := heads(rf"DROP TABLE {_NAME}"):
         yield _dropped_table(line, _plain(found[1]))
-    elif found := heads(r"DROP (SCHEMA|DATABASE|VIEW|MATERIALIZED VIEW|TYPE|SEQUENCE|FUNCTION)\b"):
+        yield from _cascaded(line, sql)
+    elif found := heads(r"DROP INDEX (CONCURRENTLY )?" + _NAME):
+        if not found[1]:
+            yield _unindexed(line, _plain(found[2]), dialect)
+    elif found := heads(rf"DROP ({_DROPPED})\b"):
         yield Risk(line, "drop", say("drops a %s, while the old code still runs", found[1].lower()))
+        yield from _cascaded(line, sql)
+    elif heads(r"REVOKE\b"):
+        yield Risk(line, "revoke", say("takes rights away, while the old code still runs: %s", sql[:60]))
     elif found := heads(rf"TRUNCATE (?:TABLE )?{_NAME}"):
         yield Risk(line, "truncate", say("empties %s; reads and writes wait meanwhile", _plain(found[1])))
+        yield from _cascaded(line, sql)
     elif found := heads(rf"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON {_NAME}"):
         if _plain(found[1]) not in known.made:
             yield from _indexed(line, _plain(found[1]), dialect)
@@ -416,12 +496,17 @@ def _of_statement(known: _Upgrade, line: int, sql: str) -> Iterator[Risk]:
             yield _rows(line, _plain(found[1]), every=not re.search(r"\bWHERE\b", sql, re.I))
     elif heads(r"LOCK\b"):
         yield Risk(line, "lock", say("takes a lock by itself: %s", sql[:60]))
-    elif heads(r"(VACUUM\b.*\bFULL|CLUSTER\b|REINDEX\b(?!.*CONCURRENTLY)|OPTIMIZE TABLE)"):
+    elif heads(_REWRITES):
         yield Risk(line, "rewrites", say("writes anew what others use: %s", sql[:60]))
     elif heads(r"(DO|CALL|EXECUTE)\b|SELECT .*\b(?:EXECUTE|PERFORM)\b"):
         yield Risk(line, "unknown", say("what this SQL does cannot be told: it is a program of its own"))
     elif heads(r"(ALTER|RENAME)\b"):
         yield Risk(line, "alter", say("alters what others use, by what lock cannot be told: %s", sql[:60]))
+
+
+def _cascaded(line: int, sql: str) -> Iterator[Risk]:
+    if re.search(r"\bCASCADE\b", sql, re.I):
+        yield Risk(line, "cascade", say("CASCADE: whatever depends on it goes too, which is not written there"))
 
 
 def _of_alter(line: int, table: str, actions: str, dialect: str) -> Iterator[Risk]:
@@ -435,16 +520,23 @@ def _of_action(line: int, table: str, action: str, dialect: str) -> Iterator[Ris
         return re.match(pattern, action, re.I)
 
     not_valid = re.search(r"\bNOT VALID\b", action, re.I)
-    if heads(r"DROP (CONSTRAINT|INDEX|KEY|FOREIGN KEY|CHECK|DEFAULT)\b"):
-        return
-    if found := heads(rf"DROP (?:COLUMN )?{_NAME}"):
+    if found := heads(rf"DROP (?:INDEX|KEY) {_NAME}"):
+        yield _unindexed(line, _plain(found[1]), dialect)
+    elif found := heads(rf"DROP (?:CONSTRAINT|FOREIGN KEY|CHECK|PRIMARY KEY) ?(?:{_NAME})?"):
+        yield _unconstrained(line, table, _plain(found[1] or "PRIMARY KEY"), dialect)
+        yield from _cascaded(line, action)
+    elif found := heads(rf"DROP (?:COLUMN )?{_NAME}"):
         yield _dropped_column(line, table, _plain(found[1]))
+        yield from _cascaded(line, action)
     elif found := heads(rf"ALTER (?:COLUMN )?{_NAME} (?:SET DATA )?TYPE\b") or heads(
         rf"(?:MODIFY|CHANGE) (?:COLUMN )?{_NAME}"
     ):
         yield from _retyped(line, f"{table}.{_plain(found[1])}", dialect)
     elif found := heads(rf"ALTER (?:COLUMN )?{_NAME} SET NOT NULL"):
         yield from _filled(line, f"{table}.{_plain(found[1])}", dialect)
+    elif found := heads(rf"ALTER (?:COLUMN )?{_NAME} DROP (NOT NULL|DEFAULT)\b"):
+        judge = _emptied if found[2].upper() == "NOT NULL" else _undefaulted
+        yield judge(line, f"{table}.{_plain(found[1])}")
     elif found := heads(r"RENAME (?:TO|AS)\b"):
         yield _renamed(line, "rename-table", table)
     elif heads(r"RENAME (CONSTRAINT|INDEX|KEY)\b|ALTER (?:COLUMN )?\S+ (SET|DROP) |VALIDATE "):
@@ -470,6 +562,10 @@ def _of_action(line: int, table: str, action: str, dialect: str) -> Iterator[Ris
             yield _required(line, name, dialect)
         elif default and dialect == "postgres":
             yield from _defaulted(line, name, default[1])
+        if re.search(r"\bUNIQUE\b", action, re.I):
+            yield from _indexed_alone(line, table, dialect)
+        if dialect == "postgres" and re.search(_NUMBERED, action, re.I):
+            yield _rewritten(line, "volatile-default", name)
     else:
         yield Risk(line, "alter", say("alters %s, by what lock cannot be told: %s", table, action[:60]))
 

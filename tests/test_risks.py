@@ -17,10 +17,11 @@ def rules(body: str, dialect: str = "postgres") -> list[str]:
     return [one.rule for one in risks(HEAD + indent(body, "    "), dialect)]
 
 
+OUTSIDE = "with op.get_context().autocommit_block():\n    op."
 # Each once as it hits, for the kinds that it holds for, and once as it does not.
 HITS = [
     ("drop-table", ALL, 'op.drop_table("t")', 'op.create_table("t")'),
-    ("drop-column", ALL, 'op.drop_column("t", "c")', 'op.drop_index("i", "t")'),
+    ("drop-column", ALL, 'op.drop_column("t", "c")', 'op.create_table_comment("t", "c")'),
     (
         "change-type",
         ("postgres", "mysql"),
@@ -37,7 +38,39 @@ HITS = [
         "set-not-null",
         ("postgres", "mysql"),
         'op.alter_column("t", "c", nullable=False)',
-        'op.alter_column("t", "c", nullable=True)',
+        'op.alter_column("t", "c", existing_nullable=False)',
+    ),
+    ("drop-not-null", ALL, 'op.alter_column("t", "c", nullable=True)', 'op.alter_column("t", "c", comment="d")'),
+    (
+        "drop-default",
+        ALL,
+        'op.alter_column("t", "c", server_default=None)',
+        'op.alter_column("t", "c", server_default="x")',
+    ),
+    (
+        "drop-index",
+        ALL,
+        'op.drop_index("i", table_name="t")',
+        f'{OUTSIDE}drop_index("i", postgresql_concurrently=True)',
+    ),
+    ("drop-constraint", ALL, 'op.drop_constraint("k", "t", type_="check")', 'op.create_table_comment("t", "k")'),
+    (
+        "concurrently-in-transaction",
+        ("postgres",),
+        'op.create_index("i", "t", ["c"], postgresql_concurrently=True)',
+        f'{OUTSIDE}create_index("i", "t", ["c"], postgresql_concurrently=True)',
+    ),
+    (
+        "validates-constraint",
+        ("postgres",),
+        'op.add_column("t", sa.Column("c", sa.Text(), unique=True))',
+        'op.add_column("t", sa.Column("c", sa.Text(), unique=False))',
+    ),
+    (
+        "index-blocks-writes",
+        ("postgres",),
+        'op.add_column("t", sa.Column("c", sa.Text(), index=True))',
+        'op.add_column("t", sa.Column("c", sa.Text()))',
     ),
     (
         "not-null-without-default",
@@ -67,7 +100,7 @@ HITS = [
         "index-blocks-writes",
         ("postgres",),
         'op.create_index("i", "t", ["c"])',
-        'op.create_index("i", "t", ["c"], postgresql_concurrently=True)',
+        f'{OUTSIDE}create_index("i", "t", ["c"], postgresql_concurrently=True)',
     ),
     (
         "validates-constraint",
@@ -81,7 +114,7 @@ HITS = [
         'op.create_check_constraint("k", "t", "c > 0")',
         'op.create_check_constraint("k", "t", "c > 0", postgresql_not_valid=True)',
     ),
-    ("validates-constraint", ("postgres",), 'op.create_unique_constraint("u", "t", ["c"])', 'op.drop_constraint("u")'),
+    ("validates-constraint", ("postgres",), 'op.create_unique_constraint("u", "t", ["c"])', 'op.create_table("u")'),
     ("rename-table", ALL, 'op.rename_table("t", "other")', 'op.create_table_comment("t", "other")'),
     ("rename-column", ALL, 'op.alter_column("t", "c", new_column_name="d")', 'op.alter_column("t", "c", comment="d")'),
 ]
@@ -100,14 +133,32 @@ SQL = [
     ("drop-table", ALL, "DROP TABLE IF EXISTS public.t", "CREATE TABLE t (id int)"),
     ("drop", ALL, "DROP VIEW v", "CREATE VIEW v AS SELECT 1"),
     ("truncate", ALL, "truncate t", "SELECT 'truncate t'"),
-    ("drop-column", ALL, "ALTER TABLE t DROP COLUMN IF EXISTS c", "ALTER TABLE t ALTER COLUMN c DROP DEFAULT"),
+    ("drop-column", ALL, "ALTER TABLE t DROP COLUMN IF EXISTS c", "ALTER TABLE t ALTER COLUMN c SET DEFAULT 1"),
+    ("drop-default", ALL, "ALTER TABLE t ALTER COLUMN c DROP DEFAULT", "ALTER TABLE t ALTER COLUMN c SET DEFAULT 1"),
+    ("drop-not-null", ALL, "ALTER TABLE t ALTER c DROP NOT NULL", "ALTER TABLE t ALTER c SET STATISTICS 9"),
+    ("drop-index", ALL, "DROP INDEX IF EXISTS i", "CREATE TABLE i (c int)"),
+    ("drop-index", ALL, "ALTER TABLE t DROP KEY i", "ALTER TABLE t ADD KEY i (c)"),
+    ("drop-constraint", ALL, "ALTER TABLE t DROP CONSTRAINT IF EXISTS k", "ALTER TABLE t VALIDATE CONSTRAINT k"),
+    ("drop-constraint", ALL, "ALTER TABLE t DROP PRIMARY KEY", "ALTER TABLE t VALIDATE CONSTRAINT k"),
+    ("drop", ALL, "DROP EXTENSION hstore", "CREATE EXTENSION hstore"),
+    ("revoke", ALL, "REVOKE SELECT ON t FROM app", "GRANT SELECT ON t TO app"),
+    ("rewrites", ALL, "REFRESH MATERIALIZED VIEW v", "REFRESH MATERIALIZED VIEW CONCURRENTLY v"),
+    ("volatile-default", ("postgres",), "ALTER TABLE t ADD id bigserial", "ALTER TABLE t ADD id bigint"),
+    (
+        "volatile-default",
+        ("postgres",),
+        "ALTER TABLE t ADD c int GENERATED ALWAYS AS (a + b) STORED",
+        "ALTER TABLE t ADD c int GENERATED ALWAYS AS (a + b) VIRTUAL",
+    ),
+    ("validates-constraint", ("postgres",), "ALTER TABLE t ADD c text UNIQUE", "ALTER TABLE t ADD c text"),
+    ("concurrently-in-transaction", ("postgres",), "DROP INDEX CONCURRENTLY i", "SELECT 1"),
     ("change-type", ("postgres", "mysql"), "ALTER TABLE t ALTER c TYPE bigint", "ALTER TABLE t ALTER c SET DEFAULT 1"),
     ("change-type", ("postgres", "mysql"), "ALTER TABLE t MODIFY c bigint", "ALTER TABLE t ADD c bigint"),
     (
         "set-not-null",
         ("postgres", "mysql"),
         "ALTER TABLE t ALTER c SET NOT NULL",
-        "ALTER TABLE t ALTER c DROP NOT NULL",
+        "ALTER TABLE t ALTER c SET DEFAULT 1",
     ),
     (
         "not-null-without-default",
@@ -121,7 +172,7 @@ SQL = [
         "ALTER TABLE t ADD c float DEFAULT random()",
         "ALTER TABLE t ADD c int DEFAULT 1",
     ),
-    ("index-blocks-writes", ("postgres",), "CREATE INDEX i ON t (c)", "CREATE INDEX CONCURRENTLY i ON t (c)"),
+    ("index-blocks-writes", ("postgres",), "CREATE INDEX i ON t (c)", "CREATE TABLE i (c int)"),
     (
         "validates-constraint",
         ("postgres", "mysql"),
@@ -139,7 +190,7 @@ SQL = [
     ("changes-rows", ALL, "UPDATE t SET c = 1", "INSERT INTO t VALUES (1)"),
     ("changes-rows", ALL, "DELETE FROM t WHERE c = 1", "SELECT c FROM t -- DELETE FROM t"),
     ("lock", ALL, "LOCK TABLE t IN EXCLUSIVE MODE", "SELECT 1"),
-    ("rewrites", ALL, "REINDEX TABLE t", "REINDEX TABLE CONCURRENTLY t"),
+    ("rewrites", ALL, "REINDEX TABLE t", "SELECT 1"),
     ("alter", ALL, "ALTER TYPE mood ADD VALUE 'x'", "COMMENT ON TABLE t IS 'x'"),
     ("alter", ALL, "ALTER TABLE t SET TABLESPACE fast", "/* ALTER TABLE t SET TABLESPACE fast */ SELECT 1"),
     ("unknown", ALL, "DO $$ BEGIN PERFORM 1; END $$", "SELECT 1"),
@@ -221,3 +272,14 @@ def test_a_docstring_is_told_without_what_alembic_writes_into_it() -> None:
         "They may be long.",
     )
     assert docstring("x = 1") == docstring("def (") == ()
+
+
+@pytest.mark.parametrize("sql", ["CREATE INDEX CONCURRENTLY i ON t (c)", "REINDEX INDEX CONCURRENTLY i"])
+def test_concurrently_fails_in_a_transaction_alone(sql: str) -> None:
+    assert rules(f"op.execute({sql!r})") == ["concurrently-in-transaction"]
+    assert rules(f"{OUTSIDE}execute({sql!r})") == []
+
+
+def test_what_a_cascade_takes_with_it_is_not_written_there() -> None:
+    assert rules('op.execute("DROP TABLE t CASCADE")') == ["cascade", "drop-table"]
+    assert rules('op.execute("TRUNCATE t CASCADE")') == ["cascade", "truncate"]
