@@ -91,7 +91,11 @@ def _other(settings: Settings, state: State, program: Program) -> Replacement:
     if program.supervised:
         return Replacement(program, "restart")
     # Where nobody is served, a restart of the container harms none.
-    return Replacement(program, "leave") if state.serves else Replacement(program, "container", say("it serves nobody"))
+    return (
+        Replacement(program, "leave")
+        if state.serves
+        else Replacement(program, "container", say("it serves no requests"))
+    )
 
 
 def _other_settings(settings: Settings, state: State, program: Program) -> Message | None:

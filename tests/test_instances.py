@@ -61,8 +61,8 @@ def test_what_serves_nobody_is_restarted_gracefully_and_waited_for_by_its_progra
     step = next(step for step in found.steps if step.name == "restart@worker-1")
     assert step.summary == (
         "docker compose -p whalefall -f /opt/whalefall/docker-compose.prod.yml restart celery_worker: "
-        "celery -A app worker: it serves nobody",
-        "users notice nothing: it serves nobody",
+        "celery -A app worker: it serves no requests",
+        "no request fails, but its tasks wait meanwhile; one that outlasts the stop is cut off",
         "wait up to 120 s for celery -A app worker",
     )
     assert "\nanswers=()\n" in step.script

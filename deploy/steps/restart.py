@@ -1,5 +1,7 @@
 """Have new processes serve: worker by worker, or by a restart of the service's container."""
 
+import re
+
 from deploy import compose, preflight, programs, shell, words
 from deploy.message import Message, Printed, Told, Value, counted, say
 from deploy.plan import ASKED_FOR, Options, Step
@@ -58,10 +60,20 @@ def _awaited(settings: Settings, state: State) -> Value:
 def _noticed(state: State) -> Message:
     """Say what users notice of a restart of the container."""
     if not state.serves:
-        return say("users notice nothing: it serves nobody")
+        return _waits(" ".join(one.name for one in state.programs))
     if state.crowded:
         return say("users notice little: the others serve meanwhile, but its requests in flight fail")
     return say("users notice it: requests fail until the app answers again")
+
+
+def _waits(names: str) -> Message:
+    """Say what waits while a container is restarted that serves no requests, by the names of its programs."""
+    if re.search(r"\bworker\b", names):
+        # docker restart kills what has not ended within the container's stop_grace_period.
+        return say("no request fails, but its tasks wait meanwhile; one that outlasts the stop is cut off")
+    if re.search(r"\bbeat\b|\bscheduler\b", names):
+        return say("no request fails, but what is due meanwhile comes late")
+    return say("no request fails, but its work waits meanwhile")
 
 
 def _summary(settings: Settings, state: State, restarted: Told) -> tuple[Told, ...]:
