@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from deploy.message import say
 from deploy.state import PastRun, State
 
 
@@ -26,6 +27,11 @@ def before(state: State) -> str:
     now = running(state)
     older = good[good.index(now) + 1 :] if now in good else good
     return next((revision for revision in older if revision != now), "")
+
+
+def kept_alone(run: PastRun) -> bool:
+    """Has the host proven a release and kept it, without anybody to confirm it?"""
+    return run.outcome == "done" and run.failed == ("confirm", "0", say("the host"))
 
 
 def deployed(state: State) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from deploy import releases
+from deploy.message import pack, say
 from deploy.state import PastRun, State
 from tests.build import APP, RECORD, STATE
 
@@ -41,3 +42,10 @@ def test_a_verb_alone_brings_no_release() -> None:
 def test_each_release_is_listed_once_the_newest_first() -> None:
     state = after(("a", "done"), ("b", "done"), ("a", "done"), now="a")
     assert [run.revision for run in releases.confirmed(state)] == ["a", "b"]
+
+
+def test_what_the_host_has_kept_alone_was_confirmed_by_it_and_undone_by_nobody() -> None:
+    alone = replace(RUN, why=f"confirm 0 {pack(say('the host'))}")
+    assert releases.kept_alone(alone)
+    assert not releases.kept_alone(replace(alone, outcome="undone"))
+    assert not releases.kept_alone(RUN)

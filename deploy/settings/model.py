@@ -546,7 +546,7 @@ class Hooks:
     timeout: Timeout = 60
 
 
-Told = Literal["started", "done", "refused", "undone", "undone-ill", "interrupted", "failed", "kept"]
+Told = Literal["started", "done", "refused", "locked", "undone", "undone-ill", "interrupted", "failed", "kept"]
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -262,6 +262,7 @@ class _Logs:
                 self._notes.append(say("! %s does not run: its files are told as it left them", name))
             case ("absent", source):
                 self._complaints[source] = NOTHING
+                self.called.pop(source, None)
             case ("unread", source, why):
                 self._complaints[source] = unpack(why)
             case ("services", *known) if not self.called:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from deploy.report import Report
     from deploy.verbs.session import Session
 
+# The status of claim.sh where somebody else was first.
+CLAIMED = 3
 # How a run ended, by the exit code.
 OUTCOMES = {
     Exit.DONE: "done",
     Exit.REFUSED: "refused",
-    Exit.LOCKED: "refused",
+    Exit.LOCKED: "locked",
     Exit.UNDONE: "undone",
     Exit.UNDONE_ILL: "undone-ill",
     Exit.INTERRUPTED: "interrupted",
@@ -33,6 +35,7 @@ _WORDS = {
     "started": say("begins"),
     "done": say("is done"),
     "refused": say("is refused, nothing was changed"),
+    "locked": say("was not carried out: another run holds the lock"),
     "undone": say("was undone"),
     "undone-ill": say("was undone, but production is not as healthy as before"),
     "interrupted": say("was interrupted"),
@@ -76,14 +79,27 @@ class Telling:
             if problem := self._hook(hooks.after if good else hooks.failed, outcome):
                 told = say("! hooks.after: %s", problem) if good else say("! hooks.failed: %s", problem)
                 self._report.line(told, "yellow")
+        # That another run went before is no matter of the release: who typed it sees that.
         if self._begun or outcome == "refused":
             self._tell(outcome, error.fact if isinstance(error, Failure) else None)
         self._await()
 
     def kept(self) -> None:
-        """Tell that the host proved the run and kept it without anybody."""
-        self._tell("kept")
-        self._await()
+        """Tell that the host proved the run and kept it without anybody; once, whoever finds that."""
+        wanted = any(not one.events or "kept" in one.events for one in self._settings.notify)
+        if wanted and self._claims():
+            self._tell("kept")
+            self._await()
+
+    def _claims(self) -> bool:
+        """Has nobody else told of this run?"""
+        session, run = self._sessions[0], self._facts["run"]
+        try:
+            answer = session.host.run(shell.script("claim.sh", **{**variables(session.settings), "run": run}))
+        except Failure:
+            # Better told twice than never.
+            return True
+        return answer.status != CLAIMED
 
     def _await(self) -> None:
         for name, sent in self._sent:

@@ -142,8 +142,11 @@ def run_step(session: Session, verb: str, options: Options) -> None:
 
 
 def telling(session: Session, decision: Decision) -> Telling:
-    """Have hooks and notices told of what was decided."""
+    """Have hooks and notices told of what was decided, and first of a release that the host has kept alone."""
     plan, name = decision.plan, session.settings.target.name
+    for run in filter(releases.kept_alone, decision.state.history[-1:]):
+        past = facts_of(name, run.verb, run.id, run.was, run.revision) | {"operator": run.operator}
+        Telling(session.settings, session.report, (session,), past).kept()
     facts = facts_of(name, plan.verb, decision.run, releases.running(decision.state), plan.revision)
     return Telling(session.settings, session.report, (session,), facts)
 

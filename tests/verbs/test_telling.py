@@ -1,5 +1,7 @@
 """Hooks and notices around a run."""
 
+import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +110,36 @@ def test_a_notice_that_is_not_taken_is_a_warning_without_its_address(
     assert "! the notice to slack (HOOK) was not taken: it answers 500" in said
     assert "! no notice: the environment has no UNSET" in said
     assert "access_token" not in said
+
+
+def test_a_lock_that_is_met_after_the_beginning_is_no_refusal_and_before_it_is_told_nobody(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", chat.url)
+    settings = replace(SETTINGS, notify=(Notice("json", "HOOK", events=("refused", "locked")),))
+
+    def run(*, begins: bool) -> list[str]:
+        with suppress(Failure), telling(settings) as told:
+            if begins:
+                told.begin()
+            raise Failure(say("another run holds the lock, nothing was done"), code=Exit.LOCKED)
+        return [body["event"] for _, body in chat.came]
+
+    assert (run(begins=False), run(begins=True)) == ([], ["locked"])
+
+
+def test_that_the_host_kept_a_release_alone_is_told_once(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOOK", chat.url)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".git/hot-update/runs" / FACTS["run"]).mkdir(parents=True)
+    target = replace(SETTINGS.target, path=str(tmp_path), local=True)
+    settings = replace(SETTINGS, target=target, notify=(Notice("json", "HOOK"),))
+    session = SimpleNamespace(settings=settings, host=host.connect(target, settings.ssh, ask=None))
+    for _ in range(2):
+        telling(settings, session).kept()
+    assert [body["event"] for _, body in chat.came] == ["kept"]
 
 
 def test_a_hook_on_the_host_runs_there_and_tells_no_secret(tmp_path: Path) -> None:
