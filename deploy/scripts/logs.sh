@@ -123,7 +123,7 @@ read_files() {
 }
 
 # executes CONTAINER: can a program be started in it?
-executes() { [ "$(docker inspect --type container --format '{{.State.Running}} {{.State.Restarting}}' "$1" 2>/dev/null)" = 'true false' ]; }
+executes() { [ "$(docker inspect --type container --format '{{and .State.Running (not .State.Restarting)}}' "$1" 2>/dev/null)" = true ]; }
 
 # read_stopped CONTAINER FILES: the last lines of the files as it left them.
 read_stopped() {

@@ -89,7 +89,7 @@ def site(tmp_path: Path) -> Site:
     (tmp_path / "bin/docker").rename(tmp_path / "bin/here/docker")
     (tmp_path / "bin/docker").write_text(OUTPUT)
     (tmp_path / "bin/docker").chmod(0o755)
-    (tmp_path / "bin/state").write_text("true false")
+    (tmp_path / "bin/state").write_text("true")
     (tmp_path / ".env").write_text(f"APP_SECRET={SECRET}\n")
     (tmp_path / "app.log").write_text(f"2026-07-02 10:00:00 a\tb\\c {SECRET}\n")
     (tmp_path / "bin/output").write_text(f"2026-07-02T10:00:00.123456789Z printed {SECRET}\r\nno such log\n")
@@ -124,7 +124,7 @@ def test_lines_are_records_and_their_secrets_are_gone(site: Site) -> None:
 
 
 def test_of_a_container_that_does_not_run_the_files_are_told_as_it_left_them(site: Site) -> None:
-    (site.folder / "bin/state").write_text("false false")
+    (site.folder / "bin/state").write_text("false")
     site.log.with_name("app.log.1").write_text("2026-07-02 09:00:00 before\n")
     ended = subprocess.run(
         ["bash", "-c", site.script(follow=False)], capture_output=True, text=True, check=True, timeout=60
