@@ -5,9 +5,11 @@ import io
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from deploy import backups, builds, language, output, preflight, releases
@@ -42,6 +44,8 @@ writing = threading.RLock()
 _below: "Board | None" = None
 # Does each line on standard output begin with the time of day?
 _timed = False
+# Seconds after which an event that is told has the time of its own; within them clocks may differ.
+LATE = 5.0
 # Blanks at the end of a line, and what ends its colours.
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _STYLE = {"ok": "green", "warning": "yellow", "refusal": "red"}
@@ -108,14 +112,8 @@ def timed() -> Iterator[None]:
         _timed = False
 
 
-def _label_with_time(label: str) -> str:
-    return f"{datetime.now():%H:%M:%S}  {label}" if _timed else label
-
-
 def _write(written: str, name: output.Name = "stdout", label: str = "") -> None:
     """Write whole lines, each with the label before it; what standard output does not take is told on the other."""
-    if name == "stdout":
-        label = _label_with_time(label)
     if label:
         written = "".join(f"{label}{line}" for line in written.splitlines(keepends=True))
     with _cleared():
@@ -176,6 +174,8 @@ class Report:
 
     def __init__(self, label: str = "", of: str = "") -> None:
         self._label = label
+        # When that was, by the host's clock, which is told at the moment.
+        self._moment = inf
         self._of = of
         self._began: dict[str, float] = {}
         self.times: dict[str, float] = {}
@@ -184,17 +184,28 @@ class Report:
 
     @property
     def _out(self) -> "Console":
-        return _console(margin=len(_label_with_time(self._label)))
+        return _console(margin=len(self._before))
+
+    @property
+    def _before(self) -> str:
+        """What stands before each line on standard output."""
+        if not _timed:
+            return self._label
+        now = time.time()
+        # What is told late has happened before: a run that somebody attaches to.
+        moment = self._moment if now - self._moment > LATE else now
+        return f"{datetime.fromtimestamp(moment):%H:%M:%S}  {self._label}"
 
     def _print(self, console: "Console", told: "RenderableType", name: output.Name = "stdout") -> None:
         """Lay it out and write it, without the blanks that fill its lines."""
         with console.capture() as laid_out:
             console.print(told)
-        _write(_PADDING.sub(r"\1", laid_out.get()), name, self._label)
+        before = self._before if name == "stdout" else self._label
+        _write(_PADDING.sub(r"\1", laid_out.get()), name, before)
 
     def line(self, told: Told, style: str = "") -> None:
         if _is_plain():
-            _write(f"{shown(told)}\n", label=self._label)
+            _write(f"{shown(told)}\n", label=self._before)
             return
         out = self._out
         self._print(out, _fitted(out, shown(told), style))
@@ -339,6 +350,11 @@ class Report:
         self._time(event)
         if self.live and self.live(event):
             return
+        self._moment = event.at
+        self._told(event)
+        self._moment = inf
+
+    def _told(self, event: "Event") -> None:
         match event.kind, event.fields:
             case "run", (run, *_):
                 self.line(say("run %s", run), "dim")

@@ -144,12 +144,15 @@ def test_without_such_a_terminal_every_line_is_told(term: str) -> None:
     assert lines[-1] == "end"
 
 
-def test_in_a_pipe_the_time_is_in_one_column_before_the_hosts() -> None:
-    events = play(("begin", "proof"), host="a") + play(("begin", "copy"), ("end", "copy", "0"), host="bb")
-    done = subprocess.run(
-        [sys.executable, "-c", PLAYER, json.dumps([{"a": ["proof"], "bb": ["copy"]}, events])],
-        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True,
-        env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
-    lines = [re.sub(r"^\d\d:\d\d:\d\d  ", "TIME  ", line) for line in done.stdout.splitlines()]
-    assert lines == ["TIME  a  ▸ proof", "TIME  bb  ▸ copy", "TIME  bb  ✓ copy 0.5 s", "end"]
+def test_in_a_pipe_the_time_is_in_one_column_before_the_hosts_and_what_is_told_late_has_its_own() -> None:
+    events = play(("begin", "proof"), ("said", "now"), host="a") + play(
+        ("begin", "copy"), ("end", "copy", "0"), host="b"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8", "TZ": "CST-8"}
+    plan = json.dumps([{"a": ["proof"], "b": ["copy"]}, events])
+    told = subprocess.run(
+        [sys.executable, "-c", PLAYER, plan], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    now, *lines = told.stdout.decode().splitlines()[1:]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  a  now", now)
+    assert lines == ["08:00:01  b  ▸ copy", "08:00:01  b  ✓ copy 0.5 s", "end"]
