@@ -16,7 +16,7 @@ from deploy.sandbox.home import Sandbox
 from tests.faults import production
 from tests.faults.engine import Engine
 from tests.faults.points import Moment
-from tests.sandbox.conftest import run_inv
+from tests.sandbox.conftest import run_inv, without_times
 from tests.sandbox.facts import holder
 
 ENGINE_RESTARTED = "engine-restarted"
@@ -168,6 +168,6 @@ def _program(pid: int) -> str:
 def _wait_for_line(scene: Scene, beginning: str) -> None:
     assert scene.laptop.stdout
     for line in scene.laptop.stdout:
-        if line.startswith(beginning):
+        if without_times(line).startswith(beginning):
             return
     raise AssertionError(f"the laptop never said {beginning!r}")

@@ -18,6 +18,10 @@ from tests import commands, forked, leaks
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def without_times(text: str) -> str:
+    return re.sub(r"^\d\d:\d\d:\d\d  ", "", text, flags=re.MULTILINE)
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a verb ended: its exit code and everything that it printed, but for the times of day before a run's lines."""
@@ -27,7 +31,7 @@ class Ended:
     err: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", re.sub(r"^\d\d:\d\d:\d\d  ", "", self.out, flags=re.MULTILINE))
+        object.__setattr__(self, "out", without_times(self.out))
         leaks.printed.append(self.text)
         assert commands.wrong(self.text) == []
 

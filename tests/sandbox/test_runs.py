@@ -29,7 +29,7 @@ from deploy.verbs.follow import operator
 from deploy.verbs.session import Session
 from deploy.wording import text
 from tests.plain import plain
-from tests.sandbox.conftest import ROOT, Ended, Inv
+from tests.sandbox.conftest import ROOT, Ended, Inv, without_times
 from tests.sandbox.facts import facts, holder
 from tests.test_events import document
 
@@ -65,9 +65,10 @@ class Running:
         """Read what it says up to the first line that begins like this; return that line."""
         assert self.process.stdout
         for line in self.process.stdout:
-            self.said += line
-            if line.startswith(beginning):
-                return line.strip()
+            told = without_times(line)
+            self.said += told
+            if told.startswith(beginning):
+                return told.strip()
         raise AssertionError(f"it never said {beginning!r}: {self.said}{self.ended().err}")
 
     def ended(self) -> Ended:
