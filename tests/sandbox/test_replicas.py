@@ -114,6 +114,9 @@ def test_containers_are_restarted_one_after_the_other_and_each_is_met_by_itself_
 def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes_over_it(
     replicas: Sandbox, inv_replicas: Inv
 ) -> None:
+    stack.release(replicas.name, "code")
+    for verb in ("sync", "copy"):
+        assert inv_replicas(verb).code == 0
     master = int(run("docker", "inspect", "--format", "{{.State.Pid}}", replicas.app))
     before = children(master)
     os.kill(min(before), signal.SIGKILL)
@@ -123,7 +126,7 @@ def test_a_worker_that_still_loads_the_app_is_replaced_too_although_uwsgi_passes
     logs = f"docker logs --since {int(time.time())} {replicas.app}"
     try:
         with ThreadPoolExecutor() as beside:
-            restarting = beside.submit(inv_replicas, "restart", "--strategy", "rolling")
+            restarting = beside.submit(inv_replicas, "restart")
             started = "chain reload starting"
             wait_until(lambda: restarting.done() or started in run("sh", "-c", f"{logs} 2>&1"), 60)
             assert not restarting.done(), restarting.result().text
