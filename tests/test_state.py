@@ -117,7 +117,7 @@ def test_the_images_label_counts_before_the_commit_whose_files_it_has(label: str
 
 
 def test_an_image_has_the_release_that_it_names_or_that_the_files_of_its_container_match() -> None:
-    container = ("container", "app", "app", "c1", "sha256:1", "running", "0", *[""] * 8)
+    container = ("container", "app", "app", "c1", "sha256:1", "running", "0", *[""] * 10)
     rows = (
         container,
         ("matching", BLOB, "Release 1"),

@@ -334,20 +334,23 @@ ask_engine() {
     format+="{{with .Config.Labels}}{{with index . \"com.docker.compose.$field\"}}{{.}}{{end}}{{end}}$unit"
   done
   format+="{{with .Config.StopTimeout}}{{.}}{{end}}$unit{{.Config.Image}}$unit"
+  format+="{{with .State.Health}}{{.Status}}{{end}}$unit"
   format+='{{range .Mounts}}{{.Destination}}{{"\x1e"}}{{with .Name}}{{.}}{{else}}{{.Source}}{{end}}{{"\x1e"}}{{end}}'
   docker inspect --type container --format "$format" "$@" 2>/dev/null
 }
 
 # tell_container ROLE NAME: what was said of it, on stdin.
 tell_container() {
-  local answer name id image status restarts started pid service project folder environment files grace mounts
-  while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files grace _ mounts; do
+  local answer used name id image status restarts started pid service project folder environment files grace health mounts
+  while IFS=$'\x1f' read -r name id image status restarts started pid service project folder environment files grace _ health mounts; do
     [ -n "$2" ] && [ "$name" = "/$2" ] || continue
     files=$(present "$folder" "$files")
-    record container "$1" "$2" "$id" "$image" "$status" "$restarts" "$started" \
-      "$service" "$project" "$(as_set "$folder")" "$environment" "$files" "${mounts//$'\x1e'/$'\n'}" "$grace"
+    answer=$(memory "$pid") || answer=
+    used=${answer#*$'\t'}
+    record container "$1" "$2" "$id" "$image" "$status" "$restarts" "$started" "$service" "$project" "$(as_set "$folder")" \
+      "$environment" "$files" "${mounts//$'\x1e'/$'\n'}" "$grace" "$health" "${used%%$'\t'*}"
     [ "$1" = app ] || continue
-    if answer=$(memory "$pid"); then printf 'memory\t%s\n' "$answer"; fi
+    [ -z "$answer" ] || printf 'memory\t%s\n' "$answer"
     tell_clone "$mounts"
   done
 }
@@ -510,6 +513,15 @@ read_differing() {
     differing running "$running" "${unsuitable[@]}"
     differing change "$running" "${copied[@]}"
   fi
+}
+
+# read_releases: the commits that run, that the clone is at and that is next, as far as the clone has them.
+read_releases() {
+  local head target now
+  await_target
+  now=$(date +%s)
+  [ -z "$running$head$target" ] ||
+    tell_commits release --no-walk=unsorted --ignore-missing ${running:+"$running"} ${head:+"$head"} ${target:+"$target"}
 }
 
 # What a dry run tells besides: the commits that the target and what runs have alone, and how many lines change in each
@@ -706,7 +718,7 @@ read_state() {
     { read_containers; beyond_serving read_image; beyond_serving read_named; } >"$beside/engine" &
     beyond_serving read_siblings >"$beside/siblings" &
     share database read_database &
-    { running=; read_app; read_preview; } >"$beside/app" &
+    { running=; read_app; beyond_serving read_releases; read_preview; } >"$beside/app" &
     read_others >"$beside/others" &
   else
     for name in compose containers database "sum-$container"; do share "$name" true; done

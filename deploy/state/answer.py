@@ -133,6 +133,8 @@ def _state(answer: str, rows: Rows) -> State:
         maintained=maintained,
         lock_held=bool(rows["lock_held"]),
         history=history,
+        releases=_commits(rows["release"]),
+        dumps=tuple(_pairs(rows["dumped"])),
         image_revision=one("image") or one("matching"),
         image_created=one("image", 1),
         backup_free_mib=int(one("backup_room")) // 1024 if one("backup_room") else None,
@@ -194,12 +196,13 @@ def _repository(rows: Rows) -> Repository:
 
 
 def _preview(rows: Rows) -> Preview:
-    def commits(kind: str) -> tuple[Commit, ...]:
-        return tuple(Commit(commit, int(age), unpack(subject)) for commit, age, subject in rows[kind])
-
     # Of what is no text git counts no lines.
     counted = {name: (int(added), int(gone)) for name, added, gone in rows["lines"] if added.isdecimal()}
-    return Preview(commits("coming"), commits("going"), counted)
+    return Preview(_commits(rows["coming"]), _commits(rows["going"]), counted)
+
+
+def _commits(rows: Iterable[tuple[str, ...]]) -> tuple[Commit, ...]:
+    return tuple(Commit(commit, int(age), unpack(subject)) for commit, age, subject in rows)
 
 
 def _memory(row: tuple[str, ...]) -> Memory:
@@ -232,9 +235,8 @@ def _tagged(row: Sequence[str], matching: str, matching_subject: str, of: str) -
 
 
 def _container(row: tuple[str, ...]) -> Container:
-    _, name, identity, image, status, restarts, started, service, project, folder, environment, files, mounts, grace = (
-        row
-    )
+    _, name, identity, image, status, restarts, started, service, project, *more = row
+    folder, environment, files, mounts, grace, health, used = more
     made_from, places = tuple(files.splitlines()), iter(mounts.splitlines())
     return Container(
         name=name,
@@ -250,6 +252,8 @@ def _container(row: tuple[str, ...]) -> Container:
         files=made_from,
         mounts=dict(zip(places, places, strict=False)),
         grace=int(grace) if grace else None,
+        health=health,
+        memory_mib=int(used) if used else None,
     )
 
 

@@ -34,6 +34,9 @@ class Container:
     mounts: Mapping[str, str]
     # Seconds that it gets to stop; None: the engine's own.
     grace: int | None = None
+    # As its own check tells the engine, where it has one; its memory in MiB beside the file cache, None: unknown.
+    health: str = ""
+    memory_mib: int | None = None
 
     @property
     def running(self) -> bool:
@@ -518,6 +521,10 @@ class State:
     maintained: tuple[Maintained, ...] = ()
     # What could not be read: the checks that cannot be made, each with the reason.
     unread: Mapping[str, Told] = field(default_factory=dict)
+    # The commits that run, that the clone is at and that is next, as far as the clone has them.
+    releases: "tuple[Commit, ...]" = ()
+    # The dumps of this database, the oldest first: the run that made each, and the revision.
+    dumps: tuple[tuple[str, str], ...] = ()
     # None: it cannot be read.
     memory: Memory | None = None
     # None: nobody asked for it.

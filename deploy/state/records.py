@@ -35,7 +35,8 @@ RECORDS = (
     "rewritten was now count",
     "ambiguous meaning",
     "unread check why*",
-    "container role name id image status restarts started service project folder environment files mounts grace",
+    "container role name id image status restarts started service project folder environment files mounts"
+    " grace health used",
     "clone_at place",
     "memory limit used kills",
     "sibling name status project folder",
@@ -56,6 +57,7 @@ RECORDS = (
     "differs_running status name was now",
     "differs_change status name was now",
     "previewed",
+    "release commit age subject*",
     "coming commit age subject*",
     "going commit age subject*",
     "lines name added gone",

@@ -57,6 +57,7 @@ def _once(session: Session, *, as_json: bool, drift: bool) -> None:
                 say("release"),
                 say("%s runs; clone at %s, %s at %s, %s", running, repository.head[:7], remote, target, new),
             ),
+            *_below(NOTHING, _releases(state)),
             *_new(repository.incoming),
             (say("drift"), preflight.drift(state) or say("none")),
             *_images(session, state),
@@ -64,6 +65,7 @@ def _once(session: Session, *, as_json: bool, drift: bool) -> None:
             (say("services"), say("%s", _uptimes(state))),
             *_below(say("programs"), _programs(session, state)),
             *([] if state.database.none else [(say("migrations"), _migrations(session, state))]),
+            *([] if state.database.none else [(say("last dump"), _last_dump(state))]),
             (say("room"), say("%s", _room(state))),
             (say("lock"), next(lock, say("free"))),
             (say("last run"), _told(last) if last else say("none")),
@@ -72,6 +74,20 @@ def _once(session: Session, *, as_json: bool, drift: bool) -> None:
     session.report.stale(builds.stale(state))
     for problem in _findings(session, state, "records"):
         session.report.line(say("! %s", problem.evidence), "yellow")
+
+
+def _releases(state: State) -> tuple[Message, ...]:
+    """Name the commit that runs, and the next one where that is another."""
+    wanted = (releases.running(state), state.repository.target)
+    named = {one.id: one for full in wanted for one in state.releases if full.startswith(one.id)}
+    return tuple(say("%s %s, %s old", one.id, one.subject, backups.age(one.age)) for one in named.values())
+
+
+def _last_dump(state: State) -> Message:
+    if not state.dumps:
+        return say("none")
+    run, revision = state.dumps[-1]
+    return say("%s ago, at %s (%s)", backups.age(_seconds_since(state, run)), revision, run)
 
 
 def _new(incoming: Sequence[Message]) -> Iterator[tuple[Told, Told]]:
@@ -87,12 +103,16 @@ def _uptimes(state: State) -> tuple[Message, ...]:
     told = []
     for name, container in _containers(state).items():
         found = say("%s %s", name, container.status)
-        since = kept.moment(state.clock) - kept.moment(container.started) if container.status == "running" else None
-        told.append(say("%s for %s", found, backups.age(int(since.total_seconds()))) if since else found)
+        if container.running:
+            more: list[Told] = [Printed(container.health)] if container.health else []
+            more += [backups.size(container.memory_mib * 1024**2)] if container.memory_mib is not None else []
+            found = say("%s for %s", found, backups.age(_seconds_since(state, container.started)))
+            found = say("%s (%s)", found, tuple(more)) if more else found
+        told.append(found)
     return tuple(told)
 
 
-def _below(name: Message, told: Sequence[Told]) -> Iterator[tuple[Told, Told]]:
+def _below(name: Told, told: Sequence[Told]) -> Iterator[tuple[Told, Told]]:
     """Tell several things of one, below one another."""
     for number, one in enumerate(told):
         yield NOTHING if number else name, one
@@ -160,7 +180,12 @@ def facts(session: Session, state: State) -> dict[str, object]:
         "recreated": _recreated(session, state),
         "drifted_files": list(state.app.drift) if state.app else [],
         "maintenance": maintenance.facts(session.settings, state),
+        "releases": [{"revision": one.id, "age_s": one.age, "subject": one.subject} for one in state.releases],
         "services": _services(state),
+        "containers": {
+            name: {"status": one.status, "health": one.health or None, "memory_mib": one.memory_mib}
+            for name, one in _containers(state).items()
+        },
         "programs": [
             {
                 "container": one.settings.app.container,
@@ -172,6 +197,7 @@ def facts(session: Session, state: State) -> dict[str, object]:
             for program in one.state.programs
         ],
         "database": {"problem": state.database.problem or None, "revisions": list(state.database.revisions)},
+        "dumps": [{"backup": run, "revision": revision} for run, revision in state.dumps],
         "lock": {**state.holder, "held": state.lock_held} if state.holder else None,
         "damaged_records": [finding.evidence for finding in _findings(session, state, "records")],
         "last_run": facts_of(state.history[-1]) if state.history else None,

@@ -192,7 +192,10 @@ def test_a_container_that_is_recreated_has_the_release(today: Sandbox, inv_today
     assert execute(today.app, "sh", "-c", CODE) == first.code
     found = status(inv_today)
     assert (found["running"], found["drift"], found["stale_builds"]) == (first.commit, None, [])
-    assert found["recreated"] == {"keeps": True, "images": {today.image: first.commit}}
+    told = found["recreated"]
+    assert (told["keeps"], told["images"]) == (True, {today.image: first.commit})
+    before = today.image.replace(":prod", ":before-bake")
+    assert [(one["name"], one["revision"]) for one in told["tagged"]] == [(today.image, first.commit), (before, None)]
     assert "nothing to do" in inv_today("hot-update", "--yes").out
     assert "bake: nothing to do" in inv_today("bake").out
 

@@ -1,6 +1,7 @@
 """Each verb alone: a release brought to production step by step, looked at in between."""
 
 import json
+import re
 
 import pytest
 
@@ -93,6 +94,18 @@ def test_health_for_machines_has_the_keys_that_are_documented(updated: Sandbox, 
         ["name", "url", "healthy", "status", "latency_ms", "problem"],
     ] * 2
     assert [(check["name"], check["status"]) for check in told["checks"]] == [("nginx", 200), ("direct", 200)]
+
+
+def test_status_names_releases_memory_and_the_last_dump(updated: Sandbox, inv: Inv) -> None:
+    assert inv("backup").code == 0
+    running, subject = git(updated.path, "log", "-1", "--format=%H%n%s").splitlines()
+    told = document(good(inv("status", "--json")), "status")
+    (one,) = told["releases"]
+    assert (running.startswith(one["revision"]), one["subject"], one["age_s"] < 3600) == (True, subject, True)
+    assert [one["memory_mib"] > 0 for one in told["containers"].values()] == [True] * 3
+    shown, dump = good(inv("status")), told["dumps"][-1]
+    assert f"{running[:7]} {subject}, " in shown
+    assert re.search(rf"last dump +[0-9]+ seconds ago, at {dump['revision']} \({dump['backup']}\)", shown)
 
 
 def test_a_stamp_writes_a_revision_and_runs_nothing(sandbox: Sandbox, inv: Inv) -> None:
