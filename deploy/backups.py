@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deploy import remedies, shell
 from deploy.errors import Exit, Failure
-from deploy.message import Message, Printed, Told, say
+from deploy.message import Message, Printed, Told, counted, say
 from deploy.state import container, kept
 
 
@@ -88,7 +88,7 @@ def age(seconds: int) -> Message:
         return say("%s hours", seconds // 3600)
     if seconds >= 2 * 60:
         return say("%s minutes", seconds // 60)
-    return say("%s seconds", max(seconds, 0))
+    return counted(max(seconds, 0), "%s second", "%s seconds")
 
 
 def size(number: int) -> Message:

@@ -105,7 +105,7 @@ def test_status_names_releases_memory_and_the_last_dump(updated: Sandbox, inv: I
     assert [one["memory_mib"] > 0 for one in told["containers"].values()] == [True] * 3
     shown, dump = good(inv("status")), told["dumps"][-1]
     assert f"{running[:7]} {subject}, " in shown
-    assert re.search(rf"last dump +[0-9]+ seconds ago, at {dump['revision']} \({dump['backup']}\)", shown)
+    assert re.search(rf"last dump +[0-9]+ seconds? ago, at {dump['revision']} \({dump['backup']}\)", shown)
 
 
 def test_a_stamp_writes_a_revision_and_runs_nothing(sandbox: Sandbox, inv: Inv) -> None:
