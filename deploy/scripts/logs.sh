@@ -1,9 +1,9 @@
 # Tells what the logs have, and with follow what is added to them, in records as they come; changes nothing. Expects
 # besides redact.sh and containers.sh: wanted_service (empty: what runs the code), want_output (of containers),
 # readers (array: of the app, named nothing, and of each in also: its name, its Python, what inside/logs.py is asked, in JSON
-# without the braces, and its files, a line each), logs_program, tail, since and until (seconds since the epoch, empty: no matter when), ago (seconds
-# before now, in the place of since), run (empty: none), follow, want_journal (the run's), told_until (array: containers, and
-# up to when their output has been told), record_fields.
+# without the braces, and its files, a line each), logs_program, tail, since and until (seconds since the epoch, empty: no
+# matter when), ago (seconds before now, in the place of since), run (empty: none), follow, want_journal (the run's),
+# told_until (array: containers, and up to when their output has been told), record_fields.
 # Its own records, beside those of inside/logs.py: reader NAME · run SINCE UNTIL (also where no run is asked for) · no-run ·
 # services NAME... (none is that service) · unread SOURCE WHY · stopped CONTAINER (its lines have in place of a moment, as
 # their position, the zone of their times) · beat.

@@ -39,7 +39,7 @@ refuse_secrets() { # FILE
   docker cp "$running:$1" - | tar -xO >"$work/file"
   { cat "$work/file"; echo; } >"$work/shown"
   redact <"$work/shown" | cmp -s - "$work/shown" && return
-  say '%s in %s has a secret of %s in it, and so nothing was baked' "$1" "$running" "$env_file" >&2
+  say '%s in %s has a secret of %s in it, and so nothing was baked' "$1" "$running" "$(or_say "$env_file" 'its environment')" >&2
   exit 1
 }
 
