@@ -86,7 +86,7 @@ def test_a_crash_loop_is_a_warning_with_its_last_error_and_the_next_release_cure
     preflight = inv("preflight")
     assert preflight.code == 0, preflight.text
     ill = [line for line in preflight.out.splitlines() if line.startswith("!  health")]
-    assert [line.rstrip().endswith(f"SystemError: {breaks.MESSAGE}") for line in ill] == [True, True]
+    assert [line.rstrip().endswith(f"SystemError: {breaks.MESSAGE}") for line in ill] == [True, True], preflight.out
     health = inv("health")
     assert health.code == 1
     assert health.err == (
