@@ -4,6 +4,8 @@ Invoke has no place for either. But its program calls its parts one after the ot
 tasks.py can be given our class for those that are left.
 """
 
+import atexit
+import gc
 import os
 import shlex
 import sys
@@ -43,6 +45,9 @@ def take_over(project: Path, given: Path | None) -> None:
     if main and type(main.program) is Program:
         Inv.places = (project, given)
         main.program.__class__ = Inv
+        # Modules stay until the end: looking through them for garbage time and again, and once more then, finds none.
+        gc.set_threshold(10_000)
+        atexit.register(gc.freeze)
 
 
 def targets(project: Path, given: Path | None) -> tuple[str, ...]:

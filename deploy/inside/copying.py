@@ -1,12 +1,14 @@
 """Make the app's folder equal to a commit.
 
 `scan` works out what to do, `save` keeps what git does not know, `stage` builds the new files, `apply` moves them in.
+`bring` does all of them but `save` in one go.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import sys
 import tarfile
@@ -34,12 +36,13 @@ from deploy.inside.record import (
     uptime,
     write_json,
 )
-from deploy.inside.staging import claim, discard
+from deploy.inside.staging import claim, discard, is_staged, stage
 from deploy.inside.tree import PERMISSIONS, Tree, remove, signature
 from deploy.inside.wire import (
     FILE,
     Entry,
     answer,
+    ask,
     ask_no_more,
     digits_of,
     fields,
@@ -49,15 +52,37 @@ from deploy.inside.wire import (
 )
 
 
-def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
-    """Work out what apply has to do, keep it, and print which blobs that needs and which it does away with.
+def bring(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Scan and tell the host what was found; stage what it sends then, and apply where it says so."""
+    for line in work_out(settings, stream):
+        answer(line)
+    ask("")
+    told = stream.readline()
+    if not told:
+        raise ExpectedError("the list of files was cut off on its way into the container")
+    ask_no_more()
+    settings = {**settings, **json.loads(told)}
+    stage(settings, stream)
+    if settings["apply"]:
+        apply(settings, stream)
 
-    Printed as `made` are those of the derived files: apply has to be told which of them git knows.
+
+def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
+    """Work out what apply has to do, keep it, and print it."""
+    lines = work_out(settings, stream)
+    ask_no_more()
+    for line in lines:
+        answer(line)
+
+
+def work_out(settings: dict[str, Any], stream: BufferedReader) -> list[str]:
+    """Work out what apply has to do, keep it, and say which blobs that needs and which it does away with.
+
+    Told as `made` are those of the derived files: apply has to be told which of them git knows.
     """
     tree = Tree(settings)
     record, _ = read_record(settings)
     entries = ask_entries(settings, tree, record, stream)
-    ask_no_more()
     history = set(fields(stream))
     if not entries:
         raise ExpectedError("the commit has no files")
@@ -93,12 +118,13 @@ def scan(settings: dict[str, Any], stream: BufferedReader) -> None:
         "alike": [have for path, source in tree.derived.items() if (have := alike(tree, path, source))],
     }
     write_json(raw(settings["record"]), b"work.json", work)
-    for blob in sorted({entries[path].blob for path in write}):
-        answer(f"need {blob}")
-    for blob in sorted({entry.blob for entry in had.values()}):
-        answer(f"had {blob}")
-    for blob in filter(None, (followed_id(tree.at(path), tree.digits) for path in tree.derived)):
-        answer(f"made {blob}")
+    need = [] if is_staged(settings) else sorted({entries[path].blob for path in write})
+    made = filter(None, (followed_id(tree.at(path), tree.digits) for path in tree.derived))
+    return [
+        *(f"need {blob}" for blob in need),
+        *(f"had {blob}" for blob in sorted({entry.blob for entry in had.values()})),
+        *(f"made {blob}" for blob in made),
+    ]
 
 
 def wanting(tree: Tree, path: bytes, entry: Entry, owner: tuple[int, int], certain: bool) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from deploy.inside.awaiting import await_programs
 from deploy.inside.before import undo
 from deploy.inside.cleaning import clean
-from deploy.inside.copying import apply, save, scan
+from deploy.inside.copying import apply, bring, save, scan
 from deploy.inside.database import connection, query
 from deploy.inside.dumping import check, dump, place
 from deploy.inside.installing import install, uninstall
@@ -31,10 +31,12 @@ from deploy.inside.wire import ask_no_more, one_line, raw
 COMMANDS = {
     "inspect": inspect,
     "list": listing,
-    "scan": scan,
-    "stage": stage,
+    "bring": bring,
     "save": save,
     "apply": apply,
+    # The other parts of bring, each by itself.
+    "scan": scan,
+    "stage": stage,
     "undo": undo,
     "discard": discard,
     "settle": settle,
@@ -60,7 +62,7 @@ COMMANDS = {
 BESIDE = ("inspect", "list", "prove", "settle", "query", "connection", "place")
 
 # These ask the host for what they have not got, and say themselves when that is over.
-ASKING = ("inspect", "scan")
+ASKING = ("inspect", "bring", "scan")
 
 
 @contextlib.contextmanager

@@ -24,9 +24,7 @@ def staged(settings: dict[str, Any]) -> Tree:
 def stage(settings: dict[str, Any], stream: BufferedReader) -> None:
     """Write the files that the scan found wanting; with `whole`, make it a tree that the app can be run from."""
     tree, work, entries = read_work(settings)
-    if not settings["whole"] and read_json(settings, b"tree.json") == {"revision": work["revision"], "whole": True}:
-        for _ in read_blobs(stream):
-            """It is all there already, from the proof."""
+    if is_staged(settings):
         return
     remove_json(settings, b"tree.json")
     owner, place, writing = tree.owner(), ground(settings), [raw(path) for path in work["write"]]
@@ -42,6 +40,12 @@ def stage(settings: dict[str, Any], stream: BufferedReader) -> None:
     write_json(raw(settings["record"]), b"tree.json", {"revision": work["revision"], "whole": settings["whole"]})
     if settings["whole"]:
         answer(place.root.decode("utf-8", "surrogateescape"))
+
+
+def is_staged(settings: dict[str, Any]) -> bool:
+    """Tell whether all that is asked for is there already, from a proof."""
+    proven = {"revision": settings["revision"], "whole": True}
+    return not settings["whole"] and read_json(settings, b"tree.json") == proven
 
 
 def ground(settings: dict[str, Any]) -> Tree:

@@ -11,32 +11,36 @@ history() {
   git_ log --format= --name-only --no-renames -z --branches --remotes --tags "$revision" | grep -zv '^$' | sort -zu || true
 }
 
-# What the copy will have to do: in work/need the blobs that it needs, in work/had those that it does away with.
-scan() {
-  inside scan "$inside_settings" tell_commit >"$work/scan"
-  sed -n 's/^need //p' "$work/scan" >"$work/need"
-  sed -n 's/^had //p' "$work/scan" >"$work/had"
+# bring WHOLE: in one go find what the container lacks of the commit, send it there, and, where it may_apply, move it into
+# the app's folder; `true`: build the whole commit beside that folder instead, to run the app from, and print where.
+bring() {
+  whole=$1
+  inside bring "${inside_settings%\}}, \"whole\": $1}" send_commit
 }
 
-tell_commit() {
+# may_apply: can it be moved in at once? Who has something to do before that says no.
+may_apply() { true; }
+
+send_commit() {
+  local apply=false bytes
   hear_base
   entries "$base" "$revision"
   [ -n "$recorded" ] || history
   printf '\0'
-}
-
-# apply: move what is staged into the app's folder. It is told which of the derived files have bytes that git knows, and
-# so were not changed by hand.
-apply() {
-  local known
-  known=$(sed -n 's/^made //p' "$work/scan" | git_ cat-file --batch-check |
-    awk '$2 == "blob" {printf "%s\"%s\"", sep, $1; sep = ", "}')
-  inside apply "${inside_settings%\}}, \"known\": [$known], \"shallow\": $(git_ rev-parse --is-shallow-repository)}" </dev/null
-}
-
-# stage WHOLE: build the files beside the app's folder; `true`: all of them, to run the app from. Prints where then.
-stage() {
-  local bytes
+  # In work/had the blobs that the copy does away with, in work/made those of the derived files.
+  hear_lists need had made
+  [ "$whole" = true ] || ! may_apply || apply=true
   bytes=$(git_ cat-file --batch-check='%(objectsize)' <"$work/need" | awk '{sum += $1} END {print sum + 0}')
-  git_ cat-file --batch <"$work/need" | inside stage "${inside_settings%\}}, \"need_bytes\": $bytes, \"whole\": $1}"
+  printf '%s\n' "{\"need_bytes\": $bytes, \"apply\": $apply, $(judged)}"
+  git_ cat-file --batch <"$work/need"
+}
+
+# apply: move what is staged into the app's folder.
+apply() { inside apply "${inside_settings%\}}, $(judged)}" </dev/null; }
+
+# judged: for apply, which of the derived files have bytes that git knows, and so were not changed by hand.
+judged() {
+  local known
+  known=$(git_ cat-file --batch-check <"$work/made" | awk '$2 == "blob" {printf "%s\"%s\"", sep, $1; sep = ", "}')
+  printf '%s' "\"known\": [$known], \"shallow\": $(git_ rev-parse --is-shallow-repository)"
 }

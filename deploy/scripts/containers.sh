@@ -67,7 +67,7 @@ inside() {
     {
       IFS= read -r line || true
       case $line in
-        kept | send) until [ "$line" = . ]; do printf '%s\n' "$line"; IFS= read -r line || break; done >&"$said" ;;
+        kept | send) { printf '%s\n' "$line"; sed -u '/^\.$/q'; } >&"$said" ;;
         # In its place the engine tells why nothing was started.
         ?*) printf '%s\n' "$line" >&2 ;;
       esac
@@ -91,6 +91,14 @@ reason() {
 
 # hear: the next line that the command speaks; after its last one there is nothing more to write.
 hear() { IFS= read -r heard <&"$said"; [ "$heard" != . ] || exit 0; }
+
+# hear_lists NAME...: the lines that the command speaks, up to an empty one: of those that begin with a name the rest in
+# work/NAME.
+hear_lists() {
+  local name
+  sed '/^$/q; /^\.$/q1' <&"$said" >"$work/lists" || exit 0
+  for name; do sed -n "s/^$name //p" "$work/lists" >"$work/$name"; done
+}
 
 # hear_base: the commit whose entries the container remembers, where the clone has it: no more than the difference is sent.
 hear_base() {

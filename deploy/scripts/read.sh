@@ -577,19 +577,23 @@ read_database() {
   fi
 }
 
-# read_health [WITHIN]: the first path of each check that does not answer 404; status 000: no answer. With WITHIN of those
-# that are asked inside.
+# read_health [WITHIN]: of each check its paths up to the first that does not answer 404; status 000: no answer. With WITHIN
+# of those that are asked inside.
 read_health() {
-  local i
+  local i name= status
   for ((i = 0; i < ${#probes[@]}; i += 4)); do
     [ -z "${1-}" ] || [ -n "${probes[i + 3]}" ] || continue
-    record probe "${probes[i]}" "${probes[i + 1]}" "$(fetch "${probes[@]:i + 1:3}" "$probe_timeout" /dev/null)"
+    if [ "${probes[i]}" = "$name" ] && [ "$status" != 404 ]; then continue; fi
+    name=${probes[i]}
+    status=$(fetch "${probes[@]:i + 1:3}" "$probe_timeout" /dev/null)
+    record probe "$name" "${probes[i + 1]}" "$status"
   done
 }
 
 # The newest lines of the app's error logs, newest log first: why an app that is ill is ill.
 read_logs() { # PROBES
-  [ -n "$want_logs" ] && [ ${#logs[@]} != 0 ] && awk -F '\t' '$4 !~ /^2/ {ill = 1} END {exit !ill}' "$1" || return 0
+  [ -n "$want_logs" ] && [ ${#logs[@]} != 0 ] &&
+    awk -F '\t' '{told[$2] = $4} END {for (name in told) if (told[name] !~ /^2/) exit 0; exit 1}' "$1" || return 0
   local tell='ls -t "$@" 2>/dev/null | while read -r name; do
     tail -n 40 "$name" | cut -b -65536 | while IFS= read -r line; do printf "%s\t%s\n" "$name" "$line"; done
   done'
@@ -618,55 +622,58 @@ image() {
     '{{with .Config.Labels}}{{with index . "org.opencontainers.image.revision"}}{{.}}{{end}}{{end}}{{"\t"}}{{.Created}}' "$1" 2>/dev/null
 }
 
+read_images() {
+  read_image &
+  read_named
+  wait
+}
+
 read_image() {
   local answer
   answer=$(image "$(awk -F $'\x1f' -v name="/$container" '$1 == name {print $3}' "$beside/containers")") || return 0
   printf 'image\t%s\n' "$answer"
 }
 
-# What bears the name now that the image of each container that runs the code had.
+# What bears the name now that the image of each container that runs the code had, and what did before a bake.
 read_named() {
-  local name of
+  local name of told last
   local -A bearers=()
   for name in "$container" $(other_containers | cut -d $'\x1f' -f 1); do
     of=$(awk -F $'\x1f' -v name="/$name" '$1 == name {print $14; exit}' "$beside/containers")
     [ -n "$of" ] || continue
     [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
-    printf '%s\t%s\n' "$(record named "$name" "$of")" "${bearers[$of]}"
+    IFS=$'\x1f' read -r told _ last _ <<<"${bearers[$of]}"
+    record named "$name" "$of" "$told" "$last"
   done
-  read_tagged "${!bearers[@]}"
+  for name in "${!bearers[@]}"; do
+    last=${name##*/}
+    tell_tagged "$name" "${bearers[$name]}"
+    name=${name%"$last"}${last%%:*}:before-bake
+    [ -z "${bearers[$name]-}" ] || continue
+    bearers[$name]=$(bearer "$name")
+    tell_tagged "$name" "${bearers[$name]}"
+  done
 }
 
-# read_tagged NAME...: what bears each of these names, and what did before a bake: its id, its date, the release in it.
-read_tagged() {
-  local name id created baked revision last
-  local -A asked=()
-  for name; do
-    last=${name##*/}
-    for name in "$name" "${name%"$last"}${last%%:*}:before-bake"; do
-      [ -z "${asked[$name]-}" ] || continue
-      asked[$name]=1
-      IFS=$'\x1f' read -r id created baked revision < <(tagged "$name") && [ -n "$id" ] || continue
-      revision=${baked:-$revision}
-      record tagged "$name" "$id" "$created" "$revision" "$(subject_of "$revision")"
-    done
-  done
+# tell_tagged NAME BEARER: of what bears the name its id, its date, the release in it.
+tell_tagged() {
+  local id created baked revision
+  IFS=$'\x1f' read -r id created baked revision <<<"$2"
+  [ -n "$id" ] || return 0
+  revision=${baked:-$revision}
+  record tagged "$1" "$id" "$created" "$revision" "$(subject_of "$revision")"
 }
 
 # subject_of COMMIT: nothing where there is no such one.
 subject_of() { [ -z "$1" ] || git_ log -n 1 --no-show-signature --no-color --format=%s "$1" -- || true; }
 
-# tagged NAME: of the image that bears it what read_tagged wants, with a unit separator between.
-tagged() {
+# bearer NAME: the id of the image of that name, its date, and by its labels the release that was baked into it and its
+# revision, with a unit separator between; nothing where nothing bears it.
+bearer() {
   local unit='{{"\x1f"}}' label='{{with .Config.Labels}}{{with index . "' end='"}}{{.}}{{end}}{{end}}'
   docker inspect --type image --format \
-    "{{.Id}}$unit{{.Created}}$unit$label$baked_label$end$unit${label}org.opencontainers.image.revision$end" "$1" 2>/dev/null
-}
-
-# bearer NAME: the id of the image of that name, and the release that was baked into it.
-bearer() {
-  docker inspect --type image --format "{{.Id}}{{\"\t\"}}{{with .Config.Labels}}{{with index . \"$baked_label\"}}{{.}}{{end}}{{end}}" "$1" 2>/dev/null ||
-    printf '\t'
+    "{{.Id}}$unit{{.Created}}$unit$label$baked_label$end$unit${label}org.opencontainers.image.revision$end" "$1" 2>/dev/null ||
+    printf '\037\037\037'
 }
 
 # The commit that a container without a record has the files of, where its image does not name it.
@@ -715,7 +722,7 @@ read_state() {
   local name
   if command -v docker >/dev/null; then
     share compose compose_containers &
-    { read_containers; beyond_serving read_image; beyond_serving read_named; } >"$beside/engine" &
+    { read_containers; beyond_serving read_images; } >"$beside/engine" &
     beyond_serving read_siblings >"$beside/siblings" &
     share database read_database &
     { running=; read_app; beyond_serving read_releases; read_preview; } >"$beside/app" &

@@ -94,9 +94,7 @@ for name in com.docker.compose.project com.docker.compose.service; do
 done
 for place in ${outside[@]+"${outside[@]}"}; do refuse_secrets "$place"; done
 start
-scan
-stage false
-apply
+bring false
 for place in ${outside[@]+"${outside[@]}"} ${carried[@]+"${carried[@]}"}; do carry "$place"; done
 carry_record
 save_image

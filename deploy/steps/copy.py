@@ -45,7 +45,6 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "commit.sh",
         "steps/copy.sh",
         **commit.variables(settings, state, run, state.repository.target),
-        staged=proven,
         killed_before=state.kills,
     )
     why = reason(settings, state, options) or ASKED_FOR

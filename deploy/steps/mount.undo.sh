@@ -5,7 +5,5 @@
 # The clone was not touched.
 [ -s clone.before ] || exit 0
 if [ -n "$revision" ] && [ "$(docker inspect --type container --format '{{.Id}}' "$container")" != "$container_id" ]; then
-  scan
-  stage false
-  apply
+  bring false
 fi

@@ -63,8 +63,7 @@ refuse_written() {
 }
 
 [ -n "$writable" ] || session=$read_only
-scan
-tree=$(stage true)
+tree=$(bring true)
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
 [ -z "$pending" ] || look_ahead >"$work/flagged" 2>&1 &
 boot 2>&1 | learn_demand | repeat_error

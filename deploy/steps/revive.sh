@@ -35,9 +35,7 @@ fi
 # Mounted code comes back with the clone.
 if [ -n "$mounted" ] && [ "$(git_ rev-parse -q --verify HEAD)" != "$revision" ]; then exit 0; fi
 say 'the container was recreated meanwhile: it gets every file of %s' "${revision:0:7}"
-scan
-stage false
-apply
+bring false
 inside install "$install_settings" </dev/null
 for ((i = 0; i < ${#ship_settings[@]}; i++)); do
   stored=$(built_store "${builds[i * 2]}")/${builds[i * 2 + 1]}.tar

@@ -63,7 +63,7 @@ def test_only_what_will_be_copied_needs_room(world: World) -> None:
     revision = world.commit({"a.py": b"b"})
     needs = []
     for _ in range(2):
-        needed, _ = world.scan(revision)
+        needed, _ = world.scan(revision, whole=True)
         sent = world.blobs(needed)
         refused = world.run("stage", sent, revision=revision, whole=True, min_free_mib=2**40, need_bytes=2**19)
         needs.append(int(refused.stderr.split()[2]) - 2**40)
@@ -190,7 +190,7 @@ def test_a_copy_that_was_cut_off_is_made_again(world: World) -> None:
     revision = world.commit({"a.py": b"b"})
     fresh = world.stage_whole(revision)
     (world.record / "tree/large").unlink()
-    needed, _ = world.scan(revision)
+    needed, _ = world.scan(revision, whole=True)
     words = words_of("stage", {**world.settings, "revision": revision, "whole": True})
     half = subprocess.run(
         words,

@@ -171,7 +171,7 @@ class World:
     def stage_whole(self, revision: str) -> State:
         """Stage a tree that the app can be run from: what it is like."""
         began = time.time_ns()
-        needed, _ = self.scan(revision)
+        needed, _ = self.scan(revision, whole=True)
         self.done("stage", self.blobs(needed), revision=revision, whole=True)
         return state(self.record / "tree", began)
 

@@ -106,7 +106,7 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
     nothing: Cost, code: Cost
 ) -> None:
     assert nothing.started == ["inspect"]
-    assert code.started == ["inspect", "scan", "stage", "scan", "apply", "clean", "replace", "inspect"]
+    assert code.started == ["inspect", "bring", "bring", "clean", "replace", "inspect"]
 
 
 def test_a_dry_run_waits_for_one_script_and_for_one_more_where_migrations_are_pending(

@@ -44,7 +44,7 @@ class Host(World):
     def copy(self, revision: str) -> int:
         """Copy a commit, and count the bytes that went into the container."""
         (self.place / "sent").write_bytes(b"")
-        ended = self.bash("scan; stage false; apply", revision=revision)
+        ended = self.bash("bring false", revision=revision)
         assert (ended.returncode, ended.stderr) == (0, "")
         return (self.place / "sent").stat().st_size
 
@@ -108,5 +108,5 @@ def test_a_list_that_git_cannot_finish_is_not_taken_for_the_whole(host: Host) ->
 
 
 def test_a_container_that_does_not_answer_ends_the_script(host: Host) -> None:
-    ended = host.bash("python=/nonexistent; docker_() { return 7; }; scan; echo on", revision="1" * 40)
+    ended = host.bash("python=/nonexistent; docker_() { return 7; }; bring false; echo on", revision="1" * 40)
     assert (ended.returncode, ended.stdout) == (7, "")
