@@ -45,7 +45,7 @@ DECISIVE = {
     "backup": ("pg_dump", "mariadb-dump,mysqldump"),
     "sync": ("reset",),
     "migrate": ("upgrade",),
-    "copy": ("apply",),
+    "copy": ("bring",),
     "files": ("install",),
     "clean": ("clean",),
     "restart": ("replace",),

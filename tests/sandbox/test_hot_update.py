@@ -56,7 +56,7 @@ while time.monotonic() < deadline:
             command = open(place + "/cmdline", "rb").read().split(b"\\0")
         except OSError:
             continue
-        if b"apply" in command:
+        if b"bring" in command:
             os.kill(int(place[6:]), 9)
             sys.exit()
 sys.exit("there was no copy to kill")
