@@ -102,27 +102,30 @@ def fill(file: Path, only: str = "", shape: str = "", point: str = "") -> bool:
             with engine.second(shapes.named(one)) as own:
                 _run(file, at, one, on_own_engine, own)
     results = read(file, at)
-    table = markdown(results, at)
-    print(table)  # noqa: T201
-    if results.keys() >= set(matrix()):
-        _show(table)
+    for one in STEPS:
+        of_shape = {cell: result for cell, result in results.items() if cell.shape == one}
+        if of_shape:
+            table = markdown(of_shape, one, at)
+            print(table)  # noqa: T201
+            _show(table, one, whole=of_shape.keys() >= set(matrix(shape=one)))
     return all(cell in results and not results[cell].failed for cell in wanted)
 
 
-def _show(table: str) -> None:
-    """Put the table into its pages, in place of the one that is there."""
-    for page in PAGES:
+def _show(table: str, shape: str, *, whole: bool) -> None:
+    """Put a whole table into its pages, where these have a place for it, instead of the one that is there."""
+    command = f"inv test.faults --shape {shape}"
+    for page in PAGES if whole else ():
         text = page.read_text(encoding="utf-8")
-        page.write_text(marked.replaced(text, "inv test.faults", table), encoding="utf-8")
+        if marked.is_there(text, command):
+            page.write_text(marked.replaced(text, command, table), encoding="utf-8")
 
 
-def markdown(results: dict[Cell, Result], at: str) -> str:
-    """Tell the results as a table of Markdown for each shape, the faults side by side."""
-    when = max((result.at for result in results.values()), default="never")
+def markdown(results: dict[Cell, Result], shape: str, at: str) -> str:
+    """Tell a shape's results as a table of Markdown, the faults side by side."""
+    when = max(result.at for result in results.values())
     failures = [f"- {cell}: {result.outcome}" for cell, result in results.items() if result.failed]
-    head = f"Commit {at}, {when[:10]}: {len(results)} of {len(matrix())} cells, {len(failures)} failed."
-    tables = (line for shape in STEPS for line in ("", f"The app as of {shape}:", "", *_rows(results, shape)))
-    return "\n".join((head, *tables, "", LEGEND, *(["", *failures] if failures else [])))
+    head = f"Commit {at}, {when[:10]}: {len(results)} of {len(matrix(shape=shape))} cells, {len(failures)} failed."
+    return "\n".join((head, "", *_rows(results, shape), "", LEGEND, *(["", *failures] if failures else [])))
 
 
 def _rows(results: dict[Cell, Result], shape: str) -> Iterator[str]:
