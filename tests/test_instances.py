@@ -52,8 +52,6 @@ def test_a_step_of_another_container_is_made_for_that_and_undone_there() -> None
     found = plan(ALSO, with_others(other("worker-1", "worker", WORKER)))
     copied = next(step for step in found.steps if step.name == "copy@worker-1")
     assert ("\ncontainer=worker-1\n" in copied.script, "\ncontainer=worker-1\n" in copied.undo) == (True, True)
-    # What the proof has staged lies in the first one.
-    assert "\nstaged=\n" in copied.script
 
 
 def test_what_serves_nobody_is_restarted_gracefully_and_waited_for_by_its_programs() -> None:

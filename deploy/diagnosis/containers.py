@@ -75,6 +75,11 @@ def containers(case: Case) -> Iterator[Diagnosis]:
         elif one.status == "running" and one.health == "unhealthy" and one.service != case.settings.app.service:
             cause = say("Docker's health check of %s fails", one.name)
             yield Diagnosis("services", cause, one.printed[-SHOWN:], (remedies.see_container(one.name, case.sudo),))
+
+
+def memory(case: Case) -> Iterator[Diagnosis]:
+    """Kills since a container began: when they were, nobody knows."""
+    for one in case.facts.containers if case.docker else ():
         if one.memory and one.memory.kills:
             limit = say("%s MiB", one.memory.limit) if one.memory.limit else say("none")
             cause = say("the kernel has killed processes in %s for want of memory: %s", one.name, one.memory.kills)

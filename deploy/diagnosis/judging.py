@@ -6,7 +6,7 @@ from dataclasses import replace
 from deploy import preflight, remedies
 from deploy.diagnosis import serving
 from deploy.diagnosis.case import Case, Check, Diagnosis, back
-from deploy.diagnosis.containers import compose, containers, disk, engine
+from deploy.diagnosis.containers import compose, containers, disk, engine, memory
 from deploy.diagnosis.facts import Facts
 from deploy.diagnosis.programs import database, programs, server
 from deploy.diagnosis.releasing import last_run, maintenance, migrations, others, repository, running
@@ -59,7 +59,7 @@ def browsers(case: Case) -> Iterator[Diagnosis]:
 
 Rule = Callable[[Case], Iterator[Diagnosis]]
 # What explains the most comes first.
-CAUSES: tuple[Rule, ...] = (engine, disk, containers, programs, database)
+CAUSES: tuple[Rule, ...] = (engine, disk, containers, programs, database, memory)
 # What users do not notice, or not yet.
 HINDRANCES: tuple[Rule, ...] = (
     maintenance,

@@ -124,6 +124,11 @@ def test_processes_that_the_kernel_killed_are_told() -> None:
     assert one.evidence == ("it has 207 MiB in use, its limit: 400 MiB",)
 
 
+def test_what_does_not_run_now_explains_more_than_what_the_kernel_killed_at_some_time() -> None:
+    facts = container(APP, programs=(Program("nginx", "STOPPED", Printed("")),), memory=Memory(400, 207, 1))
+    assert [one.check for one in found(checks=ill(nginx=None), facts=facts)] == ["supervisor", "memory"]
+
+
 def test_what_supervisor_does_not_run_is_the_cause() -> None:
     facts = container(APP, programs=(Program("nginx", "STOPPED", Printed("Jan 01")),))
     (one,) = found(checks=ill(nginx=None), facts=facts)
