@@ -58,7 +58,7 @@ def bring(settings: dict[str, Any], stream: BufferedReader) -> None:
         answer(line)
     ask("")
     told = stream.readline()
-    if not told:
+    if not told.endswith(b"\n"):
         raise ExpectedError("the list of files was cut off on its way into the container")
     ask_no_more()
     settings = {**settings, **json.loads(told)}

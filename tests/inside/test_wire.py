@@ -30,6 +30,21 @@ def test_a_list_that_is_cut_off_is_an_error(world: World, cut: int) -> None:
     assert (answer.returncode, answer.stderr) == (1, expected)
 
 
+@pytest.mark.parametrize("said", [b"", b'{"need_bytes": 1, "apply": tr'])
+def test_nothing_is_brought_where_what_the_host_says_is_cut_off(world: World, said: bytes) -> None:
+    revision = world.commit({"a.py": b"a"})
+    answer = world.run("bring", lambda base: world.entries(revision, base) + world.history() + said, revision=revision)
+    assert answer.stderr == b"bring: the list of files was cut off on its way into the container\n"
+    assert tree(world.app) == {}
+
+
+def test_what_a_commit_has_is_sent_and_moved_in_in_one_go(world: World) -> None:
+    revision = world.commit({"a.py": b"a"})
+    told = b'{"need_bytes": 1, "apply": true, "known": []}\n' + world.blobs([blob_id(b"a", 40)])
+    world.done("bring", lambda base: world.entries(revision, base) + world.history() + told, revision=revision)
+    assert (tree(world.app), world.recorded()["revision"]) == ({"a.py": b"a"}, revision)
+
+
 @pytest.mark.parametrize("path", [b"../x", b"/x", b"a/./b", b"a//b"])
 def test_a_path_that_leads_elsewhere_is_refused(world: World, path: bytes) -> None:
     entry = b"\0:000000 100644 %b %b A\0%b\0\0\0" % (b"0" * 40, b"1" * 40, path)
