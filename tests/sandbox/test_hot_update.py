@@ -236,13 +236,14 @@ def test_suitable_releases_of_every_kind_arrive_in_one_update(production: Sandbo
 
 
 def test_a_dry_run_tells_what_changes_and_what_a_migration_does_to_others(production: Sandbox, inv: Inv) -> None:
+    assert inv("hot-update", "--yes").code == 0
     deleted = publish(production, "deleted-file")
     commit = risky_migration(production)
     ended = inv("hot-update", "--dry-run", "--commands")
     assert (ended.code, ended.err) == (0, "")
     told, plan = ended.out.split(f"Plan: hot-update to {commit[:7]}\n")
-    assert re.search(rf"^     {deleted[:7]}  Release \d+: deleted-file  \(\d+ seconds\)$", told, re.M)
-    assert re.search(r"^\d+ files are deleted\n(     .+\n)*     app/legacy/report_\d+\.py\n", told, re.M)
+    assert re.search(rf"^     {deleted[:7]}  Release \d+: deleted-file  \(\d+ seconds?\)$", told, re.M)
+    assert re.search(r"^(1 file is|\d+ files are) deleted\n(     .+\n)*     app/legacy/report_\d+\.py\n", told, re.M)
     assert re.search(r"^     A    \+15     -0  migrations/versions/\d+_note_\d+\.py$", told, re.M)
     risk = "index-blocks-writes: builds an index on instances without CONCURRENTLY: writes wait until it is built"
     title, found = told.splitlines()[-2:]
