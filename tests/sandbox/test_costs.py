@@ -53,6 +53,8 @@ class Cost:
     ended: Ended
     waits: int
     started: list[str]
+    # What the engine told of it.
+    engine: str
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def cost(sandbox: Sandbox, place: Path, how: str = "--yes") -> Cost:
         told = "".join(takewhile(lambda line: END not in line, events.stdout))
         events.terminate()
     assert ended.code == 0, ended.text
-    return Cost(ended, turns.count, re.findall(r" [0-9a-f]{64} (\w+) \{", told))
+    return Cost(ended, turns.count, re.findall(r" [0-9a-f]{64} (\w+) \{", told), told)
 
 
 def test_with_nothing_to_do_an_update_waits_for_the_host_as_often_as_for_one_script(nothing: Cost) -> None:
@@ -107,6 +109,10 @@ def test_an_update_starts_the_program_in_the_container_once_for_each_part_of_its
 ) -> None:
     assert nothing.started == ["inspect"]
     assert code.started == ["inspect", "bring", "bring", "clean", "replace", "inspect"]
+
+
+def test_where_every_check_is_content_nobody_reads_the_logs(nothing: Cost) -> None:
+    assert ("exec_start: " in nothing.engine, "ls -t" in nothing.engine) == (True, False)
 
 
 def test_a_dry_run_waits_for_one_script_and_for_one_more_where_migrations_are_pending(
