@@ -504,29 +504,33 @@ def hot_update(
 
     Example: inv hot-update --dry-run --target prod
     """
-    from deploy.plan import Options
-    from deploy.verbs import group_update, update
-    from deploy.verbs import maintenance as pages
-
     # Without a value it is True, by Invoke's own doing.
     given: dict[str, object] = {"probe": {"url": probe}} if isinstance(probe, str) and probe else {}
     if watch_after >= 0:
         given["confirm"] = {"watch": watch_after}
     how = {"dry_run": dry_run, "commands": commands, "yes": yes, "probe": bool(probe)}
 
-    def options(s: "Session") -> Options:
+    def options(s: "Session") -> "Options":
+        from deploy.plan import Options
+        from deploy.verbs import maintenance as pages
+        from deploy.verbs import update
+
         also = update.named_files(s, with_)
         page = pages.page(s.settings) if maintenance else ""
         return Options(discard, allow_unsuitable, keep_schema, no_backup, also=also, keep_built=keep_built, page=page)
 
-    work(
-        c,
-        target,
-        only,
-        lambda s: s.in_turn(wait, lambda: update.hot_update(s, options(s), **how)),
-        lambda h: h.in_turn(wait, lambda: group_update.hot_update(h, options(h.first), **how, skip=skip_unreachable)),
-        given,
-    )
+    def one(s: "Session") -> None:
+        s.begin_reading("remote", preview=dry_run)
+        from deploy.verbs import update
+
+        s.in_turn(wait, lambda: update.hot_update(s, options(s), **how))
+
+    def many(h: "Hosts") -> None:
+        from deploy.verbs import group_update
+
+        h.in_turn(wait, lambda: group_update.hot_update(h, options(h.first), **how, skip=skip_unreachable))
+
+    work(c, target, only, one, many, given)
 
 
 @verb(state="on or off", target=TARGET, only=ONLY, wait=WAIT)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import zlib
+from functools import cache
 from importlib.resources import files
 
 # Each after those that it imports; the last one runs the command.
@@ -22,9 +23,11 @@ MODULES = (
 
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says
 # whether the program is `kept` from an earlier run, or the host has to `send` it. It is kept compiled, since that takes
-# longer than most commands, behind a sum of that, the digest and the Python's version.
+# longer than most commands, behind a sum of that, the digest and the Python's version; a command runs the modules that
+# it imports.
 LOADER = """
 import hashlib, json, marshal, os, sys, types
+from importlib.machinery import ModuleSpec
 sys.dont_write_bytecode = True
 digest, command, settings = sys.argv[1], sys.argv[2], json.loads(os.fsencode(sys.argv[3]))
 try:
@@ -43,13 +46,21 @@ if not kept:
         sys.exit("\\x1fsay:%s: the program was cut off on its way into the container\\t" + command)
     sources = json.loads(zlib.decompress(base64.b64decode(program)))
     code = marshal.dumps([(name, compile(source, name, "exec")) for name, source in sources.items()])
-for name, compiled in marshal.loads(code):
-    sys.modules[name] = types.ModuleType(name)
-    exec(compiled, sys.modules[name].__dict__)
-sys.modules[name].main(command, settings, None if kept else sum_of(code) + code)
+codes = dict(marshal.loads(code))
+class Kept:
+    find_spec = staticmethod(lambda name, *_: ModuleSpec(name, Kept) if name in codes else None)
+    create_module = staticmethod(lambda spec: None)
+    exec_module = staticmethod(lambda module: exec(codes[module.__name__], module.__dict__))
+for package in ("deploy", "deploy.inside"):
+    sys.modules[package] = types.ModuleType(package)
+    sys.modules[package].__path__ = []
+sys.meta_path.insert(0, Kept)
+from deploy.inside.main import main
+main(command, settings, None if kept else sum_of(code) + code)
 """
 
 
+@cache
 def program() -> str:
     """Pack the modules as the loader reads them: one line of ASCII."""
     sources = {f"{__name__}.{name}": files(__name__).joinpath(f"{name}.py").read_text("utf-8") for name in MODULES}

@@ -6,56 +6,44 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from io import BufferedReader
 from typing import Any, cast
 
-from deploy.inside.awaiting import await_programs
-from deploy.inside.before import undo
-from deploy.inside.cleaning import clean
-from deploy.inside.copying import apply, bring, save, scan
-from deploy.inside.database import connection, query
-from deploy.inside.dumping import check, dump, place
-from deploy.inside.installing import install, uninstall
-from deploy.inside.listing import listing
-from deploy.inside.look import inspect
-from deploy.inside.maintaining import maintain, unmaintain
 from deploy.inside.message import ExpectedError, message
-from deploy.inside.proving import prove, settle
 from deploy.inside.record import write_whole
-from deploy.inside.replacing import replace
-from deploy.inside.shipping import pack, ship, unship
-from deploy.inside.staging import discard, stage
 from deploy.inside.wire import ask_no_more, one_line, raw
 
+# By its name the module and the function of each: what a command does not need takes no time.
 COMMANDS = {
-    "inspect": inspect,
-    "list": listing,
-    "bring": bring,
-    "save": save,
-    "apply": apply,
+    "inspect": "look.inspect",
+    "list": "listing.listing",
+    "bring": "copying.bring",
+    "save": "copying.save",
+    "apply": "copying.apply",
     # The other parts of bring, each by itself.
-    "scan": scan,
-    "stage": stage,
-    "undo": undo,
-    "discard": discard,
-    "settle": settle,
-    "prove": prove,
-    "clean": clean,
-    "replace": replace,
-    "await": await_programs,
-    "install": install,
-    "uninstall": uninstall,
-    "maintain": maintain,
-    "unmaintain": unmaintain,
-    "pack": pack,
-    "ship": ship,
-    "unship": unship,
-    "query": query,
-    "connection": connection,
-    "dump": dump,
-    "check": check,
-    "place": place,
+    "scan": "copying.scan",
+    "stage": "staging.stage",
+    "undo": "before.undo",
+    "discard": "staging.discard",
+    "settle": "proving.settle",
+    "prove": "proving.prove",
+    "clean": "cleaning.clean",
+    "replace": "replacing.replace",
+    "await": "awaiting.await_programs",
+    "install": "installing.install",
+    "uninstall": "installing.uninstall",
+    "maintain": "maintaining.maintain",
+    "unmaintain": "maintaining.unmaintain",
+    "pack": "shipping.pack",
+    "ship": "shipping.ship",
+    "unship": "shipping.unship",
+    "query": "database.query",
+    "connection": "database.connection",
+    "dump": "dumping.dump",
+    "check": "dumping.check",
+    "place": "dumping.place",
 }
 
 # These change nothing in the app's folder, and may run while another command does.
@@ -82,6 +70,12 @@ def alone(settings: dict[str, Any]) -> Iterator[None]:
         os.close(descriptor)
 
 
+def function_of(command: str) -> Callable[[dict[str, Any], BufferedReader], None]:
+    module, name = COMMANDS[command].split(".")
+    found: Callable[[dict[str, Any], BufferedReader], None] = getattr(import_module(f"deploy.inside.{module}"), name)
+    return found
+
+
 def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
     """Run a command; `program` is ourselves as the loader reads us, where the container has not kept us."""
     os.umask(0o022)
@@ -93,7 +87,7 @@ def main(command: str, settings: dict[str, Any], program: bytes | None) -> None:
                 # A full disk must not keep an undo from its work.
                 with contextlib.suppress(OSError):
                     write_whole(raw(settings["record"]), b"program", program)
-            COMMANDS[command](settings, cast("BufferedReader", sys.stdin.buffer))
+            function_of(command)(settings, cast("BufferedReader", sys.stdin.buffer))
         sys.stdout.flush()
     except (ExpectedError, OSError) as error:
         told = message("%s: %s", command, one_line(error))

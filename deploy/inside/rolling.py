@@ -24,6 +24,8 @@ HEED, ANSWER = 10.0, 10.0
 # Seconds between two attempts to meet a new worker, each of which costs the old ones something: the first pause, and
 # the longest where it may still boot, and where it should serve already.
 KNOCK, KNOCK_BOOTING, KNOCK_SERVING = 0.1, 0.2, 2.0
+# And between two looks at one that is seen to wait for connections, which costs them nothing.
+LOOK = 0.03
 # How many seconds later an heir starts, so that it does not overtake who serves in between; and for how long it is held
 # where its predecessor is slow to leave: a master ends whom it does not hear of, by default after half a minute.
 LEAD, HOLD = 1.0, 10.0
@@ -234,7 +236,7 @@ def meet(server: Server, new: Iterable[int], patience: float, *, answered: bool 
             if met is not None:
                 return met
             pause = min(2 * pause, KNOCK_SERVING if polled else KNOCK_BOOTING)
-        time.sleep(pause)
+        time.sleep(pause if ready else LOOK)
     return None
 
 

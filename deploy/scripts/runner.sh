@@ -222,12 +222,13 @@ renewed() { [ -e renewed ] && rm -f renewed; }
 
 # prune: keep the folders of the newest runs, by number and size; those of confirmed releases go last.
 prune() {
-  local folder failed=() good=()
+  local folder confirmed failed=() good=()
+  confirmed=$(grep -lE $'^[0-9.]+\tdone\tdone$' "$state"/runs/*/journal 2>/dev/null)
   for folder in "$state"/runs/*/; do
     folder=${folder%/}
     is_run "${folder##*/}" || continue
     case ${folder##*/} in "$run" | "${holder[run]-}") continue ;; esac
-    if grep -qE $'^[0-9.]+\tdone\tdone$' "$folder/journal" 2>/dev/null && [ -e "$folder/confirm" ]; then
+    if [[ $'\n'$confirmed$'\n' == *$'\n'"$folder/journal"$'\n'* ]] && [ -e "$folder/confirm" ]; then
       good+=("$folder")
     else
       failed+=("$folder")
@@ -373,7 +374,7 @@ await_confirmation() {
   event confirming "$(<confirm)" || give_up
   until { is_decided && [ -n "$(choice)" ]; } || [ "$SECONDS" -ge "$end" ] || [ -n "$stopped" ]; do
     ! renewed || end=$((SECONDS + $(<confirm)))
-    pause 0.03
+    pause 0.01
   done
   settle_choice
 }

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +39,8 @@ class Session:
         self._label = label
         self.host = connect()
         self._connect = connect
+        # A script that the host carries out already, what ends that, and what it says.
+        self._begun: tuple[str, ExitStack, Iterator[str]] | None = None
         # The other containers of the app's service, once they are known.
         self._replicas: tuple[str, ...] = ()
 
@@ -55,6 +58,12 @@ class Session:
 
     def close(self) -> None:
         self.host.close()
+
+    def begin_reading(self, target: TargetIs, *, preview: bool = False) -> None:
+        """Have the host begin to read its state, which it does for a while: the time to import what comes next."""
+        if target != "remote" or self.settings.git.via != "laptop":
+            script, opened = read_script(self.settings, target=target, preview=preview), ExitStack()
+            self._begun = script, opened, opened.enter_context(self.host.stream(script))
 
     def read(self, target: TargetIs, *, preview: bool = False) -> State:
         """Read the host's whole state in one round trip, with a `preview` also what a dry run tells of the release."""
@@ -91,7 +100,7 @@ class Session:
         return result, bundle.told(parse(answer), offer)
 
     def _ask(self, script: str, meanwhile: Callable[[], _Result], stdin: bytes = b"") -> tuple[_Result, str]:
-        with self.host.stream(script, stdin=stdin) as lines:
+        with self._saying(script, stdin) as lines:
             # The host is busy for a while: the time to import what comes next.
             from deploy import report  # noqa: F401
 
@@ -100,6 +109,17 @@ class Session:
                 return result, "".join(f"{line}\n" for line in lines)
             except Ended as failure:
                 raise Failure(say("the host's state could not be read"), evidence=failure.evidence[-3:]) from failure
+
+    @contextmanager
+    def _saying(self, script: str, stdin: bytes) -> Iterator[Iterator[str]]:
+        """Give what a script says; of one that was begun before, what it has said since."""
+        begun, self._begun = self._begun, None
+        if begun and begun[0] == script:
+            with begun[1]:
+                yield begun[2]
+        else:
+            with self.host.stream(script, stdin=stdin) as lines:
+                yield lines
 
     def in_turn(self, wait: "str | bool", act: Callable[[], None]) -> None:
         """Do it; where another run holds the lock, `wait` until that has ended, and do it then.

@@ -414,6 +414,8 @@ def bring(
     probe: bool = False,
 ) -> None:
     """Bring production to a release and prove it, or say what would be done; `probe` a URL meanwhile."""
+    if not dry_run:
+        session.host.prepare(1)
     decision = decide(session, verb, names, target, options, ask=not dry_run, look_ahead=dry_run)
     settings, report = session.settings, session.report
     if verb == "rollback" and not decision.state.repository.target:

@@ -1,5 +1,6 @@
 """The two sides: the hot update from the laptop over SSH, and a shell script of the runbook on the host itself."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,11 @@ def update(sandbox: Sandbox, side: Side = "ours", settings: Path | None = None) 
 
 def run(words: Sequence[str], *, check: bool = True) -> str:
     """Run a program as an operator does, and return what it printed; Failure when it ends badly and is checked."""
-    ended = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # An operator's Python keeps what it has compiled.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ended = subprocess.run(
+        words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if check and ended.returncode:
         evidence = tail(f"{ended.stdout}\n{ended.stderr}")
         raise Failure(say("bench: %s … ended with %s", " ".join(words[:4]), ended.returncode), evidence=evidence)
