@@ -13,7 +13,7 @@ import zlib
 from functools import cache
 from importlib.resources import files
 
-# Each after those that it imports; the last one runs the command.
+# All that a command may import; main runs it.
 MODULES = (
     "message", "wire", "pace", "mounts", "tree", "record", "builds", "chain", "processes", "as_worker", "programs",
     "rolls", "workers", "uwsgi", "survey", "nginx", "elsewhere", "installing", "maintaining", "look", "listing",

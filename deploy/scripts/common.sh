@@ -131,8 +131,8 @@ backup_folder() {
 
 # state_folder: where lock, runs and saved files lie: below .git, so that neither reset, clean nor a copy ever touches it.
 state_folder() {
-  local folder=${git_folder-}
-  [ -n "$folder" ] || folder=$(git_ rev-parse --absolute-git-dir) && printf '%s/hot-update' "$folder"
+  local folder
+  folder=${git_folder:-$(git_ rev-parse --absolute-git-dir)} && printf '%s/hot-update' "$folder"
 }
 
 # lock_held FOLDER: does a run hold the lock, of the state folder?

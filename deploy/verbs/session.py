@@ -118,6 +118,8 @@ class Session:
             with begun[1]:
                 yield begun[2]
         else:
+            if begun:
+                begun[1].close()
             with self.host.stream(script, stdin=stdin) as lines:
                 yield lines
 

@@ -415,6 +415,7 @@ def bring(
 ) -> None:
     """Bring production to a release and prove it, or say what would be done; `probe` a URL meanwhile."""
     if not dry_run:
+        # For the script that starts the run, once it is agreed to.
         session.host.prepare(1)
     decision = decide(session, verb, names, target, options, ask=not dry_run, look_ahead=dry_run)
     settings, report = session.settings, session.report
