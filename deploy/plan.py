@@ -54,6 +54,8 @@ class Step:
 
     `timeout` is in seconds; the host ends the step after that. `undo`, Bash too, is what the host runs when
     this or a later step fails; empty where there is nothing to undo. A `harmless` step changes nothing.
+    While one `beside` which others may be at work is that, the host looks at what the plan was made from, and begins
+    the `early` steps, which then get ready for their turn.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Step:
     summary: tuple[Told, ...] = ()
     undo: str = ""
     harmless: bool = False
+    beside: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ class Step(Protocol):
     def undo(self) -> str: ...
     @property
     def harmless(self) -> bool: ...
+    @property
+    def beside(self) -> bool: ...
+    @property
+    def early(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,9 @@ def files_of(
         files[f"{stem}.timeout"] = f"{step.timeout}\n"
         if step.undo:
             files[f"{stem}.undo.sh"] = step.undo
-        if step.harmless:
-            files[f"{stem}.harmless"] = ""
+        for mark in ("harmless", "beside", "early"):
+            if getattr(step, mark):
+                files[f"{stem}.{mark}"] = ""
         if step.name in holds:
             files[f"{stem}.hold"] = f"{holds[step.name]}\n"
     return files

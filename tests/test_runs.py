@@ -30,6 +30,8 @@ class Step:
     timeout: int
     undo: str = ""
     harmless: bool = False
+    beside: bool = False
+    early: bool = False
 
 
 class Journal:

@@ -24,7 +24,7 @@ MODULES = (
 # Given to the container's Python with -c. The words after it: the program's digest, the command, its settings. It says
 # whether the program is `kept` from an earlier run, or the host has to `send` it. It is kept compiled, since that takes
 # longer than most commands, behind a sum of that, the digest and the Python's version; a command runs the modules that
-# it imports.
+# it imports. With "-" for the command it stands ready: that comes as a line, "COMMAND<tab>SETTINGS".
 LOADER = """
 import hashlib, json, marshal, os, sys, types
 from importlib.machinery import ModuleSpec
@@ -55,6 +55,11 @@ for package in ("deploy", "deploy.inside"):
     sys.modules[package] = types.ModuleType(package)
     sys.modules[package].__path__ = []
 sys.meta_path.insert(0, Kept)
+if command == "-":
+    for name in codes:
+        __import__(name)
+    command, _, settings = os.fsdecode(sys.stdin.buffer.readline()).partition("\t")
+    settings = json.loads(settings or sys.exit())
 from deploy.inside.main import main
 main(command, settings, None if kept else sum_of(code) + code)
 """

@@ -115,18 +115,17 @@ def commands(words: list[str]) -> list[str]:
 
 
 def marked(mark: bytes) -> list[int]:
-    """List the processes, this one apart, that have the mark in their environment."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with user_of(int(name)), open(f"/proc/{name}/environ", "rb") as stream:
-                if mark in stream.read().split(b"\0"):
-                    found.append(int(name))
-        except OSError:
-            continue
-    return found
+    """List the processes, this one apart, with the mark in their environment or among the words of their command."""
+    others = (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+    return [pid for pid in others if mark in (*_words(pid, "cmdline"), *_words(pid, "environ"))]
+
+
+def _words(pid: int, name: str) -> list[bytes]:
+    try:
+        with user_of(pid), open(f"/proc/{pid}/{name}", "rb") as stream:
+            return stream.read().split(b"\0")
+    except OSError:
+        return []
 
 
 @contextlib.contextmanager

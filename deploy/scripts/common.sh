@@ -38,6 +38,15 @@ pause() {
   read -r -t "$1" -u "$nothing" || true
 }
 
+# await_turn: go on when it is this step's turn, where it was begun `ahead` of that; a run that ends before needs it no more.
+# Nothing may be changed or said before.
+await_turn() {
+  [ -n "${ahead-}" ] || return 0
+  unset ahead
+  read -r || exit 0
+  exec </dev/null
+}
+
 # git, in the clone, as its owner: as root git refuses a clone of somebody else and would use root's credentials.
 # It never asks for anything, minds no submodule, and reading takes no lock. Only with git_timeout set it talks to the
 # remote, by the proxies that it is to use, and is ended after that many seconds. What lies in the objects of scratch it

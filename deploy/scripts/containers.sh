@@ -59,25 +59,80 @@ other_containers() {
 # line; the rest is its output. The program itself is sent where the container has not kept it from an earlier run.
 inside() {
   [ -n "${inside_program-}" ] || . ./program.sh || return
-  local said line status
+  local said status told= watchdog
   exec {said}<> <(:)
-  { hear; [ "$heard" = kept ] || printf '%s\n' "$inside_program"; "${3-cat}"; } |
-    timeout -k 5 "${inside_timeout:-600}" docker exec -i -u 0 -e "HOT_UPDATE_RUN=${run-}" "$container" \
-      "$python" -I -c "$inside_loader" "$inside_digest" "$1" "$2" |
-    {
-      IFS= read -r line || true
-      case $line in
-        kept | send) { printf '%s\n' "$line"; sed -u '/^\.$/q'; } >&"$said" ;;
-        # In its place the engine tells why nothing was started.
-        ?*) printf '%s\n' "$line" >&2 ;;
-      esac
-      echo . >&"$said"
-      cat
-    }
-  status=("${PIPESTATUS[@]}")
+  if take_ready; then
+    told=$1$'\t'$2
+    (pause "${inside_timeout:-600}"; kill -TERM "$(<"ready.$$.pid")") >/dev/null 2>&1 {ready_to}>&- {ready_from}<&- &
+    watchdog=$!
+    # A process in the background would read from nowhere.
+    speak "${3-cat}" <&0 >&"$ready_to" {ready_to}>&- {ready_from}<&- &
+    exec {ready_to}>&-
+    listen <&"$ready_from"
+    wait "$!" || true
+    kill "$watchdog" 2>/dev/null || true
+    cat "ready.$$.said" >&2
+    status=("$(<"ready.$$.status")")
+  else
+    speak "${3-cat}" | start_inside "$1" "$2" | listen
+    status=("${PIPESTATUS[@]:1}")
+  fi
   exec {said}>&-
-  [ "${status[1]}" = 0 ] || return "${status[1]}"
-  return "${status[2]}"
+  [ "${status[0]}" = 0 ] || return "${status[0]}"
+  return "${status[1]-0}"
+}
+
+# start_inside COMMAND SETTINGS [exec]: start the program there, with `exec` in place of this process, marked with the run.
+# What is in a process's environment cannot be read once that has acted as another user, so the mark is a word of the
+# command too.
+start_inside() {
+  local tag=HOT_UPDATE_RUN=${run-}
+  "${@:3}" timeout -k 5 "$((${inside_timeout:-600} + ${ahead:-0}))" docker exec -i -u 0 -e "$tag" "$container" \
+    "$python" -I -c "$inside_loader" "$inside_digest" "$1" "$2" "$tag"
+}
+
+# stand_ready: where this step was begun ahead of its turn, start the program that its first `inside` needs; it waits there
+# to be told the command. Within $(...) what that reads does not end.
+stand_ready() {
+  local to from
+  [ -n "${ahead-}" ] || return 0
+  [ -n "${inside_program-}" ] || . ./program.sh || return
+  { : >"ready.$$"; } 2>/dev/null || return 0
+  exec {to}<> <(:) {from}<> <(:)
+  {
+    status=0
+    start_inside - "$inside_settings" exec <&0 2>>"ready.$$" &
+    printf '%s' "$!" >"ready.$$.pid"
+    wait "$!" || status=$?
+    printf '%s' "$status" >"ready.$$.status"
+  } <"/dev/fd/$to" >"/dev/fd/$from" {to}>&- {from}>&- &
+  exec {ready_to}>"/dev/fd/$to" {ready_from}<"/dev/fd/$from" {to}>&- {from}>&-
+}
+
+# take_ready: is there one, which nobody has taken, and which has not ended meanwhile, as with its container?
+take_ready() {
+  [ -n "${ready_to-}" ] && mv "ready.$$" "ready.$$.said" 2>/dev/null && [ ! -e "ready.$$.status" ]
+}
+
+# speak INPUT: what is said to the program, once it has told what it needs.
+speak() {
+  hear
+  [ "$heard" = kept ] || printf '%s\n' "$inside_program"
+  [ -z "$told" ] || printf '%s\n' "$told"
+  "$1"
+}
+
+# listen: hand on to who speaks what the program says up to a line "."; the rest is its output.
+listen() {
+  local line
+  IFS= read -r line || true
+  case $line in
+    kept | send) { printf '%s\n' "$line"; sed -u '/^\.$/q'; } >&"$said" ;;
+    # In its place the engine tells why nothing was started.
+    ?*) printf '%s\n' "$line" >&2 ;;
+  esac
+  echo . >&"$said"
+  cat
 }
 
 # reason COMMAND OUTPUT: why a command inside failed: what it says last, without its name, or what the engine does.

@@ -1,4 +1,4 @@
-# What a plan is made from: read when it is made, again under the lock before anything is done, and once more, with the
+# What a plan is made from: read when it is made, again under the lock before anything is changed, and once more, with the
 # schema, when a run ends by saying that it left things as they were.
 guard() {
   # Not named as what the database's script expects: its questions would go to a database of that name.
@@ -27,9 +27,11 @@ guard_others() {
   done
 }
 
-# evidence WHEN: what a run compares `before` and `after` it; the schema is left in a file of the run's folder.
+# evidence WHEN: what a run compares `before` and `after` it; the schema is left in a file of the run's folder,
+# where no step has taken it.
 evidence() {
-  keep_schema "schema.$1" &
+  [ "$1" = before ] || rm -f "schema.$1" "schema.$1.problem"
+  know_schema "schema.$1" &
   guard
   wait
 }

@@ -2,8 +2,12 @@
 # Expects besides the shared variables: target_is (remote: the branch's head, after a fetch; head: the clone's HEAD;
 # running: nothing, only what runs is looked at; serving: of that what a proof judges; commit:NAME), want_logs, want_preview,
 # and record_fields: of each kind of record what its fields are called; those with a * are text, which only passes without
-# secrets. Where the laptop brings the commits (via), offered: the head of the branch there, nothing where it has none to
-# give; bundle_sum: the sha256 of the bundle on stdin, nothing before the laptop knows what is lacking.
+# secrets; and of_run: the run that is to be confirmed by this look, which waits for that (empty: none). Where the laptop brings
+# the commits (via), offered: the head of the branch there, nothing where it has none to give; bundle_sum: the sha256 of the
+# bundle on stdin, nothing before the laptop knows what is lacking.
+
+# In seconds, that a run may still take when who looks at its end gets ready for that.
+longest_run=86400
 
 # problem COMMAND...: run it quietly; what it complained of is the answer, nothing when it succeeded.
 problem() {
@@ -622,28 +626,23 @@ image() {
     '{{with .Config.Labels}}{{with index . "org.opencontainers.image.revision"}}{{.}}{{end}}{{end}}{{"\t"}}{{.Created}}' "$1" 2>/dev/null
 }
 
+# read_images: what bears the name now that the image of each container that runs the code had, and what did before a bake;
+# and of the app's own image what it says of itself, which mostly is the one that bears its name.
 read_images() {
-  read_image &
-  read_named
-  wait
-}
-
-read_image() {
-  local answer
-  answer=$(image "$(awk -F $'\x1f' -v name="/$container" '$1 == name {print $3}' "$beside/containers")") || return 0
-  printf 'image\t%s\n' "$answer"
-}
-
-# What bears the name now that the image of each container that runs the code had, and what did before a bake.
-read_named() {
-  local name of told last
+  local name own of id created last revision told
   local -A bearers=()
+  own=$(awk -F $'\x1f' -v name="/$container" '$1 == name {print $3}' "$beside/containers")
   for name in "$container" $(other_containers | cut -d $'\x1f' -f 1); do
     of=$(awk -F $'\x1f' -v name="/$name" '$1 == name {print $14; exit}' "$beside/containers")
-    [ -n "$of" ] || continue
-    [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
-    IFS=$'\x1f' read -r told _ last _ <<<"${bearers[$of]}"
-    record named "$name" "$of" "$told" "$last"
+    id=
+    if [ -n "$of" ]; then
+      [ -n "${bearers[$of]-}" ] || bearers[$of]=$(bearer "$of")
+      IFS=$'\x1f' read -r id created last revision <<<"${bearers[$of]}"
+      record named "$name" "$of" "$id" "$last"
+    fi
+    [ "$name" = "$container" ] || continue
+    if [ "$id" = "$own" ]; then told=$revision$'\t'$created; else told=$(image "$own") || continue; fi
+    printf 'image\t%s\n' "$told"
   done
   for name in "${!bearers[@]}"; do
     last=${name##*/}
@@ -717,15 +716,40 @@ read_history() {
 # beyond_serving COMMAND...: what a proof does not judge, and users wait for at its end.
 beyond_serving() { [ "$target_is" = serving ] || "$@"; }
 
+# is_confirming [SECONDS]: wait, at the most for so long, until the run that this look is of is to be confirmed; fails where
+# it is not, or has ended otherwise.
+is_confirming() (
+  folder=$(state_folder)/runs/$of_run
+  flock --shared "$folder/alive" true </dev/null >/dev/null 2>&1 &
+  alive=$!
+  grep -qaE $'^[0-9.]+\tconfirming\t' < <(exec ${1:+timeout "$1"} tail -n +1 -s 0.05 -f --pid="$alive" "$folder/journal")
+  status=$?
+  kill "$alive"
+  exit "$status"
+)
+
+# await_run: go on once a run needs this look, where it is one's.
+await_run() {
+  [ -z "$of_run" ] || is_confirming || exit
+  SECONDS=0
+}
+
+# await_run_ready: the same, with what is waited for longest ready by then; the run's last step has the processors first.
+await_run_ready() {
+  [ -z "$of_run" ] || is_confirming 1 || { cd "$beside" && ahead=$longest_run stand_ready; }
+  await_run
+}
+
 # What does not wait for the repository is read beside it.
 read_state() {
   local name
   if command -v docker >/dev/null; then
+    { await_run_ready; running=; read_app; beyond_serving read_releases; read_preview; } >"$beside/app" &
+    await_run
     share compose compose_containers &
     { read_containers; beyond_serving read_images; } >"$beside/engine" &
     beyond_serving read_siblings >"$beside/siblings" &
     share database read_database &
-    { running=; read_app; beyond_serving read_releases; read_preview; } >"$beside/app" &
     read_others >"$beside/others" &
   else
     for name in compose containers database "sum-$container"; do share "$name" true; done

@@ -23,7 +23,8 @@ reserve=4194304
 journal_lost=74
 stopped=
 stage=lock
-process=
+working=
+guard=
 begun=()
 borrowed=
 taken_over=
@@ -61,6 +62,8 @@ unescaped() { printf '%b' "$1"; }
 
 # fields FILE ARRAY: read name/value records; names stay as they are written.
 declare -A about=() holder=() expected=() found=() after=()
+# Of the steps that wait for their turn, by script.
+declare -A turns=() outputs=() processes=()
 fields() {
   local -n into=$2
   local name value
@@ -173,7 +176,7 @@ hold() {
 # once, so the lock is free before; and it is freed by hand, because a process that a step left may still inherit it.
 finish() {
   local why
-  rm -f reserve clone.reserve schema.before* schema.after*
+  rm -f reserve clone.reserve schema.before* schema.after* ready.*
   why=$(remember "$@" 2>&1) || event unwritten "$(say '%s: %s' "$state/history" "${why##*: }")"
   # What root made in somebody's clone must still be theirs at their own next run.
   [ "$EUID" != 0 ] || chown -R --reference="$path" .
@@ -273,6 +276,9 @@ go_back() {
   trap '' TERM
   stopped=
   ending=1
+  [ -z "$guard" ] || ended "$guard"
+  guard=
+  drop_early
   for ((number = ${#begun[@]} - 1; number >= 0; number--)); do
     script=${begun[number]%.sh}
     [ -e "$script.harmless" ] || changed=1
@@ -434,29 +440,69 @@ ended() {
 
 # carry_out NAME SECONDS COMMAND...: run it with its output journaled; its status in `status`.
 carry_out() {
-  local lines watcher
-  exec {lines}> >(exec 8>&-; set -o pipefail; redact | journal_lines "$1")
-  watcher=$!
-  # timeout leads a process group of its own, and passes on to it the signal that ends the run.
-  timeout -k 5 "$2" "${@:3}" </dev/null >&"$lines" 2>&1 8>&- {lines}>&- &
+  local process output
+  spawn "${@:2}" </dev/null
+  attend "$1"
+}
+
+# spawn SECONDS COMMAND...: start it, as `process`, which leads a group; it writes to a pipe, `output`.
+spawn() {
+  exec {output}<> <(:)
+  (
+    exec >"/dev/fd/$output" 2>&1 {output}>&- 8>&-
+    shut
+    exec timeout -k 5 "$@"
+  ) <&0 &
   process=$!
-  exec {lines}>&-
+}
+
+# attend NAME [MEANWHILE]: journal what the process writes until it has ended; its status in `status`. MEANWHILE, a function
+# of ours, is called as soon as it is at work.
+attend() {
+  local watcher
+  (
+    exec <"/dev/fd/$output" {output}>&- 8>&-
+    shut
+    set -o pipefail
+    redact | journal_lines "$1"
+  ) &
+  watcher=$!
+  exec {output}>&-
+  # timeout passes on to the group the signal that ends the run.
+  working=$process
   [ -z "$stopped" ] || kill -TERM "$process"
+  "${2-:}"
   ended "$process"; status=$?
   [ "$status" = 0 ] || [ -z "$stopped" ] || status=143
   # What it left in the background would hold the output open, and the lock.
   kill -KILL -- "-$process" 2>/dev/null
-  process=
+  working=
   ended "$watcher"
   # 143 is our own signal, met while waiting.
   case $? in 0 | 143) ;; *) [ -n "$ending" ] || give_up ;; esac
 }
 
-check_guard() {
-  local name changed=
-  stage=guard
-  carry_out guard "$guard_timeout" bash -c 'exec bash -euo pipefail guard.sh before >guard.found'
-  [ "$status" = 0 ] || go_back guard "$status"
+# begin_guard: look at what the plan was made from.
+begin_guard() {
+  (
+    shut
+    # Who only looks ends no run.
+    ending=1
+    carry_out guard "$guard_timeout" bash -c 'exec bash -euo pipefail guard.sh before >guard.part'
+    [ "$status" != 0 ] || mv guard.part guard.found
+    printf '%s' "$status" >guard.status
+  ) 8>&- &
+  guard=$!
+}
+
+# await_guard: go on only where all is as it was then.
+await_guard() {
+  local name looked changed=
+  [ -n "$guard" ] || return 0
+  ended "$guard"
+  guard=
+  looked=$(cat guard.status 2>/dev/null)
+  [ "$looked" = 0 ] || { stage=guard; go_back guard "${looked:-137}"; }
   fields guard.expected expected
   fields guard.found found
   while IFS= read -r name; do
@@ -464,11 +510,63 @@ check_guard() {
     changed=1
     event changed "$(unescaped "$name")" "${expected[$name]-}" "${found[$name]-}" || give_up
   done < <(cut -f 1 guard.expected guard.found | awk '!seen[$0]++')
-  [ -z "$changed" ] || finish changed
+  [ -n "$changed" ] || return 0
+  drop_early
+  # The step beside it changed nothing, but may have left something at work.
+  [ ${#begun[@]} = 0 ] || aside settle "$settle_timeout" settle.sh || conclude undone-ill guard 1
+  finish changed
+}
+
+# use_time: while the first step, who is `working`, waits for the new code: look, and begin the steps that can get ready for
+# their turn, which is a line on their stdin; `ahead` is how many seconds it may be until then.
+use_time() {
+  local script process output turn limit
+  until [ -e booting ] || ! kill -0 "$working" 2>/dev/null; do pause 0.03; done
+  # A program computes most when it starts.
+  for process in {1..10}; do kill -0 "$working" 2>/dev/null && pause 0.05; done
+  begin_guard
+  local -x ahead=0
+  for script in "${scripts[@]}"; do
+    limit=$(<"${script%.sh}.timeout")
+    if [ -e "${script%.sh}.early" ] && [ -e booting ]; then
+      exec {turn}<> <(:)
+      turns[$script]=$turn
+      spawn "$((ahead + limit))" bash -euo pipefail "$script" <"/dev/fd/$turn"
+      outputs[$script]=$output processes[$script]=$process
+    fi
+    ahead=$((ahead + limit))
+  done
+}
+
+# give_turn: to the step that is the last one begun; somebody listens to what it says by now, for it may outlive us.
+give_turn() {
+  local script=${begun[-1]} turn
+  turn=${turns[$script]}
+  unset "turns[$script]"
+  echo >&"$turn"
+  exec {turn}>&-
+}
+
+# shut: let go of those that wait for their turn. Every process of ours does: who held their pipes open would hide their end.
+shut() {
+  local descriptor
+  for descriptor in "${turns[@]}" "${outputs[@]}"; do exec {descriptor}>&-; done
+}
+
+# drop_early: end those that still wait; they have changed nothing.
+drop_early() {
+  local process
+  shut
+  for process in "${processes[@]}"; do kill -TERM "$process" 2>/dev/null; done
+  for process in "${processes[@]}"; do
+    ended "$process"
+    kill -KILL -- "-$process" 2>/dev/null
+  done
+  turns=() outputs=() processes=()
 }
 
 carry_out_step() { # SCRIPT
-  local limit since=$SECONDS late=()
+  local limit since=$SECONDS late=() process output
   limit=$(<"${1%.sh}.timeout")
   stage=${1#steps/*-}
   stage=${stage%.sh}
@@ -479,11 +577,19 @@ carry_out_step() { # SCRIPT
   # Whoever finishes this run after a crash of the host has to know that.
   sync journal 2>/dev/null
   begun+=("$1")
-  carry_out "$stage" "$limit" bash -euo pipefail "$1"
+  if [ -n "${turns[$1]-}" ]; then
+    process=${processes[$1]} output=${outputs[$1]}
+    unset "outputs[$1]" "processes[$1]"
+    attend "$stage" give_turn
+  else
+    spawn "$limit" bash -euo pipefail "$1" </dev/null
+    if [ -e "${1%.sh}.beside" ]; then attend "$stage" use_time; else attend "$stage"; fi
+  fi
   case $status in
     124 | 137) [ $((SECONDS - since)) -lt "$limit" ] || late=("$(say 'timed out after %s s' "$limit")") ;;
   esac
   event end "$stage" "$status" ${late[@]+"${late[@]}"} || give_up
+  await_guard
   [ "$status" != "$refused" ] || unset 'begun[-1]'
   [ "$status" = 0 ] || go_back "$stage" "$status" ${late[@]+"${late[@]}"}
 }
@@ -529,9 +635,9 @@ end_told() {
 remembered() { cut -f 2 "$state/history" 2>/dev/null | grep -qxF -- "$run"; }
 
 main() {
-  local script why
+  local script why scripts=()
   trap '' HUP INT
-  trap 'stopped=1; [ -z "$process" ] || kill -TERM "$process" 2>/dev/null' TERM
+  trap 'stopped=1; [ -z "$working" ] || kill -TERM "$working" 2>/dev/null' TERM
   shopt -s nullglob
   boot=$(</proc/sys/kernel/random/boot_id)
   started=$(date +%s)
@@ -549,10 +655,12 @@ main() {
   why=$({ head -c "$reserve" /dev/zero >reserve; } 2>&1) || give_up "$(say '%s: %s' "$PWD/reserve" "${why##*: }")"
   prune
   [ ! -d steps ] || refuse_late
-  check_guard
   for script in steps/*.sh; do
-    case $script in *.undo.sh) ;; *) carry_out_step "$script" ;; esac
+    case $script in *.undo.sh) ;; *) scripts+=("$script") ;; esac
   done
+  # A first step that leaves time for it is begun before; nothing is changed before it is known what the guard saw.
+  [ -e "${scripts[0]%.sh}.beside" ] || { begin_guard; await_guard; }
+  for script in "${scripts[@]}"; do carry_out_step "$script"; done
   [ "$(choice)" != undo ] || go_back confirm 143 "$(chooser)"
   await_confirmation
   finish 'done'

@@ -2,7 +2,8 @@
 # order of their own: two of them show what came, went or changed. Data is none of it, and what extensions bring neither.
 # Expects the database's script (database/KIND.sh), except for schema_differences and tell_differences.
 
-# keep_schema FILE: write it down whole; where it cannot be had, FILE.problem says why and there is no FILE.
+# keep_schema FILE: write it down whole, once the word for it comes on stdin or that is over; where it cannot be had,
+# FILE.problem says why and there is no FILE.
 keep_schema() {
   rm -f "$1"
   if tell_schema >"$1.part" 2>"$1.problem" && mv "$1.part" "$1"; then
@@ -11,6 +12,12 @@ keep_schema() {
     rm -f "$1.part"
   fi
 }
+
+# on_word TEXT: print it once that is so.
+on_word() { read -r _ || true; printf '%s\n' "$1"; }
+
+# know_schema FILE: the same, where that was not tried yet.
+know_schema() { [ -e "$1" ] || [ -e "$1.problem" ] || keep_schema "$1" </dev/null; }
 
 # schema_differences BEFORE AFTER: a line each of `came`, `went` or `changed` and what; a table stands for its parts. A
 # dump that was restored writes some definitions in other words: with `names` only what came and went is told.

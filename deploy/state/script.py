@@ -23,12 +23,14 @@ def read_script(
     preview: bool = False,
     offered: str = "",
     bundle_sum: str = "",
+    run: str = "",
 ) -> str:
     """Build the script that reads the state, with a `preview` also what a dry run tells of the release.
 
-    What the laptop has `offered` may come as a bundle on its stdin.
+    What the laptop has `offered` may come as a bundle on its stdin. With a `run` it waits until that is to be
+    confirmed.
     """
-    asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS}
+    asked: dict[str, Variable] = {"target_is": target, "want_logs": logs, "record_fields": RECORDS, "of_run": run}
     asked |= {"want_preview": preview}
     asked |= {"offered": offered, "bundle_sum": bundle_sum}
     return shell.script(asking(settings), *SOURCES, **inside.variables(), **variables(settings), **asked)

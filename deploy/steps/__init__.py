@@ -82,6 +82,8 @@ STEPS: MappingProxyType[str, StepModule] = MappingProxyType(
         "maintenance-off": maintenance.OFF,
     }
 )
+# These may get ready before their turn.
+EARLY = ("sync", "copy", "clean", "restart")
 IN_EACH = ("maintenance-on", "mount", "copy", "files", "clean", "restart", "ship", "maintenance-off")
 ROLLBACK = ("build", "proof", "backup", "sync", "drain", "copy", "files", "clean", "restart", "undrain", "ship")
 # Asked for by name, these run whether or not anything calls for them.
@@ -110,7 +112,7 @@ def plan(verb: str, names: tuple[str, ...], settings: Settings, state: State, op
             if reason:
                 # The proof has staged the code in the first one only.
                 step = module.step(one.settings, one.state, options, run, proven and not one.beside)
-                steps.append(replace(step, name=one.step(name)))
+                steps.append(replace(step, name=one.step(name), early=name in EARLY and one is there[0]))
     if "proof" not in (step.name for step in steps):
         steps = [step for step in steps if step.reason != backup.FOR_PROOF]
     confirm = settings.confirm.timeout if proven and steps else 0

@@ -27,6 +27,6 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         shared["inside_settings"] = json.dumps(inside_settings(settings) | {"mounted": True})
     else:
         places = (say("__pycache__ and *.pyc below %s", settings.app.path), *places)
-    script = shell.script("containers.sh", "steps/clean.sh", **shared)
+    script = shell.script("containers.sh", "ready.sh", "steps/clean.sh", **shared, run=run)
     why = reason(settings, state, options) or ASKED_FOR
     return Step("clean", why, script, TIMEOUT, (say("empty %s", places),))

@@ -41,6 +41,7 @@ def reason(settings: Settings, state: State, options: Options) -> Message | None
 def step(settings: Settings, state: State, options: Options, run: str, proven: bool) -> Step:
     script = shell.script(
         "containers.sh",
+        "ready.sh",
         "trees.sh",
         "commit.sh",
         "steps/copy.sh",

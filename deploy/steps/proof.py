@@ -49,9 +49,9 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         *((writing,) if settings.proof_writes else ()),
     )
     why = reason(settings, state, options) or ASKED_FOR
-    made = Step("proof", why, script, proof.timeout + 300, summary, harmless=True)
+    made = Step("proof", why, script, proof.timeout + 300, summary, harmless=True, beside=True)
     if not settings.proof_writes:
         return made
     undo = restore.undo(settings, state, options, run)
     timeout = made.timeout + (backup.TIMEOUT if restore.undoes(settings, state, options) else 0)
-    return replace(made, harmless=False, undo=undo, timeout=timeout)
+    return replace(made, harmless=False, beside=False, undo=undo, timeout=timeout)

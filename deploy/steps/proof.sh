@@ -51,8 +51,9 @@ look_ahead() {
 # What goes past libpq, or overrules its options, can write all the same.
 refuse_written() {
   local found
-  if [ -n "$writable" ] || [ ! -e schema.before ]; then return 0; fi
-  keep_schema schema.proven
+  [ -n "$asking" ] || return 0
+  echo >&"$booted"
+  wait "$asking" || true
   [ -e schema.proven ] || return 0
   found=$(schema_differences schema.before schema.proven)
   rm -f schema.proven
@@ -63,12 +64,25 @@ refuse_written() {
 }
 
 [ -n "$writable" ] || session=$read_only
+know_schema schema.before &
 tree=$(bring true)
+wait
+# From here on the processors are free, and the new code changes nothing that the plan was made from.
+: >booting
+asking=
+if [ -z "$writable" ] && [ -e schema.before ]; then
+  # Connected by the time that there is something to ask.
+  exec {word}<> <(:)
+  keep_schema schema.proven <"/dev/fd/$word" {word}>&- &
+  asking=$!
+  exec {booted}>"/dev/fd/$word" {word}>&-
+fi
 # Each of the two imports the app, so they do it at the same time; the migration goes on with what the latter imported.
 [ -z "$pending" ] || look_ahead >"$work/flagged" 2>&1 &
+looking=$!
 boot 2>&1 | learn_demand | repeat_error
 say '%s boots beside the running release' "${revision:0:7}"
-wait
+wait "$looking" || true
 if [ -n "$pending" ]; then
   [ -e "$work/agreed" ] || { cat "$work/flagged" >&2; exit 1; }
   cat "$work/flagged"

@@ -33,6 +33,7 @@ def step(settings: Settings, state: State, options: Options, run: str, proven: b
         "containers.sh",
         "steps/restart.sh",
         **variables(settings),
+        run=run,
         **serving.variables(
             settings, state, before="healthy", replace=replaces, after_copy=why != ASKED_FOR, because=because
         ),

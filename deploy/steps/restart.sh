@@ -97,6 +97,8 @@ await_programs() {
   give_up '%s: %s' "$words" "$(container_error "$began")"
 }
 
+[ -z "$replacing" ] || inside_timeout=$replace_timeout stand_ready
+await_turn
 began=$(date +%s)
 if [ -n "$replacing" ] && ! held && replace; then
   await_well

@@ -286,10 +286,13 @@ report() {
 }
 
 lock=$git_folder/index.lock
-refuse_locked
 work=$(owned_folder)
+asked=
+if [ -n "$back" ] || [ "$via" = laptop ] || { [ -n "${ahead-}" ] && ask_remote; }; then asked=1; fi
+await_turn
+refuse_locked
 if [ -z "$back" ]; then
-  [ "$via" = laptop ] || fetch
+  [ -n "$asked" ] || fetch
   refuse_unreachable
 fi
 find_losses "$revision"

@@ -307,7 +307,7 @@ class Follower:
                     fact = say("run %s had died and was finished first: %s; nothing else was done", run, how)
                     return Failure(fact, evidence=self._session.now(), remedy=remedies.RUN_AGAIN, code=Exit.REFUSED)
                 return Failure(
-                    say("the host changed since its state was read, nothing was done"),
+                    say("the host changed since its state was read, nothing was changed"),
                     evidence=tuple(
                         say("%s: %s -> %s", unpack(name), unpack(was) or say("nothing"), unpack(now) or say("nothing"))
                         for name, was, now, *_ in changed

@@ -53,34 +53,35 @@ class Session:
 
     def reconnect(self) -> None:
         """Open a new connection in place of one that was lost."""
+        self._begun = None
         self.host.close()
         self.host = self._connect()
 
     def close(self) -> None:
         self.host.close()
 
-    def begin_reading(self, target: TargetIs, *, preview: bool = False) -> None:
-        """Have the host begin to read its state, which it does for a while: the time to import what comes next."""
+    def begin_reading(self, target: TargetIs, *, preview: bool = False, run: str = "") -> None:
+        """Have the host begin to read its state ahead; that of a `run` it reads once that is to be confirmed."""
         if target != "remote" or self.settings.git.via != "laptop":
-            script, opened = read_script(self.settings, target=target, preview=preview), ExitStack()
+            script, opened = read_script(self.settings, target=target, preview=preview, run=run), ExitStack()
             self._begun = script, opened, opened.enter_context(self.host.stream(script))
 
     def read(self, target: TargetIs, *, preview: bool = False) -> State:
         """Read the host's whole state in one round trip, with a `preview` also what a dry run tells of the release."""
         return self._read(target, lambda: None, preview=preview)[1]
 
-    def examine(self, target: TargetIs) -> "tuple[tuple[Check, ...], State]":
-        """Ask every health check once while the host reads its state."""
-        checks, state = self._read(target, self._ask_app)
+    def examine(self, target: TargetIs, *, run: str = "") -> "tuple[tuple[Check, ...], State]":
+        """Ask every health check once while the host reads its state, that of a `run` which is to be confirmed."""
+        checks, state = self._read(target, self._ask_app, run=run)
         return (*checks, *self._in_replicas(self._once)), state
 
     def _read(
-        self, target: TargetIs, meanwhile: Callable[[], _Result], *, preview: bool = False
+        self, target: TargetIs, meanwhile: Callable[[], _Result], *, preview: bool = False, run: str = ""
     ) -> tuple[_Result, State]:
         if target == "remote" and self.settings.git.via == "laptop":
             result, state = self._bring(meanwhile, preview=preview)
         else:
-            result, answer = self._ask(read_script(self.settings, target=target, preview=preview), meanwhile)
+            result, answer = self._ask(read_script(self.settings, target=target, preview=preview, run=run), meanwhile)
             state = parse(answer)
         # From here on nobody looks for them again.
         self.settings = compose.named(self.settings, state)

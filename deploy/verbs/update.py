@@ -175,7 +175,13 @@ def carry_out(
     """Hand the plan to the host, follow its journal to the end, and raise how it ended unless it is done."""
     proof = partial(prove_and_watch, session, run=run, keep_schema=keep_schema, before=state)
     names = [step.name for step in plan.steps]
-    follower = Follower(session, run, prove=proof, undoable=plan.undoable, probing=probing, steps=names)
+
+    def hear(event: runs.Event) -> None:
+        # Users wait for the look that comes after it, so the host gets ready for that.
+        if plan.confirm and (event.kind, event.fields[:1]) == ("begin", (names[-1],)):
+            session.begin_reading("serving", run=run)
+
+    follower = Follower(session, run, prove=proof, undoable=plan.undoable, probing=probing, hear=hear, steps=names)
     follower.follow(hand_over(session, plan, state, run))
 
 
@@ -271,17 +277,19 @@ def refuse_locked(session: Session, decision: Decision) -> None:
         )
 
 
-def prove(session: Session, revision: str, *, keep_schema: bool = False, before: State | None = None) -> None:
+def prove(
+    session: Session, revision: str, *, keep_schema: bool = False, before: State | None = None, run: str = ""
+) -> None:
     """Prove that production runs the revision, where there is one, and is healthy, or raise what shows otherwise.
 
-    What ran `before` has to run now.
+    What ran `before` has to run now; `run` is the one that is to be confirmed, where it is known.
     """
-    judge(session, *session.examine("serving"), revision, keep_schema=keep_schema, before=before)
+    judge(session, *session.examine("serving", run=run), revision, keep_schema=keep_schema, before=before)
 
 
 def prove_and_watch(session: Session, revision: str, *, run: str, keep_schema: bool, before: State) -> None:
     """Prove that production runs the revision, and watch it for as long as the settings say."""
-    prove(session, revision, keep_schema=keep_schema, before=before)
+    prove(session, revision, keep_schema=keep_schema, before=before, run=run)
     if session.settings.confirm.watch:
         watch(session, session.settings.confirm.watch, partial(renew, session, run))
 

@@ -46,4 +46,6 @@ def carry_out(sandbox: Sandbox) -> dict[str, int]:
 def counting(plan: Plan, container: str) -> Plan:
     """Have every step of a plan count, into a file `moved.STEP` of its run's folder, what it moves into a container."""
     head = assign(counted_container=container) + _COUNTED.removesuffix("\n")
-    return replace(plan, steps=tuple(replace(step, script=f"{head}{step.name}\n{step.script}") for step in plan.steps))
+    # What is counted ends with the input, which one that stands ready need not see.
+    counted = (replace(step, early=False, script=f"{head}{step.name}\n{step.script}") for step in plan.steps)
+    return replace(plan, steps=tuple(counted))

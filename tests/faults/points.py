@@ -88,7 +88,8 @@ def held(plan: Plan, point: str, moment: Moment, *, fail: bool) -> Plan:
     return replace(
         plan,
         steps=tuple(
-            replace(step, script=(_within(step, moment, fail) if inner else _first(fail)) + step.script)
+            # It is to be met in its turn.
+            replace(step, early=False, script=(_within(step, moment, fail) if inner else _first(fail)) + step.script)
             if step.name == name
             else step
             for step in plan.steps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.inside.processes import is_served_by, own_bytes, shared_bytes
+from deploy.inside.processes import is_served_by, marked, own_bytes, shared_bytes
 from deploy.inside.programs import programs
 from tests.inside.world import World
 
@@ -44,6 +44,11 @@ def servers(world: World) -> list[int]:
 
 def fresh(world: World) -> list[bool]:
     return [program["fresh"] for program in world.inspect()["programs"]]
+
+
+def test_a_process_is_known_as_a_runs_by_a_word_of_its_command(server: Callable[..., int]) -> None:
+    pid = server("python", "-c", WAIT, "HOT_UPDATE_RUN=r1", executable=sys.executable)
+    assert (marked(b"HOT_UPDATE_RUN=r1"), marked(b"HOT_UPDATE_RUN=r")) == ([pid], [])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +237,19 @@ def test_a_run_whose_harness_died_is_finished_by_the_laptop_that_follows_it(
     assert_whole(sandbox, inv, old)
 
 
+def test_what_a_run_left_at_work_in_the_container_is_ended_before_it_is_undone(
+    sandbox: Sandbox, inv: Inv, old: str
+) -> None:
+    with updating(sandbox) as (laptop,):
+        laptop.until("▸ restart")
+        laptop.until("    whalefall")
+        kill_all(sandbox)
+        ended = laptop.ended()
+    assert ended.code == 5, ended.text
+    assert "an earlier update still works" not in ended.text
+    assert_whole(sandbox, inv, old)
+
+
 @pytest.mark.does("finish_run")
 def test_a_run_that_nobody_follows_and_whose_harness_died_is_finished_by_the_next_verb(
     sandbox: Sandbox, inv: Inv, old: str
@@ -255,10 +268,24 @@ def test_a_run_that_nobody_follows_and_whose_harness_died_is_finished_by_the_nex
     assert_whole(sandbox, inv, old)
 
 
-def kill_harness(sandbox: Sandbox) -> None:
+def harness(sandbox: Sandbox) -> Process:
     pid = re.search(r"^pid\t(\d+)$", holder(sandbox), re.MULTILINE)
     assert pid
-    os.kill(int(pid[1]), signal.SIGKILL)
+    found = Process.of(int(pid[1]))
+    assert found
+    return found
+
+
+def kill_harness(sandbox: Sandbox) -> None:
+    os.kill(harness(sandbox).pid, signal.SIGKILL)
+
+
+def kill_all(sandbox: Sandbox) -> None:
+    """Kill what a run has at work on the host; what it has in the container goes on."""
+    first = harness(sandbox)
+    for process in (first, *below(first)):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def test_a_host_that_changed_since_it_was_read_is_left_alone(sandbox: Sandbox) -> None:
@@ -274,7 +301,7 @@ def test_a_host_that_changed_since_it_was_read_is_left_alone(sandbox: Sandbox) -
     finally:
         session.close()
     assert refused.value.code == Exit.REFUSED
-    assert text(refused.value.fact) == "the host changed since its state was read, nothing was done"
+    assert text(refused.value.fact) == "the host changed since its state was read, nothing was changed"
     assert f"HEAD: {decision.state.repository.head} -> {before.head}" in map(text, refused.value.evidence)
     assert facts(sandbox) == before
     assert holder(sandbox) == ""

@@ -60,9 +60,18 @@ class Asked:
         }
         names = ("containers.sh", f"scripts/database/{self.database.kind}.sh", "schema.sh", "waiting.sh", *sources)
         paths = f"PATH={shlex.quote(str(docker_here(self.folder / 'bin')))}:$PATH\nset -euo pipefail\n"
-        command = ["bash", "-c", paths + shell.script(*names, **told) + words]
+        # Too long for a word of a command line.
+        script = self.folder / "script.sh"
+        script.write_text(paths + shell.script(*names, **told) + words)
         ended = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+            ["bash", str(script)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         return plain_ended(ended)
 

@@ -26,6 +26,8 @@ class Step:
     timeout: int = 20
     undo: str = ""
     harmless: bool = False
+    beside: bool = False
+    early: bool = False
 
 
 class ThisMachine:

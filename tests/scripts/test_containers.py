@@ -13,6 +13,7 @@ from deploy import inside, shell
 from tests.inside.world import World, lay
 from tests.plain import plain_ended
 from tests.scripts.docker_here import docker_here
+from tests.scripts.runner import until
 
 # Says what went into the container.
 COUNT = 'docker_() { tee -a sent | command docker "$@"; }; timeout() { shift 4; docker_ "$@"; }\n'
@@ -80,6 +81,67 @@ def test_a_base_that_the_clone_has_not_costs_every_entry_and_no_more(host: Host)
     lay(host.app, "pkg/7.py", b"by hand")
     host.copy(host.commit({"a.py": b"a"}))
     assert ((host.app / "a.py").read_bytes(), (host.app / "pkg/7.py").read_bytes()) == (b"a", b"7")
+
+
+# As a step does that was begun ahead of its turn; from here on no program is started.
+READY = "ahead=60; stand_ready; start_inside() { echo started >&2; return 1; }\n"
+
+
+def test_a_program_that_stands_ready_carries_out_a_command_as_one_that_is_started(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    ended = host.bash(f"{READY}bring false", revision=host.commit({"pkg/7.py": b"new"}))
+    assert (ended.returncode, ended.stderr, (host.app / "pkg/7.py").read_bytes()) == (0, "", b"new")
+    assert "1 file written" in ended.stdout
+
+
+def test_it_is_sent_the_program_where_the_container_has_lost_that(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    (host.record / "program").unlink()
+    ended = host.bash(f"{READY}bring false", revision=host.commit({"pkg/7.py": b"new"}))
+    assert (ended.returncode, ended.stderr, (host.app / "pkg/7.py").read_bytes()) == (0, "", b"new")
+
+
+@pytest.mark.parametrize("how", ["%s", "words=$(%s)"])
+def test_it_carries_out_one_command_and_says_how_that_failed(host: Host, how: str) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    once = how % 'inside apply "$inside_settings" </dev/null'
+    ended = host.bash(f"{READY}for _ in 1 2; do {once} || echo ended with $?; done", revision="1" * 40)
+    assert (ended.stdout, ended.stderr) == ("ended with 1\n" * 2, "apply: nothing was scanned before\nstarted\n")
+
+
+def test_one_that_has_ended_before_it_was_needed_is_replaced(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    ended = host.bash(
+        """ahead=60
+        eval "start_$(declare -f start_inside)"
+        start_inside() { exit 137; }
+        stand_ready
+        until [ -e ready.$$.status ]; do sleep 0.02; done
+        eval "$(declare -f start_start_inside | sed '1s/start_//')"
+        bring false""",
+        revision=host.commit({"pkg/7.py": b"new"}),
+    )
+    assert (ended.returncode, ended.stderr, (host.app / "pkg/7.py").read_bytes()) == (0, "", b"new")
+
+
+def test_it_is_not_left_waiting_where_not_all_can_be_said(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    ended = host.bash(f"{READY}entries() {{ return 1; }}; bring false", revision=host.commit({"pkg/7.py": b"new"}))
+    assert (ended.returncode, (host.app / "pkg/7.py").read_bytes()) == (1, b"7")
+
+
+def test_it_is_ended_after_the_time_that_its_command_has(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    input_ = "input() { while hear; do :; done; }; inside_timeout=1\n"
+    told = r'"${inside_settings%\}}, \"whole\": false}"'
+    ended = host.bash(f"{READY}{input_}inside bring {told} input || echo ended", revision=host.commit({"a.py": b"a"}))
+    assert (ended.returncode, ended.stdout) == (0, "ended\n")
+
+
+def test_it_ends_with_a_step_that_does_not_need_it(host: Host) -> None:
+    host.copy(host.commit({"pkg/7.py": b"7"}))
+    assert host.bash(READY).returncode == 0
+    until(lambda: any(path.read_text() for path in host.place.glob("ready.*.status")))
 
 
 @pytest.mark.parametrize("shell_", ["set -euo pipefail", "set +euo pipefail"])

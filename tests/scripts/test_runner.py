@@ -299,6 +299,110 @@ def test_a_guard_that_fails_stops_the_run_and_says_why(clone: Clone) -> None:
     assert told(events)[2:] == [("line", "guard", "no docker"), ("done", "refused", "guard", "3")]
 
 
+def beside(script: str) -> Step:
+    """A first step that leaves time to others once it boots."""
+    return Step("proof", script, harmless=True, beside=True)
+
+
+def test_the_guard_looks_while_the_first_step_is_at_work_and_the_next_one_waits_for_it(clone: Clone) -> None:
+    proof = beside(f"[ ! -e looks ]; touch booting; {waiting_for(Path('looks'))}")
+    guard = "touch looks; sleep 0.5; touch seen; printf 'HEAD\\ta\\n'"
+    events = clone.start("r1", proof, Step("sync", "[ -e seen ]"), guard=guard, expected="HEAD\ta\n")
+    assert told(events)[-1] == ("done", "done")
+
+
+@pytest.mark.parametrize("proof", ["touch booting", "touch booting; sleep 1; exit 1", "exit 1"])
+def test_what_the_guard_saw_is_told_however_the_step_beside_it_ended(clone: Clone, proof: str) -> None:
+    settle = {"settle.sh": "echo settled"}
+    steps = (beside(proof), Step("sync", "touch begun"))
+    events = clone.start("r1", *steps, guard="printf 'HEAD\\tnew\\n'", expected="HEAD\told\n", asides=settle)
+    assert [event[0] for event in told(events)][2:4] == ["begin", "end"]
+    assert told(events)[4:] == [
+        ("changed", "HEAD", "old", "new"),
+        ("line", "settle", "settled"),
+        ("done", "changed"),
+    ]
+    assert not clone.locked()
+    assert not (clone.folder("r1") / "begun").exists()
+
+
+def test_a_guard_that_fails_beside_a_step_stops_the_run_and_says_why(clone: Clone) -> None:
+    events = clone.start("r1", beside("touch booting"), guard="echo no docker >&2; exit 3")
+    assert ("line", "guard", "no docker") in told(events)
+    assert told(events)[-1] == ("done", "refused", "guard", "3")
+
+
+@pytest.mark.parametrize("boots", [True, False], ids=["the first one boots", "it does not"])
+def test_an_early_step_gets_ready_beside_the_first_one_and_goes_on_in_its_turn(clone: Clone, *, boots: bool) -> None:
+    proof = beside(f"touch booting; {waiting_for(Path('ready'))}" if boots else "true")
+    copy = Step("copy", f"{shell.source('common.sh')}touch ready; await_turn; cat; echo copied", early=True)
+    events = clone.start("r1", proof, Step("sync", "echo fetched; sleep 0.3"), copy, Step("clean", "true"))
+    assert told(events)[2:] == [
+        ("begin", "proof"),
+        ("end", "proof", "0"),
+        ("begin", "sync"),
+        ("line", "sync", "fetched"),
+        ("end", "sync", "0"),
+        ("begin", "copy"),
+        ("line", "copy", "copied"),
+        ("end", "copy", "0"),
+        ("begin", "clean"),
+        ("end", "clean", "0"),
+        ("done", "done"),
+    ]
+
+
+def test_an_early_step_outlives_a_harness_that_is_killed_in_its_turn_and_not_before(clone: Clone) -> None:
+    proof = beside(f"touch booting; {waiting_for(Path('ready'))}")
+    says = Step("copy", "touch ready; read -r || exit 0; echo up; sleep 0.5; echo on; touch over", early=True)
+    clone.start_and_leave("r1", proof, says, seen=("line", "copy", "up"))
+    clone.kill_harness()
+    until((clone.folder("r1") / "over").exists)
+    until(lambda: not clone.locked())
+    assert ("line", "copy", "on") in clone.journal("r1")
+
+
+def test_an_early_step_may_take_as_long_as_one_that_begins_in_its_turn(clone: Clone) -> None:
+    proof = beside(f"touch booting; {waiting_for(Path('ready'))}sleep 1.5")
+    copy = Step("copy", "touch ready; read -r; echo copied", timeout=1, early=True)
+    assert told(clone.start("r1", proof, copy))[-1] == ("done", "done")
+
+
+def test_an_early_step_that_ended_before_its_turn_has_failed_then(clone: Clone) -> None:
+    proof = beside(f"touch booting; {waiting_for(Path('ready'))}")
+    copy = Step("copy", "echo oh; touch ready; exit 5", early=True)
+    assert told(clone.start("r1", proof, copy))[4:] == [
+        ("begin", "copy"),
+        ("line", "copy", "oh"),
+        ("end", "copy", "5"),
+        ("done", "failed", "copy", "5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "how", ["a step fails", "the guard differs", "it is undone", "sigterm", "the harness is killed"]
+)
+def test_early_steps_end_with_a_run_that_ends_before_their_turn(clone: Clone, how: str) -> None:
+    early = [
+        Step(name, f"echo $$ >{name}.pid; read -r || exit 0; touch turned", early=True) for name in ("copy", "clean")
+    ]
+    there = "".join(waiting_for(Path(f"{step.name}.pid")) for step in early)
+    sync = Step("sync", "echo up; exit 1" if how == "a step fails" else "echo up; sleep 2")
+    guard = {"guard": "echo", "expected": "a\tb\n"} if how == "the guard differs" else {}
+    seen = ("begin", "proof") if guard else ("line", "sync", "up")
+    clone.start_and_leave("r1", beside(f"touch booting; {there}"), sync, *early, seen=seen, **guard)
+    if how == "it is undone":
+        clone.decide("r1", "undo")
+    elif how == "sigterm":
+        os.kill(int(clone.holder()["pid"]), signal.SIGTERM)
+    elif how == "the harness is killed":
+        clone.kill_harness()
+    pids = [clone.folder("r1") / f"{step.name}.pid" for step in early]
+    until(lambda: all(pid.exists() and not Path(f"/proc/{pid.read_text().strip()}").exists() for pid in pids))
+    until(lambda: not clone.locked())
+    assert not (clone.folder("r1") / "turned").exists()
+
+
 def test_sigterm_ends_the_step_and_is_recorded(clone: Clone, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     step = Step("sync", f"sleep 60 & echo $! >{shlex.quote(str(mark))}; echo up; wait")

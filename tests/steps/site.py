@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from deploy.preflight import judge
 from deploy.state import State, parse, read_script
 from tests.build import SETTINGS
 from tests.plain import plain_ended
+from tests.scripts.runner import until
 from tests.texts import as_text
 
 RUN = "20260101T000000-abcd"
@@ -100,6 +102,27 @@ class Site:
             encoding="utf-8",
         )
         return plain_ended(ended)
+
+    def sync_ahead(
+        self, revision: str, meanwhile: Callable[[], object], *, turn: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Begin it ahead of its turn, which comes, or never does, once it waits for that and something was done."""
+        script = self.script(revision).replace("\nawait_turn\n", "\ntouch waits\nawait_turn\n")
+        words, environment = ["bash", "-euo", "pipefail", "-c", script], self.environment | {"ahead": "60"}
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            words,
+            cwd=self.root,
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        ) as running:
+            until((self.root / "waits").exists)
+            meanwhile()
+            stdout, stderr = running.communicate("\n" if turn else "")
+        return plain_ended(subprocess.CompletedProcess(words, running.returncode, stdout, stderr))
 
     def undo(self, revision: str) -> subprocess.CompletedProcess[str]:
         """Undo what the sync to this revision did."""

@@ -180,6 +180,25 @@ def test_an_index_lock_that_another_git_takes_meanwhile_is_kept(site: Site) -> N
     assert (site.clone / ".git/index.lock").exists()
 
 
+def test_a_remote_that_was_asked_ahead_of_the_turn_is_not_asked_again(site: Site) -> None:
+    new = site.release({"app.py": "two\n"}, "second")
+    ended = site.sync_ahead(new, lambda: site.git("remote", "set-url", "origin", "../gone.git"))
+    assert (ended.returncode, site.ref("HEAD")) == (0, new)
+
+
+def test_a_remote_that_could_not_be_asked_ahead_is_asked_in_turn(site: Site) -> None:
+    new = site.release({"app.py": "two\n"}, "second")
+    site.git("remote", "set-url", "origin", "../gone.git")
+    ended = site.sync_ahead(new, lambda: site.git("remote", "set-url", "origin", "../origin.git"))
+    assert (ended.returncode, site.ref("HEAD")) == (0, new)
+
+
+def test_a_sync_whose_turn_never_comes_changes_and_says_nothing(site: Site) -> None:
+    head, new = site.ref("HEAD"), site.release({"app.py": "two\n"}, "second")
+    ended = site.sync_ahead(new, lambda: None, turn=False)
+    assert (ended.returncode, ended.stdout, ended.stderr, site.ref("HEAD")) == (0, "", "", head)
+
+
 def test_a_failed_fetch_tells_what_git_said(site: Site) -> None:
     head = site.ref("HEAD")
     site.git("remote", "set-url", "origin", str(site.root / "gone.git"))

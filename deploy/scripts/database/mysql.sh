@@ -47,7 +47,7 @@ tell_database() {
   query <<<"$idle_query" 2>/dev/null || true
 }
 
-tell_schema() { query <<<"$schema_query"; }
+tell_schema() { on_word "$schema_query" | query; }
 
 watch_holders() { ask_again "$1" "$holders_query"; }
 

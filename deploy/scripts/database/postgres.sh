@@ -64,8 +64,8 @@ select 'db_idle', pid, usename, regexp_replace(application_name, '[[:cntrl:]]', 
   where datname = current_database() and state like 'idle in transaction%' and xact_start < now() - interval '5 s'
   order by xact_start limit 5;"
 
-# tell_schema: the schema, whole.
-tell_schema() { query <<<"$schema_query"; }
+# tell_schema: the schema, whole, once a line comes on stdin or that is over; who is asked stands by then.
+tell_schema() { on_word "$schema_query" | query; }
 
 # Without a lock on anything that is described, so that nobody who holds one is waited for.
 schema_query="set search_path = pg_catalog;

@@ -17,7 +17,7 @@ tell_database() {
   printf '%s\n' "${state_query//:columns/$(as_texts "${stamp_columns[@]}")}" "$version_query" | query
 }
 
-tell_schema() { query <<<"$schema_query"; }
+tell_schema() { on_word "$schema_query" | query; }
 
 # Who waits is let wait by the app, a few seconds; who holds a lock is not told by SQLite.
 watch_holders() { read -r -u "$stop" _ || true; }
