@@ -3,7 +3,8 @@
 # Expects redact.sh and what that expects, and schema.sh. Its folder, state/runs/RUN, holds about, guard.sh,
 # guard.expected, the journal, spill (a link to what takes the journal's events where the disk doesn't), sums (of the files
 # that it was sent), patience (seconds that it waits for the lock), and per step steps/NN-NAME.sh, .timeout (seconds), .undo.sh
-# where it can be undone and .harmless where it changes nothing; settle.sh ends what a failed step left elsewhere,
+# where it can be undone, .harmless where it changes nothing, .beside where it leaves time to others once there is a file
+# `booting`, and .early where it may get ready for its turn in that time; settle.sh ends what a failed step left elsewhere,
 # revive.sh brings a container back that was stopped or recreated meanwhile (and leaves a file `revived` then), prove.sh
 # proves the `new` or the `old` release, proven.sh does what may be done only after that, and confirm (seconds) is there
 # where somebody has to confirm the end. A run that is a part of several hosts' has a file hold (seconds), and per step that

@@ -135,7 +135,7 @@ def test_it_is_ended_after_the_time_that_its_command_has(host: Host) -> None:
     input_ = "input() { while hear; do :; done; }; inside_timeout=1\n"
     told = r'"${inside_settings%\}}, \"whole\": false}"'
     ended = host.bash(f"{READY}{input_}inside bring {told} input || echo ended", revision=host.commit({"a.py": b"a"}))
-    assert (ended.returncode, ended.stdout) == (0, "ended\n")
+    assert (ended.returncode, ended.stdout, "started" in ended.stderr) == (0, "ended\n", False)
 
 
 def test_it_ends_with_a_step_that_does_not_need_it(host: Host) -> None:

@@ -58,6 +58,14 @@ class Look:
         until(lambda: self.asked == ["exec"])
         return looking
 
+    def told_after(self, event: str) -> str:
+        """What it tells of a run that journals this at last."""
+        with self.run():
+            looking = self.begin()
+            with self.journal.open("a") as journal:
+                journal.write(f"2.000\t{event}\n")
+        return looking.communicate(timeout=60)[0]
+
 
 @pytest.fixture
 def look(tmp_path: Path) -> Look:
@@ -65,19 +73,9 @@ def look(tmp_path: Path) -> Look:
 
 
 def test_it_gets_ready_and_waits_until_the_run_is_to_be_confirmed(look: Look) -> None:
-    with look.run():
-        looking = look.begin()
-        with look.journal.open("a") as journal:
-            journal.write("2.000\tconfirming\t60\n")
-        told, _ = looking.communicate(timeout=60)
-    assert parse(told).containers == {}
+    assert parse(look.told_after("confirming\t60")).containers == {}
     assert "ps" in look.asked
 
 
 def test_nothing_is_looked_at_where_the_run_ends_otherwise(look: Look) -> None:
-    with look.run():
-        looking = look.begin()
-        with look.journal.open("a") as journal:
-            journal.write("2.000\tdone\tundone\n")
-    told, _ = looking.communicate(timeout=60)
-    assert (told, look.asked) == ("", ["exec"])
+    assert (look.told_after("done\tundone"), look.asked) == ("", ["exec"])

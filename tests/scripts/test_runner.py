@@ -352,7 +352,7 @@ def test_an_early_step_gets_ready_beside_the_first_one_and_goes_on_in_its_turn(c
     ]
 
 
-def test_an_early_step_outlives_a_harness_that_is_killed_in_its_turn_and_not_before(clone: Clone) -> None:
+def test_an_early_step_outlives_a_harness_that_is_killed_in_its_turn(clone: Clone) -> None:
     proof = beside(f"touch booting; {waiting_for(Path('ready'))}")
     says = Step("copy", "touch ready; read -r || exit 0; echo up; sleep 0.5; echo on; touch over", early=True)
     clone.start_and_leave("r1", proof, says, seen=("line", "copy", "up"))
